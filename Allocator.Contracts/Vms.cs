@@ -1,0 +1,92 @@
+using System.Collections.ObjectModel;
+using System.ComponentModel.DataAnnotations;
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json.Serialization;
+
+namespace Allocator.Contracts;
+
+/// <summary>Body of <c>POST /vms</c>: a machine joins the fleet.</summary>
+/// <param name="Hostname">RFC 1123 host name, at most 253 characters; the key of the VM everywhere.</param>
+/// <param name="MachineId">What tells this machine from another under the same name, such as <c>/etc/machine-id</c>; 1–128 of <c>A–Z a–z 0–9 . _ : -</c>.</param>
+/// <param name="Pool">The pool it joins; <c>default</c> if absent.</param>
+/// <param name="Metadata">Up to 32 facts for the admin (region, instance type, …): keys up to 64, values up to 256 characters.</param>
+public sealed record EnrolmentRequest(
+    [property: Required] string? Hostname,
+    [property: Required] string? MachineId,
+    string? Pool = null,
+    IReadOnlyDictionary<string, string>? Metadata = null);
+
+/// <summary>Answer of <c>POST /vms</c>.</summary>
+/// <param name="Hostname">The host name as it is stored: in lower case.</param>
+/// <param name="Pool">The pool the VM is in.</param>
+/// <param name="Token">The VM's own bearer token; shown this once, only its hash is kept.</param>
+public sealed record Enrolment(string Hostname, string Pool, string Token);
+
+/// <summary>Body of <c>PUT /vms/{hostname}/report</c>: what changed on the VM. What is absent stays as it was.</summary>
+/// <param name="Status">The VM's own word on how it is.</param>
+/// <param name="Gpu">Health of its GPU.</param>
+/// <param name="InUse">Whether the program the workshop is about runs.</param>
+/// <param name="BootId">Changes with each boot, such as <c>/proc/sys/kernel/random/boot_id</c>.</param>
+/// <param name="Startup">How long the steps of its start took, in seconds, by name; up to 32.</param>
+public sealed record VmReport(
+    VmStatus? Status = null,
+    GpuHealth? Gpu = null,
+    bool? InUse = null,
+    string? BootId = null,
+    IReadOnlyDictionary<string, double>? Startup = null);
+
+/// <summary>A VM as the admin's list shows it.</summary>
+public record Vm
+{
+    public required string Hostname { get; init; }
+    public required string Pool { get; init; }
+    public required VmState State { get; init; }
+    public required VmStatus Status { get; init; }
+    public required VmPresence Presence { get; init; }
+    public required VmHold? Hold { get; init; }
+    public required GpuHealth? Gpu { get; init; }
+    public required bool? InUse { get; init; }
+
+    /// <summary>Whether the next person can get it, provided that it polls.</summary>
+    public required bool Free { get; init; }
+
+    public required long Generation { get; init; }
+
+    /// <summary>The live assignment, if it has one.</summary>
+    public required Guid? AssignmentId { get; init; }
+
+    /// <summary>Whose it is, if anybody's.</summary>
+    public required string? Email { get; init; }
+
+    public required DateTime EnrolledAt { get; init; }
+
+    /// <summary>Its last poll, to within <c>Liveness:Resolution</c>.</summary>
+    public required DateTime PolledAt { get; init; }
+}
+
+/// <summary>One VM with everything that is known of it.</summary>
+public sealed record VmDetail : Vm
+{
+    [JsonConstructor]
+    public VmDetail() { }
+
+    /// <summary>The detail of a VM of the list.</summary>
+    [SetsRequiredMembers]
+    public VmDetail(Vm vm) : base(vm) =>
+        (Metadata, NotFreeBecause) = (ReadOnlyDictionary<string, string>.Empty, []);
+
+    /// <summary>What the VM said with its last failure.</summary>
+    public required string? StatusDetail { get; init; }
+
+    public required string? BootId { get; init; }
+    public required IReadOnlyDictionary<string, double>? Startup { get; init; }
+    public required IReadOnlyDictionary<string, string> Metadata { get; init; }
+
+    /// <summary>Every reason why the next person cannot get it; empty when it is free.</summary>
+    public required IReadOnlyList<NotFreeReason> NotFreeBecause { get; init; }
+}
+
+/// <summary>One reason why a VM is not free.</summary>
+/// <param name="Code">Stable, for programs.</param>
+/// <param name="Text">For people.</param>
+public sealed record NotFreeReason(string Code, string Text);
