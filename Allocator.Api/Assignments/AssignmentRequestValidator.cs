@@ -1,0 +1,29 @@
+using System.Text.RegularExpressions;
+using Allocator.Api.Pools;
+using Allocator.Contracts;
+using FluentValidation;
+
+namespace Allocator.Api.Assignments;
+
+internal sealed partial class AssignmentRequestValidator : AbstractValidator<AssignmentRequest>
+{
+    public AssignmentRequestValidator()
+    {
+        RuleFor(request => request.Email).Cascade(CascadeMode.Stop)
+            .NotEmpty().WithMessage("Is needed: the address of the person who asks.")
+            .Must(email => email!.Trim() is { Length: <= 254 } trimmed && Address().IsMatch(trimmed))
+            .WithMessage("Must be an e-mail address such as ada@example.org, of at most 254 characters.");
+        RuleFor(request => request.Pool)
+            .Must(pool => pool is null || PoolName.IsValid(pool)).WithMessage($"Must be {PoolName.Rule}.");
+        RuleFor(request => request.AccessCode)
+            .Must(code => code is null || (code.Length <= PoolSettingsValidator.LongestAccessCode && !code.Any(char.IsControl)))
+            .WithMessage($"Must be at most {PoolSettingsValidator.LongestAccessCode} printable characters.");
+        RuleFor(request => request.Command)
+            .Must(command => string.IsNullOrWhiteSpace(command) || CommandLine.Code(command) is not null)
+            .WithMessage($"Must be {CommandLine.Rule}.");
+    }
+
+    /// <summary>Something, one @, and a domain with a dot; no spaces, brackets, quotes, separators or control characters.</summary>
+    [GeneratedRegex(@"\A[^\s\p{C}@<>()\[\]"",;:\\]+@[^\s\p{C}@<>()\[\]"",;:\\.]+(\.[^\s\p{C}@<>()\[\]"",;:\\.]+)+\z")]
+    private static partial Regex Address();
+}

@@ -1,0 +1,13 @@
+using Allocator.Api.Configuration;
+
+namespace Allocator.Api.Assignments;
+
+internal static class AssignmentsSetup
+{
+    public static void AddAssignments(this IHostApplicationBuilder builder)
+    {
+        builder.Services.AddSettings<DeliveryOptions, DeliveryOptions.Validator>(DeliveryOptions.Section);
+        builder.Services.AddSingleton<AssignmentStore>();
+        builder.Services.AddSingleton<OutcomeStore>();
+    }
+}

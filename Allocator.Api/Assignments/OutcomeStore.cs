@@ -1,0 +1,83 @@
+using Allocator.Api.Data;
+using Allocator.Contracts;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace Allocator.Api.Assignments;
+
+/// <summary>What VMs report of what they were told.</summary>
+internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryOptions> options)
+{
+    private const string Connected =
+        """
+        with target as (
+            select id, state
+            from assignments
+            where live_hostname = $1 and generation = $2
+            for no key update
+        ),
+        connected as (
+            update assignments
+            set state = 'connected',
+                received_at = coalesce(received_at, clock()),
+                connected_at = coalesce(connected_at, clock()),
+                connect_url = coalesce($3::text, connect_url)
+            from target
+            where assignments.id = target.id
+            returning assignments.id, pool, hostname, target.state = 'assigned' as is_news
+        ),
+        vm as (
+            -- Tells every replica by the feed that no receipt is awaited any more.
+            update vms
+            set assignment_id = connected.id
+            from connected
+            where vms.hostname = connected.hostname
+        ),
+        event as (
+            insert into events (actor, action, pool, hostname, assignment_id, detail)
+            select 'vm:' || hostname, 'connected', pool, hostname, id, jsonb_strip_nulls(jsonb_build_object('detail', $4::text))
+            from connected
+            where is_news
+        )
+        select 1
+        from connected
+        """;
+
+    private const string Failed =
+        $"""
+        with target as (
+            select id, hostname, true as failed, attempts + 1 >= $3 as ends, 'hook_failed' as why, $4::text as detail
+            from assignments
+            where live_hostname = $1 and generation = $2 and state = 'assigned'
+            for no key update
+        ),
+        {Requeue.Ctes}
+        returning 1
+        """;
+
+    private const string Clean =
+        """
+        with clean as (
+            update vms
+            set cleaning = false
+            where hostname = $1 and generation = $2 and cleaning
+            returning hostname, pool
+        )
+        insert into events (actor, action, pool, hostname, detail)
+        select 'vm:' || hostname, 'clean', pool, hostname, jsonb_strip_nulls(jsonb_build_object('detail', $3::text))
+        from clean
+        returning 1
+        """;
+
+    /// <returns>False where that generation is over: nothing was changed.</returns>
+    public async Task<bool> ReportAsync(string hostname, OutcomeReport report, CancellationToken cancel)
+    {
+        await using var command = report.Outcome switch
+        {
+            Outcome.Connected => database.Command(Connected, hostname, report.Generation, report.ConnectUrl, report.Detail),
+            Outcome.Failed => database.Command(Failed, hostname, report.Generation, options.Value.MaxAttempts, report.Detail),
+            _ => database.Command(Clean, hostname, report.Generation, report.Detail),
+        };
+        return await command.ExecuteScalarAsync(cancel) is not null;
+    }
+}

@@ -1,0 +1,25 @@
+using System.Globalization;
+using Microsoft.Extensions.Options;
+
+namespace Allocator.Api.Configuration;
+
+/// <summary>Collects wrong settings of one section, each with its key, its environment variable and what would be right.</summary>
+internal sealed class SettingProblems(string section)
+{
+    private readonly List<string> _problems = [];
+
+    public ValidateOptionsResult Result =>
+        _problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(_problems);
+
+    public void Require(bool right, string key, object? value, string whatWouldBeRight)
+    {
+        if (!right)
+        {
+            _problems.Add(string.Create(CultureInfo.InvariantCulture,
+                $"{section}:{key} (environment variable {section.Replace(":", "__", StringComparison.Ordinal)}__{key}) is '{value}'; it must be {whatWouldBeRight}."));
+        }
+    }
+
+    public void RequireBetween(string key, TimeSpan value, TimeSpan least, TimeSpan most) =>
+        Require(value >= least && value <= most, key, value, $"a time (hh:mm:ss) from {least} to {most}");
+}

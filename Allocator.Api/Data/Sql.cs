@@ -1,0 +1,69 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Allocator.Api.Data;
+
+/// <summary>The little that Npgsql leaves to write out at each statement.</summary>
+internal static class Sql
+{
+    /// <summary>A command with positional parameters (<c>$1</c>, <c>$2</c>, …) that takes a connection only while it runs.</summary>
+    public static NpgsqlCommand Command(this NpgsqlDataSource database, string sql, params ReadOnlySpan<object?> values)
+    {
+        var command = database.CreateCommand(sql);
+        foreach (var value in values)
+        {
+            command.Parameters.Add(value is ulong transaction
+                ? new NpgsqlParameter { Value = transaction, NpgsqlDbType = NpgsqlDbType.Xid8 }
+                : new NpgsqlParameter { Value = value ?? DBNull.Value });
+        }
+        return command;
+    }
+
+    /// <summary>The row that <paramref name="read"/> makes of the first one, or null where there is none.</summary>
+    public static async Task<T?> FirstAsync<T>(this NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken cancel)
+        where T : class
+    {
+        await using (command)
+        {
+            await using var reader = await command.ExecuteReaderAsync(cancel);
+            return await reader.ReadAsync(cancel) ? read(reader) : null;
+        }
+    }
+
+    public static async Task<List<T>> ListAsync<T>(this NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken cancel)
+    {
+        await using (command)
+        {
+            await using var reader = await command.ExecuteReaderAsync(cancel);
+            var rows = new List<T>();
+            while (await reader.ReadAsync(cancel))
+            {
+                rows.Add(read(reader));
+            }
+            return rows;
+        }
+    }
+
+    public static async Task<int> ExecuteAsync(this NpgsqlCommand command, CancellationToken cancel)
+    {
+        await using (command)
+        {
+            return await command.ExecuteNonQueryAsync(cancel);
+        }
+    }
+
+    /// <summary>An enum as the schema writes it: in lower case.</summary>
+    public static string Text<T>(this T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
+
+    public static T GetEnum<T>(this NpgsqlDataReader row, int column) where T : struct, Enum =>
+        Enum.Parse<T>(row.GetString(column), ignoreCase: true);
+
+    public static T? GetEnumOrNull<T>(this NpgsqlDataReader row, int column) where T : struct, Enum =>
+        row.IsDBNull(column) ? null : row.GetEnum<T>(column);
+
+    public static T? GetOrNull<T>(this NpgsqlDataReader row, int column) where T : struct =>
+        row.IsDBNull(column) ? null : row.GetFieldValue<T>(column);
+
+    public static string? GetStringOrNull(this NpgsqlDataReader row, int column) =>
+        row.IsDBNull(column) ? null : row.GetString(column);
+}

@@ -1,0 +1,73 @@
+namespace Allocator.Api.Fleet;
+
+/// <summary>One pool as a replica knows it: how many VMs are free, how many people wait, and how many claims that allows.</summary>
+internal sealed class FleetPool(string name)
+{
+    private int _free;
+    private int _cleaning;
+    private int _waiting;
+    private int _claimsLeft;
+    private int _claimsInFlight;
+    private int _requestsInLastMinute;
+
+    public string Name { get; } = name;
+
+    public int Free => Volatile.Read(ref _free);
+    public int Cleaning => Volatile.Read(ref _cleaning);
+    public int Waiting => Volatile.Read(ref _waiting);
+    public int RequestsInLastMinute => Volatile.Read(ref _requestsInLastMinute);
+
+    /// <summary>Whether a claim is worth a query now.</summary>
+    public bool MayClaim => Volatile.Read(ref _claimsLeft) > 0;
+
+    /// <summary>Takes the right to make one claim; each is given back by <see cref="EndClaim"/>.</summary>
+    public bool TryBeginClaim()
+    {
+        if (Interlocked.Decrement(ref _claimsLeft) >= 0)
+        {
+            Interlocked.Increment(ref _claimsInFlight);
+            return true;
+        }
+        Interlocked.Increment(ref _claimsLeft);
+        return false;
+    }
+
+    /// <param name="nobodyWaits">The database said so: no more claims until somebody is known to wait.</param>
+    /// <param name="unspent">Somebody waits still; another VM may claim instead.</param>
+    public void EndClaim(bool nobodyWaits, bool unspent)
+    {
+        Interlocked.Decrement(ref _claimsInFlight);
+        if (nobodyWaits)
+        {
+            Volatile.Write(ref _claimsLeft, 0);
+        }
+        else if (unspent)
+        {
+            Interlocked.Increment(ref _claimsLeft);
+        }
+    }
+
+    /// <summary>Takes over what the feed said. Claims under way may be of the very people it counted, so they are not allowed twice.</summary>
+    public void Update(int waiting, int requestsInLastMinute)
+    {
+        Volatile.Write(ref _waiting, waiting);
+        Volatile.Write(ref _requestsInLastMinute, requestsInLastMinute);
+        Volatile.Write(ref _claimsLeft, Math.Max(0, waiting - Volatile.Read(ref _claimsInFlight)));
+    }
+
+    /// <summary>Somebody has just asked this very replica: no need to wait for the feed.</summary>
+    public void SomebodyAsked()
+    {
+        Interlocked.Increment(ref _waiting);
+        Interlocked.Increment(ref _claimsLeft);
+    }
+
+    internal void Count(VmView? before, VmView? after)
+    {
+        Interlocked.Add(ref _free, One(after is { IsFree: true }) - One(before is { IsFree: true }));
+        Interlocked.Add(ref _cleaning, One(IsCleaning(after)) - One(IsCleaning(before)));
+
+        static int One(bool condition) => condition ? 1 : 0;
+        static bool IsCleaning(VmView? view) => view is { State: Contracts.VmState.Cleaning, IsLost: false };
+    }
+}

@@ -1,0 +1,15 @@
+using Allocator.Api.Configuration;
+
+namespace Allocator.Api.Fleet;
+
+internal static class FleetSetup
+{
+    public static void AddFleet(this IHostApplicationBuilder builder)
+    {
+        builder.Services.AddSettings<FleetOptions, FleetOptions.Validator>(FleetOptions.Section);
+        builder.Services.AddSingleton<VmFleet>();
+        builder.Services.AddSingleton<FleetStore>();
+        builder.Services.AddSingleton<ReadThrough>();
+        builder.Services.AddHostedService<FleetFeed>();
+    }
+}

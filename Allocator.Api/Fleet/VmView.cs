@@ -1,0 +1,62 @@
+using System.Globalization;
+using Allocator.Api.Data;
+using Allocator.Api.Security;
+using Allocator.Contracts;
+using Npgsql;
+
+namespace Allocator.Api.Fleet;
+
+/// <summary>One VM as its row said at one <paramref name="Revision"/>. Never changed, only replaced as a whole.</summary>
+/// <param name="Generation">What the VM's ETag names.</param>
+/// <param name="Received">The VM has acknowledged the assignment it has now.</param>
+internal sealed record VmView(
+    string Hostname,
+    string Pool,
+    long Revision,
+    long Generation,
+    TokenHash TokenHash,
+    VmState State,
+    bool IsFree,
+    bool IsLost,
+    AssignedPerson? Assignment,
+    bool Received)
+{
+    /// <summary>The columns of <see cref="Read"/>, of a VM <c>v</c> and its live assignment <c>a</c>.</summary>
+    public const string Columns =
+        """
+        v.hostname, v.pool, v.revision, v.generation, v.token_hash, v.state, v.is_free, v.lost_at is not null,
+        a.id, a.email, a.code, a.pin, a.assigned_at, a.received_at is not null
+        """;
+
+    /// <summary>The entity tag of this generation, quotes included.</summary>
+    public string ETag { get; } = string.Create(CultureInfo.InvariantCulture, $"\"g{Generation}\"");
+
+    /// <summary>Given to somebody, and the VM has not said yet that it knows.</summary>
+    public bool AwaitsReceipt => Assignment is not null && !Received;
+
+    /// <summary>What the VM is told.</summary>
+    public VmAssignment ToWire() => new(Hostname, Generation, State, Assignment);
+
+    /// <summary>Reads <see cref="Columns"/>, the first of them at <paramref name="first"/>.</summary>
+    public static VmView Read(NpgsqlDataReader row, int first = 0)
+    {
+        var assignment = row.IsDBNull(first + 8)
+            ? null
+            : new AssignedPerson(
+                row.GetGuid(first + 8),
+                row.GetString(first + 9),
+                row.IsDBNull(first + 10) ? null : new RemoteDesktopCommand(row.GetString(first + 10), row.GetString(first + 11)),
+                row.GetDateTime(first + 12));
+        return new VmView(
+            row.GetString(first),
+            row.GetString(first + 1),
+            row.GetInt64(first + 2),
+            row.GetInt64(first + 3),
+            new TokenHash(row.GetFieldValue<byte[]>(first + 4)),
+            row.GetEnum<VmState>(first + 5),
+            row.GetBoolean(first + 6),
+            row.GetBoolean(first + 7),
+            assignment,
+            row.GetBoolean(first + 13));
+    }
+}

@@ -1,0 +1,128 @@
+using System.Collections.Concurrent;
+using Allocator.Api.Fleet;
+using Allocator.Api.Vms;
+using Allocator.Api.Web;
+using Microsoft.Extensions.Options;
+
+namespace Allocator.Api.Polls;
+
+/// <summary>
+/// What polls leave behind: who polled, who was found again, who has received. Noted in memory, written in bulk a
+/// moment later; what could not be written is kept for the next time.
+/// </summary>
+internal sealed partial class PollNotes(PollStore store, IOptions<LivenessOptions> options, TimeProvider time, ILogger<PollNotes> log)
+    : BackgroundService
+{
+    /// <summary>Rows per statement, so that none takes long.</summary>
+    private const int LargestBatch = 50_000;
+
+    private readonly long _resolution = (long)(options.Value.Resolution.TotalSeconds * time.TimestampFrequency);
+    private readonly ConcurrentQueue<FleetVm> _polled = new();
+    private readonly ConcurrentDictionary<(string Hostname, long Generation), bool> _received = new();
+
+    /// <summary>This VM polls now.</summary>
+    public void Polled(FleetVm vm)
+    {
+        if (vm.NotePoll(time.GetTimestamp(), _resolution))
+        {
+            _polled.Enqueue(vm);
+        }
+    }
+
+    /// <summary>This VM has named the generation that brought it the assignment.</summary>
+    public void Received(FleetVm vm) => _received.TryAdd((vm.View.Hostname, vm.View.Generation), true);
+
+    /// <summary>Writes what has been noted.</summary>
+    public async Task FlushAsync(CancellationToken cancel)
+    {
+        await FlushReceiptsAsync(cancel);
+        while (!_polled.IsEmpty)
+        {
+            await FlushPollsAsync(cancel);
+        }
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(options.Value.FlushInterval, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+            {
+                await TryFlushAsync(stoppingToken);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping: what is left is written below.
+        }
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        await TryFlushAsync(cancellationToken);
+    }
+
+    private async Task TryFlushAsync(CancellationToken cancel)
+    {
+        try
+        {
+            await FlushAsync(cancel);
+        }
+        catch (Exception e) when (Outage.Is(e))
+        {
+            Log.Kept(log, e.Message);
+        }
+    }
+
+    private async Task FlushReceiptsAsync(CancellationToken cancel)
+    {
+        var receipts = _received.Keys.ToArray();
+        if (receipts.Length == 0)
+        {
+            return;
+        }
+        await store.WriteReceiptsAsync(
+            [.. receipts.Select(receipt => receipt.Hostname)], [.. receipts.Select(receipt => receipt.Generation)], cancel);
+        foreach (var receipt in receipts)
+        {
+            _received.TryRemove(receipt, out _);
+        }
+    }
+
+    private async Task FlushPollsAsync(CancellationToken cancel)
+    {
+        var batch = new List<FleetVm>(Math.Min(_polled.Count, LargestBatch));
+        while (batch.Count < LargestBatch && _polled.TryDequeue(out var vm))
+        {
+            batch.Add(vm);
+        }
+        // From here on a poll belongs to the next batch: what is written is never newer than what is noted.
+        var now = time.GetTimestamp();
+        try
+        {
+            await store.WriteLivenessAsync(
+                [.. batch.Select(vm => vm.View.Hostname)],
+                [.. batch.Select(vm => time.GetElapsedTime(vm.PolledAt, now))],
+                options.Value.Resolution,
+                cancel);
+            if (batch.Where(vm => vm.View.IsLost).Select(vm => vm.View.Hostname).ToArray() is { Length: > 0 } found)
+            {
+                await store.WriteFoundAsync(found, cancel);
+            }
+        }
+        catch
+        {
+            batch.ForEach(_polled.Enqueue);
+            throw;
+        }
+        batch.ForEach(vm => vm.Noted(now));
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(Level = LogLevel.Debug, Message = "Notes of polls are kept for the next flush: {Error}")]
+        public static partial void Kept(ILogger log, string error);
+    }
+}

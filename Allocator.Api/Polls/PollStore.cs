@@ -1,0 +1,151 @@
+using Allocator.Api.Data;
+using Allocator.Api.Fleet;
+using Npgsql;
+
+namespace Allocator.Api.Polls;
+
+/// <summary>What came of a claim.</summary>
+internal abstract record ClaimOutcome
+{
+    /// <summary>The first in the queue has this VM now.</summary>
+    public sealed record Bound(VmView Vm) : ClaimOutcome;
+
+    /// <summary>There is nobody in the queue.</summary>
+    public sealed record NobodyWaits : ClaimOutcome;
+
+    /// <summary>Somebody waits, but this VM is not free any more: the fleet here is behind.</summary>
+    public sealed record NotFree : ClaimOutcome;
+}
+
+/// <summary>What polls do in the database: claim the next person, and leave notes of who polled and who has received.</summary>
+internal sealed class PollStore(NpgsqlDataSource database)
+{
+    /// <summary>
+    /// Binds the first in the queue to the VM that polls. Two VMs never get the same person: the row is locked, and
+    /// those who come second skip it. Two persons never get the same VM: whoever locks its row second finds it no
+    /// longer free. The assignment is always locked before its VM, here as everywhere, so that nobody waits in a circle.
+    /// </summary>
+    private const string Claim =
+        $"""
+        with next as (
+            select id
+            from assignments
+            where pool = $2 and state = 'waiting'
+            order by requested_at, id
+            limit 1
+            for no key update skip locked
+        ),
+        v as (
+            update vms
+            set assignment_id = next.id
+            from next
+            where vms.hostname = $1 and vms.pool = $2 and vms.is_free
+            returning vms.*
+        ),
+        a as (
+            update assignments
+            set state = 'assigned', hostname = v.hostname, generation = v.generation, assigned_at = clock()
+            from v
+            where assignments.id = v.assignment_id
+            returning assignments.*
+        ),
+        event as (
+            insert into events (actor, action, pool, hostname, assignment_id, detail)
+            select 'vm:' || hostname, 'assigned', pool, hostname, id, jsonb_build_object('generation', generation)
+            from a
+        )
+        select {VmView.Columns}, next.id is not null
+        from (values (1)) one
+        left join next on true
+        left join v on true
+        left join a on true
+        """;
+
+    /// <summary>
+    /// Who polled, with how long ago: the clock is the database's. Rows that another replica is writing at this moment
+    /// are skipped, since it writes the same news; so are rows that are fresh enough, so that a VM whose polls go to
+    /// many replicas is not written by each of them.
+    /// </summary>
+    private const string Liveness =
+        """
+        with polled as (
+            select liveness.hostname, clock() - poll.age as polled_at
+            from unnest($1::text[], $2::interval[]) as poll(hostname, age)
+            join liveness on liveness.hostname = poll.hostname
+            where liveness.polled_at < clock() - poll.age - $3::interval
+            for no key update of liveness skip locked
+        )
+        update liveness
+        set polled_at = polled.polled_at
+        from polled
+        where liveness.hostname = polled.hostname
+        """;
+
+    private const string Found =
+        """
+        with found as (
+            select hostname
+            from vms
+            where hostname = any ($1) and lost_at is not null
+            for no key update skip locked
+        ),
+        v as (
+            update vms
+            set lost_at = null
+            from found
+            where vms.hostname = found.hostname
+            returning vms.hostname, vms.pool
+        )
+        insert into events (actor, action, pool, hostname)
+        select 'allocator', 'vm_found', pool, hostname
+        from v
+        """;
+
+    /// <summary>VMs that named the generation which brought them their assignment. Each is noted once; later ones change nothing.</summary>
+    private const string Receipts =
+        """
+        with received as (
+            select a.id
+            from unnest($1::text[], $2::bigint[]) as receipt(hostname, generation)
+            join assignments a on a.live_hostname = receipt.hostname and a.generation = receipt.generation
+            where a.received_at is null
+            for no key update of a skip locked
+        ),
+        a as (
+            update assignments
+            set received_at = clock()
+            from received
+            where assignments.id = received.id
+            returning assignments.*
+        ),
+        v as (
+            -- Tells every replica by the feed that the receipt is here.
+            update vms
+            set assignment_id = a.id
+            from a
+            where vms.hostname = a.hostname
+        )
+        insert into events (actor, action, pool, hostname, assignment_id)
+        select 'vm:' || hostname, 'received', pool, hostname, id
+        from a
+        """;
+
+    public async Task<ClaimOutcome> ClaimAsync(string hostname, string pool, CancellationToken cancel)
+    {
+        await using var command = database.Command(Claim, hostname, pool);
+        await using var row = await command.ExecuteReaderAsync(cancel);
+        await row.ReadAsync(cancel);
+        return row.IsDBNull(0)
+            ? row.GetBoolean(14) ? new ClaimOutcome.NotFree() : new ClaimOutcome.NobodyWaits()
+            : new ClaimOutcome.Bound(VmView.Read(row));
+    }
+
+    public Task WriteLivenessAsync(string[] hostnames, TimeSpan[] ages, TimeSpan resolution, CancellationToken cancel) =>
+        database.Command(Liveness, hostnames, ages, resolution / 2).ExecuteAsync(cancel);
+
+    public Task WriteFoundAsync(string[] hostnames, CancellationToken cancel) =>
+        database.Command(Found, [hostnames]).ExecuteAsync(cancel);
+
+    public Task WriteReceiptsAsync(string[] hostnames, long[] generations, CancellationToken cancel) =>
+        database.Command(Receipts, hostnames, generations).ExecuteAsync(cancel);
+}

@@ -1,0 +1,27 @@
+using Allocator.Api.Configuration;
+
+namespace Allocator.Api.Polls;
+
+internal static class PollsSetup
+{
+    /// <summary>What the output cache may take: bodies are small, and few VMs ask for the same one twice.</summary>
+    private const long CacheBytes = 16 * 1024 * 1024;
+
+    public static void AddPolls(this IHostApplicationBuilder builder)
+    {
+        builder.Services.AddSettings<PollOptions, PollOptions.Validator>(PollOptions.Section);
+        builder.Services.AddSingleton<Poll>();
+        builder.Services.AddSingleton<PollInterval>();
+        builder.Services.AddSingleton<PollStore>();
+        builder.Services.AddSingleton<PollCachePolicy>();
+        builder.Services.AddSingleton<PollNotes>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<PollNotes>());
+        builder.Services.AddOutputCache(options =>
+        {
+            options.SizeLimit = CacheBytes;
+            // Without the default policy, which never caches what was asked for with an Authorization header: this
+            // policy runs behind authentication and keeps one entry per VM.
+            options.AddPolicy(PollCachePolicy.Name, policy => policy.AddPolicy<PollCachePolicy>(), excludeDefaultPolicy: true);
+        });
+    }
+}

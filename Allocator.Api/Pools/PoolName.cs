@@ -1,0 +1,16 @@
+using System.Text.RegularExpressions;
+
+namespace Allocator.Api.Pools;
+
+/// <summary>What a pool may be called.</summary>
+internal static partial class PoolName
+{
+    public const string Default = "default";
+
+    public const string Rule = "a pool's name: 1 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends";
+
+    public static bool IsValid(string name) => Pattern().IsMatch(name);
+
+    [GeneratedRegex(@"\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\z")]
+    private static partial Regex Pattern();
+}

@@ -1,0 +1,52 @@
+using Allocator.Api;
+using Allocator.Api.Assignments;
+using Allocator.Api.Data;
+using Allocator.Api.Fleet;
+using Allocator.Api.Health;
+using Allocator.Api.Polls;
+using Allocator.Api.Pools;
+using Allocator.Api.Security;
+using Allocator.Api.Vms;
+using Allocator.Api.Web;
+using Microsoft.Extensions.Options;
+
+try
+{
+    if (await Commands.RunAsync(args) is { } exitCode)
+    {
+        return exitCode;
+    }
+
+    // The settings lie at the repository's root and are copied beside the program.
+    var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+    await builder.AddDatabaseAsync();
+    builder.AddWeb();
+    builder.AddSecurity();
+    builder.AddFleet();
+    builder.AddPolls();
+    builder.AddAssignments();
+    builder.AddVms();
+    builder.AddPools();
+
+    var app = builder.Build();
+    app.UseMiddleware<PollMiddleware>();
+    app.UseExceptionHandler();
+    app.UseStatusCodePages();
+    app.UseAuthorization();
+    app.UseOutputCache();
+
+    app.MapPolls();
+    app.MapAssignments();
+    app.MapVms();
+    app.MapPools();
+    app.MapHealth();
+    app.MapOpenApi();
+
+    await app.RunAsync();
+    return Environment.ExitCode;
+}
+catch (Exception e) when (e is OptionsValidationException or PrivatePostgresException)
+{
+    await Console.Error.WriteLineAsync(e.Message.Replace("; ", Environment.NewLine, StringComparison.Ordinal));
+    return 1;
+}

@@ -1,0 +1,71 @@
+using System.Text.Json;
+using Allocator.Api.Data;
+
+namespace Allocator.Api.Security;
+
+/// <summary>
+/// On a development machine where none are set: an admin and an enrolment token, made once and kept in a file that only
+/// its owner can read. The log names the file, never what is in it.
+/// </summary>
+internal static partial class DevelopmentCredentials
+{
+    private sealed record File(string AdminUser, string AdminPassword, string EnrolmentToken);
+
+    public static void AddWhereNoneAreSet(IHostApplicationBuilder builder)
+    {
+        var admin = builder.Configuration.GetSection(AdminOptions.Section).Get<AdminOptions>();
+        var enrolment = builder.Configuration.GetSection(EnrolmentOptions.Section).Get<EnrolmentOptions>();
+        var needsAdmin = admin is null or { Users.Count: 0, ApiKeys.Count: 0 };
+        var needsToken = enrolment is null or { TokenHashes.Count: 0 };
+        if (!needsAdmin && !needsToken)
+        {
+            return;
+        }
+
+        var folder = DatabaseSetup.DataFolder(builder.Configuration.GetSection(DatabaseOptions.Section).Get<DatabaseOptions>() ?? new());
+        var path = Path.Combine(folder, "credentials.json");
+        var made = ReadOrMake(path);
+        if (needsAdmin)
+        {
+            builder.Services.PostConfigure<AdminOptions>(options => options.Users[made.AdminUser] = Credentials.HashPassword(made.AdminPassword));
+        }
+        if (needsToken)
+        {
+            builder.Services.PostConfigure<EnrolmentOptions>(options => options.TokenHashes.Add(Credentials.HashKey(made.EnrolmentToken)));
+        }
+        builder.Services.AddHostedService(services => new Announcement(path, services.GetRequiredService<ILogger<Credentials>>()));
+    }
+
+    private static File ReadOrMake(string path)
+    {
+        if (System.IO.File.Exists(path))
+        {
+            return JsonSerializer.Deserialize<File>(System.IO.File.ReadAllText(path), JsonSerializerOptions.Web)!;
+        }
+        var made = new File("admin", VmToken.Secret(), VmToken.Secret());
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        using var stream = new FileStream(path, new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        });
+        JsonSerializer.Serialize(stream, made, JsonSerializerOptions.Web);
+        return made;
+    }
+
+    private sealed partial class Announcement(string path, ILogger log) : IHostedService
+    {
+        public Task StartAsync(CancellationToken cancellationToken)
+        {
+            Made(log, path);
+            return Task.CompletedTask;
+        }
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        [LoggerMessage(Level = LogLevel.Warning, Message =
+            "No admin or no enrolment token is set: using those in {Path}. In production set Admin__Users__<name> and Enrolment__TokenHashes__0.")]
+        private static partial void Made(ILogger log, string path);
+    }
+}

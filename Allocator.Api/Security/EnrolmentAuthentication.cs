@@ -1,0 +1,28 @@
+using System.Security.Claims;
+using System.Text.Encodings.Web;
+using Allocator.Api.Web;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.Extensions.Options;
+
+namespace Allocator.Api.Security;
+
+/// <summary>A machine that may join the fleet knows one of the deployment's enrolment tokens.</summary>
+internal sealed class EnrolmentAuthentication(
+    Credentials credentials,
+    IOptionsMonitor<AuthenticationSchemeOptions> options,
+    ILoggerFactory logger,
+    UrlEncoder encoder) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+{
+    public const string Name = "Enrolment";
+
+    protected override Task<AuthenticateResult> HandleAuthenticateAsync()
+    {
+        var token = VmToken.FromHeader(Request.Headers.Authorization);
+        return Task.FromResult(!token.IsEmpty && credentials.IsEnrolmentToken(token)
+            ? AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(Name)), Name))
+            : AuthenticateResult.NoResult());
+    }
+
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties) =>
+        Problems.NeedsEnrolmentToken.ExecuteAsync(Context);
+}

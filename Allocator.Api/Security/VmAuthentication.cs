@@ -1,0 +1,86 @@
+using System.Security.Claims;
+using System.Text.Encodings.Web;
+using Allocator.Api.Fleet;
+using Allocator.Api.Vms;
+using Allocator.Api.Web;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Options;
+
+namespace Allocator.Api.Security;
+
+/// <summary>
+/// A VM proves itself by its own token, and only at its own name. Answered from the fleet; the database is asked only
+/// about a VM or a token that is unknown here, since another replica may have just made it.
+/// </summary>
+internal sealed class VmAuthentication(
+    VmFleet fleet,
+    ReadThrough readThrough,
+    IOptionsMonitor<AuthenticationSchemeOptions> options,
+    ILoggerFactory logger,
+    UrlEncoder encoder) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+{
+    public const string Name = "Vm";
+
+    private IResult _refusal = Problems.NeedsVmToken;
+
+    /// <summary>The VM that made this request; there is one wherever the policy <see cref="Name"/> was asked for.</summary>
+    public static FleetVm Caller(HttpContext context) => context.Features.GetRequiredFeature<FleetVm>();
+
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
+    {
+        var hostname = Request.RouteValues["hostname"] as string ?? "";
+        var token = VmToken.FromHeader(Request.Headers.Authorization).ToString();
+        if (token.Length == 0)
+        {
+            return Refuse(Problems.NeedsVmToken);
+        }
+        if (!Hostname.IsValid(hostname))
+        {
+            return Refuse(Problems.MalformedHostname);
+        }
+        hostname = Hostname.Normalise(hostname);
+        try
+        {
+            var tokenIsFor = VmToken.HostnameOf(token).ToString();
+            if (tokenIsFor != hostname)
+            {
+                return Refuse(Hostname.IsValid(tokenIsFor) && (await FindAsync(tokenIsFor, token)).Known
+                    ? Problems.TokenOfAnotherVm(hostname)
+                    : Problems.WrongVmToken);
+            }
+            var (vm, known) = await FindAsync(hostname, token);
+            if (!known)
+            {
+                return Refuse(vm is null ? Problems.UnknownVm(hostname) : Problems.WrongVmToken);
+            }
+            Context.Features.Set(vm);
+        }
+        catch (Exception e) when (Outage.Is(e))
+        {
+            // It may be a VM that has just enrolled elsewhere: whether it may pass is not known, so it is not refused.
+            return Refuse(Problems.TryAgain());
+        }
+        var identity = new ClaimsIdentity([new Claim(ClaimTypes.Name, hostname)], Name);
+        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), Name));
+    }
+
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties) => _refusal.ExecuteAsync(Context);
+
+    private async ValueTask<(FleetVm? Vm, bool Known)> FindAsync(string hostname, string token)
+    {
+        var hash = TokenHash.Of(token);
+        var vm = fleet.Find(hostname);
+        if (vm is null || !vm.View.TokenHash.Equals(hash))
+        {
+            vm = await readThrough.RefreshAsync(hostname, hash.Fingerprint);
+        }
+        return (vm, vm is not null && vm.View.TokenHash.Equals(hash));
+    }
+
+    private AuthenticateResult Refuse(IResult refusal)
+    {
+        _refusal = refusal;
+        return AuthenticateResult.NoResult();
+    }
+}

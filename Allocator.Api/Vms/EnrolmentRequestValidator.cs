@@ -1,0 +1,33 @@
+using System.Text.RegularExpressions;
+using Allocator.Api.Pools;
+using Allocator.Contracts;
+using FluentValidation;
+
+namespace Allocator.Api.Vms;
+
+internal sealed partial class EnrolmentRequestValidator : AbstractValidator<EnrolmentRequest>
+{
+    private const int MostFacts = 32;
+    private const int LongestKey = 64;
+    private const int LongestValue = 256;
+
+    public EnrolmentRequestValidator()
+    {
+        RuleFor(request => request.Hostname).Cascade(CascadeMode.Stop)
+            .NotEmpty().WithMessage("Is needed: the VM's host name.")
+            .Must(Hostname.IsValid).WithMessage($"Must be {Hostname.Rule}.");
+        RuleFor(request => request.MachineId).Cascade(CascadeMode.Stop)
+            .NotEmpty().WithMessage("Is needed: what tells this machine from another under the same name, such as the content of /etc/machine-id.")
+            .Must(id => MachineId().IsMatch(id!)).WithMessage("Must be 1 to 128 letters, digits or . _ : -");
+        RuleFor(request => request.Pool)
+            .Must(pool => pool is null || PoolName.IsValid(pool)).WithMessage($"Must be {PoolName.Rule}.");
+        RuleFor(request => request.Metadata)
+            .Must(facts => facts is null || (facts.Count <= MostFacts && facts.All(fact => IsText(fact.Key, LongestKey) && fact.Value is not null && IsText(fact.Value, LongestValue))))
+            .WithMessage($"Must be at most {MostFacts} facts: keys of 1 to {LongestKey}, values of at most {LongestValue} printable characters.");
+    }
+
+    private static bool IsText(string text, int longest) => text.Length <= longest && !text.Any(char.IsControl);
+
+    [GeneratedRegex(@"\A[A-Za-z0-9._:-]{1,128}\z")]
+    private static partial Regex MachineId();
+}

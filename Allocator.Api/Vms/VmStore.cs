@@ -1,0 +1,173 @@
+using System.Text.Json;
+using Allocator.Api.Data;
+using Allocator.Api.Security;
+using Allocator.Contracts;
+using Npgsql;
+
+namespace Allocator.Api.Vms;
+
+/// <summary>What came of an enrolment.</summary>
+internal abstract record EnrolmentOutcome
+{
+    public sealed record Enrolled(string Pool) : EnrolmentOutcome;
+
+    public sealed record UnknownPool : EnrolmentOutcome;
+
+    /// <summary>Another machine has the host name.</summary>
+    public sealed record MachineConflict : EnrolmentOutcome;
+}
+
+/// <summary>VMs in the database.</summary>
+internal sealed class VmStore(NpgsqlDataSource database)
+{
+    /// <summary>
+    /// A machine joins, or comes back for a fresh token. What it had stays: its person, its hold, and its pool too as
+    /// long as it has a person. Another machine under the same name changes nothing.
+    /// </summary>
+    private const string Enrol =
+        """
+        with pool as (
+            select name
+            from pools
+            where name = $2
+        ),
+        enrolled as (
+            insert into vms (hostname, pool, machine_id, token_hash, metadata)
+            select $1, name, $3, $4, $5::jsonb
+            from pool
+            on conflict (hostname) do update
+            set token_hash = excluded.token_hash,
+                metadata = excluded.metadata,
+                pool = case when vms.assignment_id is null then excluded.pool else vms.pool end
+            where vms.machine_id = excluded.machine_id
+            returning hostname, pool, revision = 1 as is_new
+        ),
+        alive as (
+            insert into liveness (hostname, polled_at)
+            select hostname, clock()
+            from enrolled
+            on conflict (hostname) do update
+            set polled_at = excluded.polled_at
+        ),
+        event as (
+            insert into events (actor, action, pool, hostname)
+            select 'vm:' || hostname, case when is_new then 'enrolled' else 'enrolled_again' end, pool, hostname
+            from enrolled
+        )
+        select enrolled.pool
+        from pool
+        left join enrolled on true
+        """;
+
+    /// <summary>Writes what changed; a report that says what is known already touches nothing.</summary>
+    private const string Report =
+        """
+        with before as (
+            select hostname, status, gpu, in_use, boot_id
+            from vms
+            where hostname = $1
+            for no key update
+        ),
+        reported as (
+            update vms
+            set status = coalesce($2::text, vms.status),
+                status_detail = case when $2::text <> 'error' then null else status_detail end,
+                gpu = coalesce($3::text, vms.gpu),
+                in_use = coalesce($4::boolean, vms.in_use),
+                boot_id = coalesce($5::text, vms.boot_id),
+                startup = coalesce($6::jsonb, startup)
+            from before
+            where vms.hostname = before.hostname
+                and (
+                    ($2::text, $3::text, $4::boolean, $5::text, $6::jsonb) is distinct from (null, null, null, null, null)
+                    and (vms.status, vms.gpu, vms.in_use, vms.boot_id, vms.startup) is distinct from (
+                        coalesce($2::text, vms.status), coalesce($3::text, vms.gpu), coalesce($4::boolean, vms.in_use),
+                        coalesce($5::text, vms.boot_id), coalesce($6::jsonb, vms.startup))
+                )
+            returning vms.*
+        )
+        insert into events (actor, action, pool, hostname, detail)
+        select 'vm:' || hostname, 'reported', reported.pool, hostname, jsonb_build_object(
+            'before', jsonb_build_object('status', before.status, 'gpu', before.gpu, 'inUse', before.in_use, 'bootId', before.boot_id),
+            'after', jsonb_build_object('status', reported.status, 'gpu', reported.gpu, 'inUse', reported.in_use, 'bootId', reported.boot_id))
+        from reported
+        join before using (hostname)
+        """;
+
+    private const string Columns =
+        """
+        v.hostname, v.pool, v.state, v.status, v.lost_at is not null, v.hold, v.gpu, v.in_use, v.is_free, v.generation,
+        v.assignment_id, a.email, v.enrolled_at, l.polled_at
+        """;
+
+    private const string From =
+        """
+        from vms v
+        join liveness l on l.hostname = v.hostname
+        left join assignments a on a.id = v.assignment_id
+        """;
+
+    private const string List =
+        $"""
+        select {Columns}
+        {From}
+        where v.hostname > $1 and ($2::text is null or v.pool = $2) and ($3::text is null or v.state = $3)
+        order by v.hostname
+        limit $4
+        """;
+
+    private const string Find =
+        $"""
+        select {Columns}, v.status_detail, v.boot_id, v.startup, v.metadata
+        {From}
+        where v.hostname = $1
+        """;
+
+    public async Task<EnrolmentOutcome> EnrolAsync(EnrolmentRequest request, string hostname, string pool, TokenHash tokenHash, CancellationToken cancel)
+    {
+        var metadata = JsonSerializer.Serialize(request.Metadata ?? new Dictionary<string, string>());
+        await using var command = database.Command(Enrol, hostname, pool, request.MachineId, tokenHash.ToArray(), metadata);
+        return await command.ExecuteScalarAsync(cancel) switch
+        {
+            null => new EnrolmentOutcome.UnknownPool(),
+            DBNull => new EnrolmentOutcome.MachineConflict(),
+            var stored => new EnrolmentOutcome.Enrolled((string)stored),
+        };
+    }
+
+    public Task ReportAsync(string hostname, VmReport report, CancellationToken cancel) => database.Command(
+        Report, hostname, report.Status?.Text(), report.Gpu?.Text(), report.InUse, report.BootId,
+        report.Startup is null ? null : JsonSerializer.Serialize(report.Startup)).ExecuteAsync(cancel);
+
+    public Task<List<Vm>> ListAsync(string? pool, VmState? state, string after, int limit, CancellationToken cancel) =>
+        database.Command(List, after, pool, state?.Text(), limit).ListAsync(ReadVm, cancel);
+
+    public Task<VmDetail?> FindAsync(string hostname, CancellationToken cancel) =>
+        database.Command(Find, hostname).FirstAsync(ReadDetail, cancel);
+
+    private static Vm ReadVm(NpgsqlDataReader row) => new()
+    {
+        Hostname = row.GetString(0),
+        Pool = row.GetString(1),
+        State = row.GetEnum<VmState>(2),
+        Status = row.GetEnum<VmStatus>(3),
+        Presence = row.GetBoolean(4) ? VmPresence.Lost : VmPresence.Present,
+        Hold = row.GetEnumOrNull<VmHold>(5),
+        Gpu = row.GetEnumOrNull<GpuHealth>(6),
+        InUse = row.GetOrNull<bool>(7),
+        Free = row.GetBoolean(8),
+        Generation = row.GetInt64(9),
+        AssignmentId = row.GetOrNull<Guid>(10),
+        Email = row.GetStringOrNull(11),
+        EnrolledAt = row.GetDateTime(12),
+        PolledAt = row.GetDateTime(13),
+    };
+
+    private static VmDetail ReadDetail(NpgsqlDataReader row) => new(ReadVm(row))
+    {
+        StatusDetail = row.GetStringOrNull(14),
+        BootId = row.GetStringOrNull(15),
+        Startup = row.IsDBNull(16) ? null : JsonSerializer.Deserialize<Dictionary<string, double>>(row.GetString(16)),
+        Metadata = JsonSerializer.Deserialize<Dictionary<string, string>>(row.GetString(17))!,
+    };
+}

@@ -1,0 +1,14 @@
+using Allocator.Api.Configuration;
+
+namespace Allocator.Api.Vms;
+
+internal static class VmsSetup
+{
+    public static void AddVms(this IHostApplicationBuilder builder)
+    {
+        builder.Services.AddSettings<LivenessOptions, LivenessOptions.Validator>(LivenessOptions.Section);
+        builder.Services.AddSingleton<VmStore>();
+        builder.Services.AddSingleton<SweeperStore>();
+        builder.Services.AddHostedService<Sweeper>();
+    }
+}

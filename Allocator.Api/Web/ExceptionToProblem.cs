@@ -1,0 +1,88 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http.Json;
+using Microsoft.AspNetCore.Http.Metadata;
+using Microsoft.Extensions.Options;
+
+namespace Allocator.Api.Web;
+
+/// <summary>Turns what endpoints throw into problems: unreadable requests, outages, and bugs.</summary>
+internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILogger<ExceptionToProblem> log) : IExceptionHandler
+{
+    public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancel)
+    {
+        if (Outage.Is(exception))
+        {
+            Log.DatabaseAway(log, context.Request.Method, Route(context), exception.Message);
+            await Problems.TryAgain().ExecuteAsync(context);
+            return true;
+        }
+        var problem = exception is BadHttpRequestException bad ? Unreadable(context, bad) : InternalError(context, exception);
+        await problem.ExecuteAsync(context);
+        return true;
+    }
+
+    private IResult Unreadable(HttpContext context, BadHttpRequestException bad) => bad switch
+    {
+        { StatusCode: StatusCodes.Status413PayloadTooLarge } => Problems.Make(413, "body-too-large",
+            "The body is too large", $"A body may have {Limits.LargestBody:N0} bytes."),
+        { StatusCode: StatusCodes.Status415UnsupportedMediaType } => Problems.Make(415, "not-json",
+            "The body must be JSON", "Send it with 'Content-Type: application/json'."),
+        { InnerException: JsonException { Path: { Length: > 2 } path } } => Problems.Invalid(path[2..], Expected(context, path)),
+        { InnerException: JsonException syntax } => Problems.Make(400, "not-json", "The body is not JSON",
+            syntax.LineNumber is { } line ? $"It stops being JSON in line {line + 1}, at byte {syntax.BytePositionInLine + 1}." : "Send one JSON object."),
+        _ => Problems.Make(bad.StatusCode, "unreadable-request", "The request cannot be read", bad.Message),
+    };
+
+    private IResult InternalError(HttpContext context, Exception exception)
+    {
+        Log.Bug(log, exception, context.Request.Method, Route(context));
+        return Problems.Make(500, "internal-error", "Something went wrong here",
+            $"It is logged under trace {context.TraceIdentifier}. Nothing was half-done: each request is one statement in the database.");
+    }
+
+    /// <summary>What the endpoint's body wants at this path, in words.</summary>
+    private string Expected(HttpContext context, string path)
+    {
+        var body = Endpoint(context)?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
+        var type = body is null ? null : json.Value.SerializerOptions.GetTypeInfo(body);
+        foreach (var name in path.Split('.', '[')[1..])
+        {
+            var property = type?.Properties.FirstOrDefault(property => property.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
+            type = property is not null ? json.Value.SerializerOptions.GetTypeInfo(property.PropertyType)
+                : type is { Kind: JsonTypeInfoKind.Dictionary, ElementType: { } element } ? json.Value.SerializerOptions.GetTypeInfo(element)
+                : null;
+        }
+        return InWords(type is null ? null : Nullable.GetUnderlyingType(type.Type) ?? type.Type, type?.Kind);
+    }
+
+    private static string InWords(Type? type, JsonTypeInfoKind? kind) => type switch
+    {
+        { IsEnum: true } => "one of " + string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.CamelCase.ConvertName)),
+        not null when type == typeof(string) => "a string",
+        not null when type == typeof(bool) => "true or false",
+        not null when type == typeof(double) => "a number",
+        { IsPrimitive: true } => "a whole number",
+        _ => kind switch
+        {
+            JsonTypeInfoKind.Dictionary or JsonTypeInfoKind.Object => "an object",
+            JsonTypeInfoKind.Enumerable => "a list",
+            _ => "of another type; /openapi/v1.json says which",
+        },
+    };
+
+    private static Endpoint? Endpoint(HttpContext context) => context.Features.Get<IExceptionHandlerFeature>()?.Endpoint;
+
+    /// <summary>The pattern, not the path: an assignment's id is a secret of the person who asked.</summary>
+    private static string Route(HttpContext context) => (Endpoint(context) as RouteEndpoint)?.RoutePattern.RawText ?? "(no route)";
+
+    private static partial class Log
+    {
+        [LoggerMessage(Level = LogLevel.Warning, Message = "{Method} {Route} was answered with 503: {Error}")]
+        public static partial void DatabaseAway(ILogger log, string method, string route, string error);
+
+        [LoggerMessage(Level = LogLevel.Error, Message = "{Method} {Route} failed")]
+        public static partial void Bug(ILogger log, Exception error, string method, string route);
+    }
+}

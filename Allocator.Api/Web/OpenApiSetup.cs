@@ -1,0 +1,48 @@
+using Allocator.Api.Security;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+
+namespace Allocator.Api.Web;
+
+/// <summary>What the endpoints' own metadata cannot say in the OpenAPI document: the title and the kinds of caller.</summary>
+internal static class OpenApiSetup
+{
+    public static void Configure(OpenApiOptions options)
+    {
+        options.AddDocumentTransformer((document, _, _) =>
+        {
+            document.Info = new OpenApiInfo
+            {
+                Title = "Allocator",
+                Version = "v1",
+                Description = "Hands workshop VMs to people. Errors are RFC 9457 problems with a stable 'type'; times are RFC 3339 UTC.",
+            };
+            document.Components ??= new OpenApiComponents();
+            document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
+            {
+                [VmAuthentication.Name] = Bearer("The VM's own token, from POST /vms"),
+                [EnrolmentAuthentication.Name] = Bearer("The deployment's enrolment token"),
+                [AdminAuthentication.Name] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "basic", Description = "An admin's name and password" },
+                [ApiKey] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = "X-Api-Key", Description = "An admin's API key" },
+            };
+            return Task.CompletedTask;
+        });
+
+        options.AddOperationTransformer((operation, context, _) =>
+        {
+            var callers = context.Description.ActionDescriptor.EndpointMetadata.OfType<IAuthorizeData>().Select(data => data.Policy).OfType<string>();
+            foreach (var scheme in callers.SelectMany(caller => caller == AdminAuthentication.Name ? new[] { caller, ApiKey } : [caller]))
+            {
+                operation.Security ??= [];
+                operation.Security.Add(new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(scheme, context.Document)] = [] });
+            }
+            return Task.CompletedTask;
+        });
+    }
+
+    private const string ApiKey = "AdminApiKey";
+
+    private static OpenApiSecurityScheme Bearer(string description) =>
+        new() { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = description };
+}

@@ -1,0 +1,31 @@
+using System.Text.Json;
+using Allocator.Contracts;
+using FluentValidation;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace Allocator.Api.Web;
+
+/// <summary>Registers what all endpoints share: limits, JSON, validation, problems and the OpenAPI document.</summary>
+internal static class WebSetup
+{
+    public static void AddWeb(this WebApplicationBuilder builder)
+    {
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = Limits.LargestBody;
+            // Longer than a load balancer keeps an idle connection: it must never send a request into one that closes.
+            kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(130);
+        });
+        builder.Services.Configure<KestrelServerOptions>(builder.Configuration.GetSection("Kestrel"));
+
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, WireJson.Default));
+        builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
+        builder.Services.AddProblemDetails();
+        builder.Services.AddExceptionHandler<ExceptionToProblem>();
+        builder.Services.AddValidatorsFromAssemblyContaining<ExceptionToProblem>(ServiceLifetime.Singleton, includeInternalTypes: true);
+        ValidatorOptions.Global.PropertyNameResolver = (_, member, _) => member is null ? null : JsonNamingPolicy.CamelCase.ConvertName(member.Name);
+        builder.Services.AddOpenApi("v1", OpenApiSetup.Configure);
+    }
+}
