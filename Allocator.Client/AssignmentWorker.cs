@@ -1,0 +1,135 @@
+using Allocator.Contracts;
+using Microsoft.Extensions.Logging;
+
+namespace Allocator.Client;
+
+/// <summary>What is to be done about an answer of the allocator.</summary>
+internal enum Duty
+{
+    /// <summary>Nothing, or it is done or under way.</summary>
+    None,
+
+    /// <summary>Its hook has to run.</summary>
+    RunHook,
+
+    /// <summary>Its hook was running when this client ended: whether it did its work is not known.</summary>
+    ReportInterrupted,
+}
+
+/// <summary>
+/// Does what the allocator says: runs the hook for an answer, once, and leaves its outcome to be reported. The polls go
+/// on meanwhile, and an answer that is over stops its hook.
+/// </summary>
+internal sealed partial class AssignmentWorker(ClientState state, HookRunner hooks, ClientOptions options, ILogger<AssignmentWorker> log) : IAsyncDisposable
+{
+    private readonly SemaphoreSlim _outcomes = new(0);
+    private CancellationTokenSource? _stop;
+    private VmAssignment? _runningFor;
+    private Task _running = Task.CompletedTask;
+
+    /// <summary>Ends as soon as there is an outcome to report.</summary>
+    public Task WaitForOutcomeAsync(CancellationToken cancel) => _outcomes.WaitAsync(cancel);
+
+    /// <summary>Takes over the newest answer; called for each, changed or not.</summary>
+    public async Task FollowAsync(VmAssignment answer)
+    {
+        var isRunning = !_running.IsCompleted && _runningFor is { } current
+            && current.State == answer.State && current.Generation == answer.Generation;
+        if (!isRunning)
+        {
+            await StopAsync();
+        }
+        switch (Decide(answer, state.Remembered.Hook, options.BootId, isRunning))
+        {
+            case Duty.RunHook:
+                Start(answer);
+                break;
+            case Duty.ReportInterrupted:
+                Log.Interrupted(log, answer.Generation);
+                Finish(answer, new HookResult(false, Detail: "The client was restarted while its hook ran."));
+                break;
+        }
+    }
+
+    /// <summary>
+    /// An assigned hook runs once per assignment and boot: again after a reboot, which ended what it had started, but
+    /// not after a restart of the client. A released hook runs until it has succeeded.
+    /// </summary>
+    public static Duty Decide(VmAssignment answer, HookRun? last, string bootId, bool isRunning)
+    {
+        if (isRunning || answer.State is not (VmState.Assigned or VmState.Cleaning))
+        {
+            return Duty.None;
+        }
+        var isOfThisAnswer = last is not null && last.For == answer.State && last.BootId == bootId
+            && (answer.State == VmState.Assigned ? last.AssignmentId == answer.Assignment?.Id : last.Generation == answer.Generation);
+        return !isOfThisAnswer ? Duty.RunHook
+            : last!.Phase == HookPhase.Finished ? Duty.None
+            : answer.State == VmState.Assigned ? Duty.ReportInterrupted
+            : Duty.RunHook;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        _outcomes.Dispose();
+    }
+
+    private void Start(VmAssignment answer)
+    {
+        state.Update(remembered => remembered with { Hook = Run(answer, HookPhase.Started) });
+        _stop = new CancellationTokenSource();
+        _runningFor = answer;
+        _running = RunAsync(answer, _stop.Token);
+    }
+
+    private async Task RunAsync(VmAssignment answer, CancellationToken cancel)
+    {
+        try
+        {
+            var result = await hooks.RunAsync(answer, cancel);
+            cancel.ThrowIfCancellationRequested();
+            Finish(answer, result);
+        }
+        catch (OperationCanceledException)
+        {
+            Log.Stopped(log, answer.Generation);
+        }
+    }
+
+    private void Finish(VmAssignment answer, HookResult result)
+    {
+        var outcome = !result.Succeeded ? Outcome.Failed : answer.State == VmState.Assigned ? Outcome.Connected : Outcome.Clean;
+        // A released hook that failed counts as begun only: the next start of the client tries again.
+        var phase = outcome == Outcome.Failed && answer.State == VmState.Cleaning ? HookPhase.Started : HookPhase.Finished;
+        state.Update(remembered => remembered with
+        {
+            Hook = Run(answer, phase),
+            Outcome = new OutcomeReport(answer.Generation, outcome, result.ConnectUrl, result.Detail),
+        });
+        _outcomes.Release();
+    }
+
+    private HookRun Run(VmAssignment answer, HookPhase phase) =>
+        new(answer.State, answer.Generation, answer.Assignment?.Id, options.BootId, phase);
+
+    private async Task StopAsync()
+    {
+        if (_stop is not null)
+        {
+            await _stop.CancelAsync();
+            await _running;
+            _stop.Dispose();
+            _stop = null;
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(Level = LogLevel.Warning, Message = "The hook for generation {Generation} was interrupted by a restart of the client: reported as failed")]
+        public static partial void Interrupted(ILogger log, long generation);
+
+        [LoggerMessage(Level = LogLevel.Information, Message = "The hook for generation {Generation} was stopped: what it was for is over")]
+        public static partial void Stopped(ILogger log, long generation);
+    }
+}

@@ -1,0 +1,98 @@
+using Microsoft.Extensions.Configuration;
+
+namespace Allocator.Client;
+
+/// <summary>
+/// The client's settings: from <c>/etc/allocator/client.json</c> (or <c>--config</c>), the environment
+/// (<c>ALLOCATOR_Url</c>, <c>ALLOCATOR_Hooks__Assigned__0</c>, …) and the command line; the later ones win.
+/// </summary>
+internal sealed record ClientOptions
+{
+    /// <summary>Where the allocator is.</summary>
+    public required Uri Url { get; init; }
+
+    /// <summary>This VM's name in the fleet; the machine's own by default.</summary>
+    public required string Hostname { get; init; }
+
+    /// <summary>The pool to join; the server's default if null.</summary>
+    public string? Pool { get; init; }
+
+    /// <summary>What tells this machine from another under the same name; <c>/etc/machine-id</c> by default.</summary>
+    public required string MachineId { get; init; }
+
+    /// <summary>Changes with each boot; the kernel's by default.</summary>
+    public required string BootId { get; init; }
+
+    /// <summary>Exchanged for a token of the VM's own. Null: the VM has one already, and cannot get another.</summary>
+    public string? EnrolmentToken { get; init; }
+
+    /// <summary>Where token and last answer are kept.</summary>
+    public required string StateFolder { get; init; }
+
+    /// <summary>The program (with its arguments) that prepares the VM for a person; empty: nothing has to be done.</summary>
+    public IReadOnlyList<string> AssignedHook { get; init; } = [];
+
+    /// <summary>The program (with its arguments) that removes what the person left; empty: nothing has to be done.</summary>
+    public IReadOnlyList<string> ReleasedHook { get; init; } = [];
+
+    /// <summary>How long a hook may run; 1 s – 1 hour.</summary>
+    public TimeSpan HookTimeout { get; init; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>The first poll comes at random within this time, so that VMs that boot together do not poll together.</summary>
+    public TimeSpan FirstPollWithin { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>How long one request may take.</summary>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <exception cref="ClientOptionsException">A setting is missing or wrong; the message names it and what would be right.</exception>
+    public static ClientOptions Read(IConfiguration configuration) => new()
+    {
+        Url = ReadUrl(configuration["Url"]),
+        Hostname = (Text(configuration, "Hostname") ?? Environment.MachineName).ToLowerInvariant(),
+        Pool = Text(configuration, "Pool"),
+        MachineId = Text(configuration, "MachineId") ?? ReadFile("/etc/machine-id", "MachineId"),
+        BootId = Text(configuration, "BootId") ?? ReadFile("/proc/sys/kernel/random/boot_id", "BootId"),
+        EnrolmentToken = Text(configuration, "EnrolmentToken")
+            ?? (Text(configuration, "EnrolmentTokenFile") is { } file ? ReadFile(file, "EnrolmentTokenFile") : null),
+        StateFolder = Text(configuration, "StateFolder") ?? "/var/lib/allocator",
+        AssignedHook = Words(configuration, "Hooks:Assigned"),
+        ReleasedHook = Words(configuration, "Hooks:Released"),
+        HookTimeout = Time(configuration, "Hooks:Timeout", TimeSpan.FromMinutes(2), TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
+        FirstPollWithin = Time(configuration, "FirstPollWithin", TimeSpan.FromSeconds(15), TimeSpan.Zero, TimeSpan.FromMinutes(5)),
+        RequestTimeout = Time(configuration, "RequestTimeout", TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(5)),
+    };
+
+    private static Uri ReadUrl(string? text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https"
+            ? url
+            : throw Wrong("Url", text, "the allocator's address, such as https://allocator.example.org");
+
+    private static string? Text(IConfiguration configuration, string key) =>
+        configuration[key] is { } text && !string.IsNullOrWhiteSpace(text) ? text.Trim() : null;
+
+    private static string[] Words(IConfiguration configuration, string key) =>
+        [.. configuration.GetSection(key).GetChildren().Select(child => child.Value ?? "")];
+
+    private static TimeSpan Time(IConfiguration configuration, string key, TimeSpan usual, TimeSpan least, TimeSpan most) =>
+        Text(configuration, key) is not { } text ? usual
+        : TimeSpan.TryParse(text, null, out var time) && time >= least && time <= most ? time
+        : throw Wrong(key, text, $"a time (hh:mm:ss) from {least} to {most}");
+
+    private static string ReadFile(string path, string key)
+    {
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Wrong(key, path, $"set, or the file readable ({e.Message})");
+        }
+    }
+
+    private static ClientOptionsException Wrong(string key, string? value, string whatWouldBeRight) => new(
+        $"{key} (environment variable ALLOCATOR_{key.Replace(":", "__", StringComparison.Ordinal)}) is '{value}'; it must be {whatWouldBeRight}.");
+}
+
+/// <summary>A setting of the client is missing or wrong.</summary>
+internal sealed class ClientOptionsException(string message) : Exception(message);

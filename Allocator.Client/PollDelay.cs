@@ -1,0 +1,54 @@
+namespace Allocator.Client;
+
+/// <summary>
+/// When to poll next. Pure, and random in every case: VMs that were started together, or turned away together, do not
+/// come back together.
+/// </summary>
+internal static class PollDelay
+{
+    /// <summary>What a reply without a max-age means.</summary>
+    public static readonly TimeSpan UsualMaxAge = TimeSpan.FromSeconds(15);
+
+    /// <summary>The longest a failing poll backs off.</summary>
+    public static readonly TimeSpan LongestBackoff = TimeSpan.FromMinutes(2);
+
+    /// <summary>The longest a server can send a VM away: a slip of its clock or of an admin must not cost a day.</summary>
+    public static readonly TimeSpan LongestRetryAfter = TimeSpan.FromMinutes(10);
+
+    private static readonly TimeSpan ShortestMaxAge = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestMaxAge = TimeSpan.FromMinutes(5);
+
+    /// <summary>The max-age to go by, whatever the server said.</summary>
+    public static TimeSpan MaxAge(TimeSpan? said) =>
+        said is not { } maxAge ? UsualMaxAge
+        : maxAge < ShortestMaxAge ? ShortestMaxAge
+        : maxAge > LongestMaxAge ? LongestMaxAge
+        : maxAge;
+
+    /// <summary>From the start of one poll to the start of the next: uniform in [max-age, 2 × max-age].</summary>
+    public static TimeSpan Next(TimeSpan maxAge, Random random) => Between(maxAge, 2 * maxAge, random);
+
+    /// <summary>Before the first poll: uniform in [0, <paramref name="within"/>].</summary>
+    public static TimeSpan First(TimeSpan within, Random random) => Between(TimeSpan.Zero, within, random);
+
+    /// <summary>
+    /// After a poll that failed: no sooner than a steady VM would poll, so that a server that comes back is not overrun,
+    /// then twice as long each time, and at most <see cref="LongestBackoff"/>. A Retry-After is waited out, and a little more.
+    /// </summary>
+    /// <param name="attempt">How many polls have failed before this one: 0, 1, 2, …</param>
+    public static TimeSpan AfterFailure(TimeSpan maxAge, int attempt, TimeSpan? retryAfter, Random random)
+    {
+        var longest = maxAge * Math.Pow(2, Math.Min(attempt, 20) + 1);
+        longest = longest < LongestBackoff ? longest : LongestBackoff;
+        var backoff = Between(longest / 2, longest, random);
+        if (retryAfter is not { } wait)
+        {
+            return backoff;
+        }
+        wait = wait < LongestRetryAfter ? wait : LongestRetryAfter;
+        return wait > backoff ? Between(wait, wait * 1.25, random) : backoff;
+    }
+
+    private static TimeSpan Between(TimeSpan least, TimeSpan most, Random random) =>
+        least + ((most - least) * random.NextDouble());
+}
