@@ -1,12 +1,9 @@
 using System.CommandLine;
-using System.Text.Json;
 using Allocator.Client;
-using Allocator.Contracts;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Refit;
 
 var config = new Option<FileInfo?>("--config") { Description = "The settings file; /etc/allocator/client.json if it is there" };
 var run = new Command("run", "Poll the allocator and act on what it says, until stopped") { config };
@@ -33,24 +30,9 @@ static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
         return 2;
     }
 
-    var services = builder.Services;
-    services.AddSingleton(options);
-    services.AddSingleton(TimeProvider.System);
-    services.AddSingleton(Random.Shared);
-    services.AddSingleton<ClientState>();
-    services.AddSingleton<HookRunner>();
-    services.AddSingleton<AssignmentWorker>();
-    services.AddHostedService<PollLoop>();
-    services.AddRefitGeneratedClient<IAllocatorApi>(new RefitSettings(new SystemTextJsonContentSerializer(
-            new JsonSerializerOptions(JsonSerializerDefaults.Web) { TypeInfoResolver = WireJson.Default })))
-        .ConfigureHttpClient(client => (client.BaseAddress, client.Timeout) = (options.Url, options.RequestTimeout))
-        .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
-        {
-            // The addresses behind a load balancer's name change.
-            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-            // A captive portal redirects; the allocator never does.
-            AllowAutoRedirect = false,
-        });
+    builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddSingleton(Random.Shared);
+    builder.Services.AddClient(options);
     using var host = builder.Build();
     await host.RunAsync(cancel);
     return 0;

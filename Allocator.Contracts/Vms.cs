@@ -76,13 +76,20 @@ public sealed record VmDetail : Vm
         (Metadata, NotFreeBecause) = (ReadOnlyDictionary<string, string>.Empty, []);
 
     /// <summary>What the VM said with its last failure.</summary>
+    [JsonPropertyOrder(1)]
     public required string? StatusDetail { get; init; }
 
+    [JsonPropertyOrder(1)]
     public required string? BootId { get; init; }
+
+    [JsonPropertyOrder(1)]
     public required IReadOnlyDictionary<string, double>? Startup { get; init; }
+
+    [JsonPropertyOrder(1)]
     public required IReadOnlyDictionary<string, string> Metadata { get; init; }
 
     /// <summary>Every reason why the next person cannot get it; empty when it is free.</summary>
+    [JsonPropertyOrder(1)]
     public required IReadOnlyList<NotFreeReason> NotFreeBecause { get; init; }
 }
 

@@ -189,8 +189,9 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
         return await command.ExecuteScalarAsync(cancel) is not null;
     }
 
+    /// <summary>For admins: without the PINs, which are the persons' own.</summary>
     public async Task<List<Assignment>> ListAsync(string? pool, AssignmentState? state, Guid? after, int limit, CancellationToken cancel) =>
-        [.. (await database.Command(List, pool, state?.Text(), after, limit).ListAsync(Read, cancel)).Select(row => row.Assignment)];
+        [.. (await database.Command(List, pool, state?.Text(), after, limit).ListAsync(Read, cancel)).Select(row => row.Assignment with { Pin = null })];
 
     private async Task<(AskOutcome? Door, bool Asked)> AskOnceAsync(
         Guid id, string pool, string email, string key, string? code, string? accessCode, string? pin, CancellationToken cancel)

@@ -43,6 +43,10 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
         from connected
         """;
 
+    /// <summary>
+    /// The VM could not prepare for its person: the person gets another. Where it fails later (it cannot be cleaned, or
+    /// its person was connected before a reboot), it stays as it is, in error, for an admin to see.
+    /// </summary>
     private const string Failed =
         $"""
         with target as (
@@ -51,8 +55,21 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
             where live_hostname = $1 and generation = $2 and state = 'assigned'
             for no key update
         ),
-        {Requeue.Ctes}
-        returning 1
+        broken as (
+            update vms
+            set status = 'error', status_detail = $4::text
+            where hostname = $1 and generation = $2 and state in ('cleaning', 'assigned') and not exists (select from target)
+            returning hostname, pool, assignment_id
+        ),
+        {Requeue.Ctes},
+        event as (
+            insert into events (actor, action, pool, hostname, assignment_id, detail)
+            select 'vm:' || hostname, 'broken', pool, hostname, assignment_id, jsonb_strip_nulls(jsonb_build_object('detail', $4::text))
+            from broken
+        )
+        select 1 from requeued
+        union all
+        select 1 from broken
         """;
 
     private const string Clean =

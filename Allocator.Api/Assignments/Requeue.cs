@@ -36,13 +36,16 @@ internal static class Requeue
                 status_detail = case when moved.why = 'hook_failed' then moved.detail else status_detail end
             from moved
             where vms.hostname = moved.hostname
+        ),
+        requeued as (
+            insert into events (actor, action, pool, hostname, assignment_id, detail)
+            select
+                case why when 'hook_failed' then 'vm:' || hostname else 'allocator' end,
+                case when ends then 'failed' else 'requeued' end,
+                pool, hostname, id,
+                jsonb_strip_nulls(jsonb_build_object('why', why, 'attempts', attempts, 'detail', detail))
+            from moved
+            returning 1
         )
-        insert into events (actor, action, pool, hostname, assignment_id, detail)
-        select
-            case why when 'hook_failed' then 'vm:' || hostname else 'allocator' end,
-            case when ends then 'failed' else 'requeued' end,
-            pool, hostname, id,
-            jsonb_strip_nulls(jsonb_build_object('why', why, 'attempts', attempts, 'detail', detail))
-        from moved
         """;
 }

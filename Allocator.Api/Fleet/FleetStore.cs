@@ -7,13 +7,10 @@ namespace Allocator.Api.Fleet;
 internal sealed class FleetStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// All VMs changed since the cursor $1, each beside its pool; a pool without any such VM has one row of its own.
-    /// One statement, hence one snapshot, gives the rows and the next cursor: its xmin. Every transaction below xmin
-    /// was finished and seen; one at or above it may still be running and will be asked for again. Asking for
-    /// "newer than the last one seen" instead would miss a transaction that took its number early and committed late.
-    /// The upper bound leaves out rows that a restored dump brought from another server's future.
+    /// VMs, each beside its pool; a pool without any has one row of its own. One statement, hence one snapshot, gives
+    /// the rows and the cursor to go on from.
     /// </summary>
-    private const string Changes =
+    private const string All =
         $"""
         select
             pg_snapshot_xmin(pg_current_snapshot()),
@@ -24,6 +21,17 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         from pools pool
         left join (vms v left join assignments a on a.id = v.assignment_id)
             on v.pool = pool.name
+        """;
+
+    /// <summary>
+    /// Those changed since the cursor $1, which is the xmin of an earlier snapshot: every transaction below it was
+    /// finished and seen, one at or above it may have been running and is asked for again. Asking for "newer than the
+    /// last one seen" instead would miss a transaction that took its number early and committed late. The upper bound
+    /// leaves out rows that a restored dump brought from another server's future.
+    /// </summary>
+    private const string Changes =
+        $"""
+        {All}
             and v.changed_xid >= $1
             and v.changed_xid < pg_snapshot_xmax(pg_current_snapshot())
         """;
@@ -40,8 +48,10 @@ internal sealed class FleetStore(NpgsqlDataSource database)
     public async Task<(VmFleet.Picture Picture, ulong Cursor)> LoadAsync(CancellationToken cancel)
     {
         var picture = new VmFleet.Picture();
+        await using var command = database.Command(All);
+        command.CommandTimeout = 0;
         var cursor = await ReadAsync(
-            0,
+            command,
             (pool, waiting, requested) => picture.Pool(pool).Update(waiting, requested),
             view => picture.Apply(view),
             cancel);
@@ -49,25 +59,24 @@ internal sealed class FleetStore(NpgsqlDataSource database)
     }
 
     /// <summary>Brings the fleet up to date with what changed since <paramref name="cursor"/>; returns the next cursor.</summary>
-    public Task<ulong> ReadChangesAsync(ulong cursor, VmFleet fleet, CancellationToken cancel) =>
-        ReadAsync(cursor, fleet.ApplyPool, view => fleet.Apply(view), cancel);
+    public async Task<ulong> ReadChangesAsync(ulong cursor, VmFleet fleet, CancellationToken cancel)
+    {
+        await using var command = database.Command(Changes, cursor);
+        return await ReadAsync(command, fleet.ApplyPool, view => fleet.Apply(view), cancel);
+    }
 
     public Task<VmView?> FindAsync(string hostname, CancellationToken cancel) =>
         database.Command(One, hostname).FirstAsync(row => VmView.Read(row), cancel);
 
-    private async Task<ulong> ReadAsync(ulong cursor, Action<string, int, int> applyPool, Action<VmView> applyVm, CancellationToken cancel)
+    private static async Task<ulong> ReadAsync(
+        NpgsqlCommand command, Action<string, int, int> applyPool, Action<VmView> applyVm, CancellationToken cancel)
     {
-        await using var command = database.Command(Changes, cursor);
-        if (cursor == 0)
-        {
-            command.CommandTimeout = 0;
-        }
         await using var reader = await command.ExecuteReaderAsync(cancel);
-        var next = cursor;
+        ulong cursor = 0;
         var pool = "";
         while (await reader.ReadAsync(cancel))
         {
-            next = reader.GetFieldValue<ulong>(0);
+            cursor = reader.GetFieldValue<ulong>(0);
             var name = reader.GetString(1);
             if (name != pool)
             {
@@ -79,6 +88,6 @@ internal sealed class FleetStore(NpgsqlDataSource database)
                 applyVm(VmView.Read(reader, 4));
             }
         }
-        return next;
+        return cursor;
     }
 }

@@ -31,6 +31,8 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
             where a.why is not null
         ),
         {Requeue.Ctes}
+        select count(*)::int
+        from requeued
         """;
 
     /// <summary>
@@ -91,8 +93,11 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
         """;
 
     /// <returns>How many persons were put back to the head of the queue, or ended as failed.</returns>
-    public Task<int> RequeueOverdueAsync(DeliveryOptions options, CancellationToken cancel) =>
-        database.Command(RequeueOverdue, options.DeliveryTimeout, options.OutcomeTimeout, options.MaxAttempts).ExecuteAsync(cancel);
+    public async Task<int> RequeueOverdueAsync(DeliveryOptions options, CancellationToken cancel)
+    {
+        await using var command = database.Command(RequeueOverdue, options.DeliveryTimeout, options.OutcomeTimeout, options.MaxAttempts);
+        return (int)(await command.ExecuteScalarAsync(cancel))!;
+    }
 
     /// <returns>How many VMs were marked lost.</returns>
     public async Task<int> MarkLostAsync(TimeSpan interval, TimeSpan lostAfter, CancellationToken cancel) =>

@@ -1,0 +1,139 @@
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using Allocator.Api.Data;
+using Allocator.Contracts;
+using Npgsql;
+
+namespace Allocator.Tests.Infrastructure;
+
+/// <summary>A database and the replicas on it, with the three kinds of caller.</summary>
+internal sealed class Deployment : IAsyncDisposable
+{
+    private static readonly Dictionary<string, string> NoSettings = [];
+
+    private TimeSpan _clock;
+
+    private Deployment(string connectionString) => Database = NpgsqlDataSource.Create(connectionString + ";No Reset On Close=true");
+
+    public NpgsqlDataSource Database { get; }
+
+    public List<Replica> Replicas { get; } = [];
+
+    public Replica Replica => Replicas[0];
+
+    /// <summary>Somebody who asks for a VM; also anybody without credentials.</summary>
+    public HttpClient Person { get; private set; } = null!;
+
+    public HttpClient Admin { get; private set; } = null!;
+
+    public static async Task<Deployment> StartAsync(PostgresServer server, int replicas = 1, Dictionary<string, string>? settings = null) =>
+        await StartAsync(await server.CreateDatabaseAsync(), replicas, settings);
+
+    public static async Task<Deployment> StartAsync(string connectionString, int replicas = 1, Dictionary<string, string>? settings = null)
+    {
+        var deployment = new Deployment(connectionString);
+        for (var i = 0; i < replicas; i++)
+        {
+            deployment.AddReplica(connectionString, settings);
+        }
+        foreach (var replica in deployment.Replicas)
+        {
+            await replica.WaitUntilReadyAsync();
+        }
+        if (replicas > 0)
+        {
+            deployment.Person = deployment.Replica.Connect();
+            deployment.Admin = deployment.Replica.Connect();
+            deployment.Admin.DefaultRequestHeaders.Authorization = Basic("admin", Replica.AdminPassword);
+        }
+        return deployment;
+    }
+
+    public Replica AddReplica(string connectionString, Dictionary<string, string>? settings = null)
+    {
+        var replica = new Replica(connectionString, settings ?? NoSettings);
+        Replicas.Add(replica);
+        return replica;
+    }
+
+    /// <summary>Enrols a VM; it is not ready for anybody yet.</summary>
+    public async Task<TestVm> EnrolAsync(string hostname, string? pool = null, Replica? replica = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri((replica ?? Replica).Address, "/vms"))
+        {
+            Content = JsonContent.Create(new EnrolmentRequest(hostname, "machine-" + hostname, pool)),
+            Headers = { Authorization = new AuthenticationHeaderValue("Bearer", Replica.EnrolmentToken) },
+        };
+        using var response = await Person.SendAsync(request);
+        response.EnsureSuccessStatusCode();
+        var enrolment = await response.Content.ReadFromJsonAsync<Enrolment>();
+        return new TestVm(this, enrolment!.Hostname, enrolment.Token);
+    }
+
+    /// <summary>Enrols VMs that are ready, and known to be free on every replica.</summary>
+    public async Task<TestVm[]> EnrolFreeAsync(params string[] hostnames)
+    {
+        var vms = await Task.WhenAll(hostnames.Select(async hostname =>
+        {
+            var vm = await EnrolAsync(hostname);
+            await vm.ReportAsync(new VmReport(VmStatus.Running));
+            return vm;
+        }));
+        foreach (var vm in vms)
+        {
+            await WaitForFleetAsync(vm.Hostname, view => view.IsFree);
+        }
+        return vms;
+    }
+
+    /// <summary>Waits until every replica's fleet says so of this VM.</summary>
+    public Task WaitForFleetAsync(string hostname, Func<Api.Fleet.VmView, bool> condition) => Wait.UntilAsync(
+        () => Replicas.All(replica => replica.Fleet.Find(hostname) is { } vm && condition(vm.View)), $"the fleets know it of {hostname}");
+
+    /// <summary>Waits until every replica knows how many wait in the default pool.</summary>
+    public Task WaitForQueueAsync(int waiting) => Wait.UntilAsync(
+        () => Replicas.All(replica => replica.Fleet.FindPool("default")?.Waiting == waiting), $"the fleets know that {waiting} wait");
+
+    public async Task<Assignment> AskAsync(string email, string? pool = null, string? command = null)
+    {
+        using var response = await Person.PostAsJsonAsync("/assignments", new AssignmentRequest(email, pool, null, command));
+        response.EnsureSuccessStatusCode();
+        return (await response.Content.ReadFromJsonAsync<Assignment>())!;
+    }
+
+    public async Task<Assignment> FindAsync(Guid id) => (await Person.GetFromJsonAsync<Assignment>($"/assignments/{id}"))!;
+
+    public async Task<VmDetail> FindVmAsync(string hostname) => (await Admin.GetFromJsonAsync<VmDetail>($"/vms/{hostname}"))!;
+
+    public async Task EndAsync(Guid id) => (await Person.DeleteAsync($"/assignments/{id}")).EnsureSuccessStatusCode().Dispose();
+
+    /// <summary>Moves the database's clock forward, for all rules that go by it.</summary>
+    public async Task MoveClockAsync(TimeSpan by)
+    {
+        _clock += by;
+        await ExecuteAsync($"create or replace function clock() returns timestamptz language sql stable as 'select now() + interval ''{_clock.TotalSeconds} seconds'''");
+    }
+
+    public Task ExecuteAsync(string sql) => Database.Command(sql).ExecuteAsync(default);
+
+    public async Task<T> QueryAsync<T>(string sql, params object[] values)
+    {
+        await using var command = Database.Command(sql, values);
+        return (T)(await command.ExecuteScalarAsync())!;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var replica in Replicas)
+        {
+            await replica.DisposeAsync();
+        }
+        Person?.Dispose();
+        Admin?.Dispose();
+        await Database.DisposeAsync();
+    }
+
+    public static AuthenticationHeaderValue Basic(string name, string password) =>
+        new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{name}:{password}")));
+}

@@ -1,0 +1,106 @@
+using System.Net;
+using System.Net.Http.Json;
+using Allocator.Api.Data;
+using Allocator.Contracts;
+using Allocator.Tests.Infrastructure;
+using Xunit;
+
+namespace Allocator.Tests;
+
+/// <summary>The database goes away and comes back, on a server of its own.</summary>
+public sealed class OutageTests : IAsyncLifetime
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("allocator-outage-").FullName;
+    private PrivatePostgres _postgres = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _postgres = await PrivatePostgres.StartAsync(_folder);
+        await PostgresServer.MigrateAsync(_postgres.ConnectionString);
+    }
+
+    [Fact]
+    public async Task Known_vms_are_served_while_the_database_is_away_and_all_goes_on_when_it_is_back()
+    {
+        await using var deployment = await Deployment.StartAsync(_postgres.ConnectionString, replicas: 2);
+        var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2", "vm-3");
+        var before = await deployment.AskAsync("before@example.org");
+        await vms[0].PollUntilAsync(VmState.Assigned);
+        await vms[0].ReportAsync(Outcome.Connected);
+        await deployment.WaitForQueueAsync(0);
+        await Task.WhenAll(vms.SelectMany(vm => deployment.Replicas.Select(replica => vm.PollUntilAsync(_ => true, "it is there", replica))));
+        await deployment.WaitForFleetAsync("vm-1", view => view.Received);
+        var acknowledged = await deployment.AskAsync("acknowledged@example.org");
+
+        await _postgres.StopAsync();
+
+        foreach (var replica in deployment.Replicas)
+        {
+            foreach (var vm in vms)
+            {
+                await vm.PollAsync(replica);
+                Assert.Equal(HttpStatusCode.NotModified, vm.Status);
+            }
+            // Without its ETag a VM gets what it had: its person is still there.
+            using var whole = await vms[0].SendAsync(HttpMethod.Get, "/assignment/vm-1", replica: replica);
+            Assert.Equal(before.Id, (await whole.Content.ReadFromJsonAsync<VmAssignment>())!.Assignment!.Id);
+            using var http = replica.Connect();
+            Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/health/ready")).StatusCode);
+        }
+        var retryAfter = new HashSet<TimeSpan?>();
+        for (var i = 0; i < 20; i++)
+        {
+            using var refused = await deployment.Person.PostAsJsonAsync("/assignments", new AssignmentRequest("new@example.org"));
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+            Assert.Equal("application/problem+json", refused.Content.Headers.ContentType!.MediaType);
+            retryAfter.Add(refused.Headers.RetryAfter!.Delta);
+        }
+        Assert.True(retryAfter.Count > 1, "Retry-After is drawn anew each time");
+        Assert.All(retryAfter, wait => Assert.InRange(wait!.Value.TotalSeconds, 5, 15));
+        // Whether an unknown VM or token is right cannot be known: neither 401 nor 404.
+        var unknown = new TestVm(deployment, "vm-99", "vm-99.x");
+        await unknown.PollAsync();
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, unknown.Status);
+        var otherToken = new TestVm(deployment, "vm-1", "vm-1.x");
+        await otherToken.PollAsync();
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, otherToken.Status);
+        // One that knows more than this replica is not told less.
+        vms[2].ETag = "\"g7\"";
+        await vms[2].PollAsync();
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, vms[2].Status);
+        vms[2].ETag = "\"g1\"";
+
+        await _postgres.StartAsync();
+
+        Assert.Equal(acknowledged.Id, (await vms[1].PollUntilAsync(VmState.Assigned, deployment.Replicas[1])).Assignment!.Id);
+        Assert.Equal((AssignmentState.Connected, "vm-1"), ((await deployment.FindAsync(before.Id)).State, (await deployment.FindAsync(before.Id)).Hostname));
+        var after = await Wait.ForAsync(async () =>
+        {
+            using var response = await deployment.Person.PostAsJsonAsync("/assignments", new AssignmentRequest("new@example.org"));
+            return response.IsSuccessStatusCode ? await response.Content.ReadFromJsonAsync<Assignment>() : null;
+        }, "people are served again");
+        Assert.Equal(after.Id, (await vms[2].PollUntilAsync(VmState.Assigned)).Assignment!.Id);
+        Assert.Equal(1, await deployment.QueryAsync<long>("select count(*) from events where action = 'assigned' and hostname = 'vm-1'"));
+    }
+
+    [Fact]
+    public async Task Replica_that_starts_without_a_database_becomes_ready_when_it_comes()
+    {
+        await _postgres.StopAsync();
+        await using var replica = new Replica(_postgres.ConnectionString, new Dictionary<string, string>());
+        using var http = replica.Connect();
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/health/live")).StatusCode);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await http.GetAsync("/health/ready")).StatusCode);
+
+        await _postgres.StartAsync();
+
+        await replica.WaitUntilReadyAsync();
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/health/ready")).StatusCode);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _postgres.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+}
