@@ -61,10 +61,9 @@ internal sealed class EnrolmentOptions
 }
 
 /// <summary>Checks what admins and enrolling machines present against the configured hashes.</summary>
-internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<EnrolmentOptions> enrolment) : IDisposable
+internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<EnrolmentOptions> enrolment, IPasswordHasher<string> hasher) : IDisposable
 {
     private static readonly TimeSpan RememberFor = TimeSpan.FromMinutes(5);
-    private static readonly PasswordHasher<string> Hasher = new();
 
     private readonly (string Name, byte[] Hash)[] _apiKeys = [.. admin.Value.ApiKeys.Select(key => (key.Key, Convert.FromHexString(key.Value)))];
     private readonly byte[][] _enrolmentTokens = [.. enrolment.Value.TokenHashes.Select(Convert.FromHexString)];
@@ -76,9 +75,9 @@ internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<Enrolme
     private readonly byte[] _secret = RandomNumberGenerator.GetBytes(32);
 
     // Checked for names that do not exist, so that a wrong name takes as long as a wrong password.
-    private readonly string _nobodysHash = Hasher.HashPassword("", VmToken.Secret());
+    private readonly string _nobodysHash = hasher.HashPassword("", VmToken.Secret());
 
-    public static string HashPassword(string password) => Hasher.HashPassword("", password);
+    public static string HashPassword(string password) => new PasswordHasher<string>().HashPassword("", password);
 
     public static string HashKey(string key) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
 
@@ -99,7 +98,7 @@ internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<Enrolme
                 return true;
             }
             var known = admin.Value.Users.TryGetValue(name, out var hash);
-            var right = Hasher.VerifyHashedPassword("", hash ?? _nobodysHash, password) != PasswordVerificationResult.Failed && known;
+            var right = hasher.VerifyHashedPassword("", hash ?? _nobodysHash, password) != PasswordVerificationResult.Failed && known;
             if (right)
             {
                 _verified.Set(presented, true, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = RememberFor });

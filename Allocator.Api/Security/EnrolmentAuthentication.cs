@@ -23,6 +23,9 @@ internal sealed class EnrolmentAuthentication(
             : AuthenticateResult.NoResult());
     }
 
-    protected override Task HandleChallengeAsync(AuthenticationProperties properties) =>
-        Problems.NeedsEnrolmentToken.ExecuteAsync(Context);
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+    {
+        Response.Headers.WWWAuthenticate = VmToken.Challenge;
+        return Problems.NeedsEnrolmentToken.ExecuteAsync(Context);
+    }
 }

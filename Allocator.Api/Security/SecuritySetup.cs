@@ -1,4 +1,5 @@
 using Allocator.Api.Configuration;
+using Microsoft.AspNetCore.Identity;
 
 namespace Allocator.Api.Security;
 
@@ -10,6 +11,7 @@ internal static class SecuritySetup
         var services = builder.Services;
         services.AddSettings<AdminOptions, AdminOptions.Validator>(AdminOptions.Section);
         services.AddSettings<EnrolmentOptions, EnrolmentOptions.Validator>(EnrolmentOptions.Section);
+        services.AddSingleton<IPasswordHasher<string>, PasswordHasher<string>>();
         services.AddSingleton<Credentials>();
         if (builder.Environment.IsDevelopment())
         {

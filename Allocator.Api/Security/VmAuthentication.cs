@@ -65,7 +65,14 @@ internal sealed class VmAuthentication(
         return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), Name));
     }
 
-    protected override Task HandleChallengeAsync(AuthenticationProperties properties) => _refusal.ExecuteAsync(Context);
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+    {
+        if (_refusal is IStatusCodeHttpResult { StatusCode: StatusCodes.Status401Unauthorized })
+        {
+            Response.Headers.WWWAuthenticate = VmToken.Challenge;
+        }
+        return _refusal.ExecuteAsync(Context);
+    }
 
     private async ValueTask<(FleetVm? Vm, bool Known)> FindAsync(string hostname, string token)
     {

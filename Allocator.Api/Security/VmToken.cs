@@ -10,6 +10,9 @@ namespace Allocator.Api.Security;
 /// </summary>
 internal static class VmToken
 {
+    /// <summary>What a 401 asks for.</summary>
+    public const string Challenge = "Bearer realm=\"Allocator\"";
+
     private const string Scheme = "Bearer ";
 
     public static string Create(string hostname) => $"{hostname}.{Secret()}";

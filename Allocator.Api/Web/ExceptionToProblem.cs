@@ -1,5 +1,7 @@
+using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.AspNetCore.Http.Metadata;
@@ -23,16 +25,15 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
         return true;
     }
 
-    private IResult Unreadable(HttpContext context, BadHttpRequestException bad) => bad switch
+    private IResult Unreadable(HttpContext context, BadHttpRequestException bad) => bad.InnerException switch
     {
-        { StatusCode: StatusCodes.Status413PayloadTooLarge } => Problems.Make(413, "body-too-large",
-            "The body is too large", $"A body may have {Limits.LargestBody:N0} bytes."),
-        { StatusCode: StatusCodes.Status415UnsupportedMediaType } => Problems.Make(415, "not-json",
-            "The body must be JSON", "Send it with 'Content-Type: application/json'."),
-        { InnerException: JsonException { Path: { Length: > 2 } path } } => Problems.Invalid(path[2..], Expected(context, path)),
-        { InnerException: JsonException syntax } => Problems.Make(400, "not-json", "The body is not JSON",
-            syntax.LineNumber is { } line ? $"It stops being JSON in line {line + 1}, at byte {syntax.BytePositionInLine + 1}." : "Send one JSON object."),
-        _ => Problems.Make(bad.StatusCode, "unreadable-request", "The request cannot be read", bad.Message),
+        JsonException { InnerException: JsonException } syntax => Problems.Make(400, "not-json", "The body is not JSON",
+            $"It stops being JSON in line {syntax.LineNumber + 1}, at byte {syntax.BytePositionInLine + 1}."),
+        JsonException { Path: { Length: > 2 } path } => Problems.Invalid(path[2..], Expected(context, path)),
+        _ when BadParameter().Match(bad.Message) is { Success: true } match => Problems.Invalid(
+            match.Groups["name"].Value, InWords(TypeOfParameter(context, match.Groups["name"].Value), null)),
+        _ when BodyType(context) is not null => Problems.Make(bad.StatusCode, "not-json", "The body is not a JSON object", "Send one JSON object."),
+        _ => Problems.Make(bad.StatusCode, "unreadable-request", "The request cannot be read", "/openapi/v1.json says what this call takes."),
     };
 
     private IResult InternalError(HttpContext context, Exception exception)
@@ -45,7 +46,7 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
     /// <summary>What the endpoint's body wants at this path, in words.</summary>
     private string Expected(HttpContext context, string path)
     {
-        var body = Endpoint(context)?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
+        var body = BodyType(context);
         var type = body is null ? null : json.Value.SerializerOptions.GetTypeInfo(body);
         foreach (var name in path.Split('.', '[')[1..])
         {
@@ -61,6 +62,7 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
     {
         { IsEnum: true } => "one of " + string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.CamelCase.ConvertName)),
         not null when type == typeof(string) => "a string",
+        not null when type == typeof(Guid) => "an id",
         not null when type == typeof(bool) => "true or false",
         not null when type == typeof(double) => "a number",
         { IsPrimitive: true } => "a whole number",
@@ -71,6 +73,19 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
             _ => "of another type; /openapi/v1.json says which",
         },
     };
+
+    private static Type? BodyType(HttpContext context) => Endpoint(context)?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
+
+    private static Type? TypeOfParameter(HttpContext context, string name)
+    {
+        var parameters = Endpoint(context)?.Metadata.GetMetadata<MethodInfo>()?.GetParameters() ?? [];
+        var type = parameters.FirstOrDefault(parameter => parameter.Name == name)?.ParameterType;
+        return type is null ? null : Nullable.GetUnderlyingType(type) ?? type;
+    }
+
+    /// <summary>The framework names the parameter in its message only: <c>Failed to bind parameter "int limit" from "ten".</c></summary>
+    [GeneratedRegex("""parameter "\S+ (?<name>\w+)" from "[^"]*"\.""")]
+    private static partial Regex BadParameter();
 
     private static Endpoint? Endpoint(HttpContext context) => context.Features.Get<IExceptionHandlerFeature>()?.Endpoint;
 

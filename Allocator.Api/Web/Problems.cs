@@ -48,6 +48,25 @@ internal static class Problems
     public static ProblemHttpResult GenerationOver(string hostname, long generation) => Make(409, "generation-over",
         "That generation is over", $"What {hostname} was told in generation {generation} is no longer wanted. Poll to learn what is.");
 
+    /// <summary>Gives a refusal that came without words, from the framework itself, its stable type and its words.</summary>
+    public static void Describe(ProblemDetailsContext context)
+    {
+        var problem = context.ProblemDetails;
+        if (problem.Type?.StartsWith(TypePrefix, StringComparison.Ordinal) == true)
+        {
+            return;
+        }
+        (var type, problem.Detail) = problem.Status switch
+        {
+            404 => ("not-found", "There is nothing at this path; /openapi/v1.json lists what there is."),
+            405 => ("method-not-allowed", $"This path takes {context.HttpContext.Response.Headers.Allow}."),
+            413 => ("body-too-large", $"A body may have {Limits.LargestBody:N0} bytes."),
+            415 => ("not-json", "Send the body with 'Content-Type: application/json'."),
+            _ => ("unreadable-request", "/openapi/v1.json says what this call takes."),
+        };
+        problem.Type = TypePrefix + type;
+    }
+
     public static IResult TryAgain() => new TryAgainResult();
 
     public static ProblemHttpResult Make(int status, string type, string title, string detail) => TypedResults.Problem(

@@ -1,0 +1,266 @@
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json.Nodes;
+using Allocator.Contracts;
+using Allocator.Tests.Infrastructure;
+using Xunit;
+
+namespace Allocator.Tests.Web;
+
+/// <summary>Bad input, each with its own clear problem; none of it leaves anything behind.</summary>
+public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixture<BadInputTests.OneDeployment>
+{
+    private static readonly string A64 = new('a', 64);
+    private readonly Deployment _deployment = one.Deployment;
+    private readonly TestVm _vm = one.Vm;
+
+    public static TheoryData<string, string, int, string, string?> Bodies => new()
+    {
+        // path, body, status, type, field
+        { "/vms", "", 400, "not-json", null },
+        { "/vms", "null", 400, "not-json", null },
+        { "/vms", "{", 400, "not-json", null },
+        { "/vms", "hello", 400, "not-json", null },
+        { "/vms", "[]", 400, "not-json", null },
+        { "/vms", "{}", 400, "invalid", "hostname" },
+        { "/vms", """{"hostname":"vm-3"}""", 400, "invalid", "machineId" },
+        { "/vms", """{"hostname":7,"machineId":"m"}""", 400, "invalid", "hostname" },
+        { "/vms", """{"hostname":"vm_3","machineId":"m"}""", 400, "invalid", "hostname" },
+        { "/vms", """{"hostname":"-vm","machineId":"m"}""", 400, "invalid", "hostname" },
+        { "/vms", """{"hostname":"vm..3","machineId":"m"}""", 400, "invalid", "hostname" },
+        { "/vms", """{"hostname":"vm-3\n","machineId":"m"}""", 400, "invalid", "hostname" },
+        { "/vms", """{"hostname":"vm 3; drop table vms","machineId":"m"}""", 400, "invalid", "hostname" },
+        { "/vms", $$"""{"hostname":"{{A64}}","machineId":"m"}""", 400, "invalid", "hostname" },
+        { "/vms", $$"""{"hostname":"{{string.Join('.', Enumerable.Repeat("abc", 64))}}","machineId":"m"}""", 400, "invalid", "hostname" },
+        { "/vms", """{"hostname":"vm-3","machineId":"m m"}""", 400, "invalid", "machineId" },
+        { "/vms", """{"hostname":"vm-3","machineId":"m\u0000"}""", 400, "invalid", "machineId" },
+        { "/vms", """{"hostname":"vm-3","machineId":"m","pool":"No Such"}""", 400, "invalid", "pool" },
+        { "/vms", """{"hostname":"vm-3","machineId":"m","pool":"nosuch"}""", 404, "unknown-pool", null },
+        { "/vms", """{"hostname":"vm-3","machineId":"m","metadata":{"k":"\u0000"}}""", 400, "invalid", "metadata" },
+        { "/vms", """{"hostname":"vm-3","machineId":"m","metadata":{"k":null}}""", 400, "invalid", "metadata" },
+        { "/vms", """{"hostname":"vm-3","machineId":"m","metadata":{"k":1}}""", 400, "invalid", "metadata.k" },
+        { "/vms", """{"hostname":"vm-3","machineId":"m","metadata":[1]}""", 400, "invalid", "metadata" },
+        { "/vms", """{"hostname":"vm-1","machineId":"another"}""", 409, "machine-conflict", null },
+        { "/assignments", "{}", 400, "invalid", "email" },
+        { "/assignments", """{"email":null}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":["ada@example.org"]}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"ada"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"ada@"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"ada@example"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"ada@example.org\r\nBcc: x@y.z"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"a b@example.org"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"<script>@example.org"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"ada\u0000@example.org"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"ada\ud800@example.org"}""", 400, "invalid", "email" },
+        { "/assignments", $$"""{"email":"{{A64}}{{A64}}{{A64}}{{A64}}@example.org"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"ada@example.org","pool":"nosuch"}""", 404, "unknown-pool", null },
+        { "/assignments", """{"email":"ada@example.org","pool":"closed"}""", 409, "pool-closed", null },
+        { "/assignments", """{"email":"ada@example.org","pool":"guarded"}""", 403, "wrong-access-code", null },
+        { "/assignments", """{"email":"ada@example.org","pool":"guarded","accessCode":"Sesame"}""", 403, "wrong-access-code", null },
+        { "/assignments", """{"email":"ada@example.org","pool":"guarded","accessCode":"\u0000"}""", 400, "invalid", "accessCode" },
+        { "/assignments", """{"email":"ada@example.org","command":"rm -rf /"}""", 400, "invalid", "command" },
+        { "/assignments", """{"email":"ada@example.org","command":"--code=\"4/0A;reboot\""}""", 400, "invalid", "command" },
+        { "/assignments", """{"email":"ada@example.org","command":"--code=\"4/0A$(reboot)\""}""", 400, "invalid", "command" },
+        { "/assignments", """{"email":"ada@example.org","command":"--code=\"4/0A`reboot`\""}""", 400, "invalid", "command" },
+        { "/assignments", """{"email":"ada@example.org","command":"--code=\"4/0A\" --code=\"4/0B\""}""", 400, "invalid", "command" },
+        { "/assignments", """{"email":"ada@example.org","command":"--code=\"\""}""", 400, "invalid", "command" },
+        { "/assignments", """{"email":"ada@example.org","command":{"code":"4/0A"}}""", 400, "invalid", "command" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Bodies))]
+    public async Task Body_is_refused_with_what_is_wrong_and_nothing_is_left_behind(string path, string body, int status, string type, string? field)
+    {
+        var before = await RowsAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, path)
+        {
+            Content = new StringContent(body, Encoding.UTF8, "application/json"),
+            Headers = { Authorization = new AuthenticationHeaderValue("Bearer", Replica.EnrolmentToken) },
+        };
+        using var response = await _deployment.Person.SendAsync(request);
+
+        await AssertProblemAsync(response, status, type, field);
+        Assert.Equal(before, await RowsAsync());
+    }
+
+    public static TheoryData<string, string, int, string, string?> VmBodies => new()
+    {
+        { "/assignment/vm-1/outcome", "{}", 400, "invalid", "generation" },
+        { "/assignment/vm-1/outcome", """{"generation":1}""", 400, "invalid", "outcome" },
+        { "/assignment/vm-1/outcome", """{"generation":0,"outcome":"connected"}""", 400, "invalid", "generation" },
+        { "/assignment/vm-1/outcome", """{"generation":1.5,"outcome":"connected"}""", 400, "invalid", "generation" },
+        { "/assignment/vm-1/outcome", """{"generation":99999999999999999999,"outcome":"connected"}""", 400, "invalid", "generation" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"done"}""", 400, "invalid", "outcome" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":0}""", 400, "invalid", "outcome" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"javascript:alert(1)"}""", 400, "invalid", "connectUrl" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"/desktop"}""", 400, "invalid", "connectUrl" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"https://google.com@evil.example/"}""", 400, "invalid", "connectUrl" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"clean","connectUrl":"https://vm-1.example.org/"}""", 400, "invalid", "connectUrl" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"failed","detail":"\u0000"}""", 400, "invalid", "detail" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected"}""", 409, "generation-over", null },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"clean"}""", 409, "generation-over", null },
+        { "/assignment/vm-2/outcome", """{"generation":1,"outcome":"clean"}""", 403, "token-of-another-vm", null },
+        { "/vms/vm-1/report", """{"status":"asleep"}""", 400, "invalid", "status" },
+        { "/vms/vm-1/report", """{"gpu":true}""", 400, "invalid", "gpu" },
+        { "/vms/vm-1/report", """{"inUse":"yes"}""", 400, "invalid", "inUse" },
+        { "/vms/vm-1/report", """{"bootId":"a b"}""", 400, "invalid", "bootId" },
+        { "/vms/vm-1/report", """{"startup":{"boot":-1}}""", 400, "invalid", "startup" },
+        { "/vms/vm-1/report", """{"startup":{"boot":"fast"}}""", 400, "invalid", "startup.boot" },
+        { "/vms/vm-2/report", """{"status":"error"}""", 403, "token-of-another-vm", null },
+    };
+
+    [Theory]
+    [MemberData(nameof(VmBodies))]
+    public async Task Body_of_a_vm_is_refused_with_what_is_wrong_and_changes_nothing(string path, string body, int status, string type, string? field)
+    {
+        var before = await RowsAsync();
+        using var response = await _vm.SendAsync(HttpMethod.Put, path, new StringContent(body, Encoding.UTF8, "application/json"));
+
+        await AssertProblemAsync(response, status, type, field);
+        Assert.Equal(before, await RowsAsync());
+    }
+
+    [Fact]
+    public async Task Refusals_say_what_would_be_right()
+    {
+        using var status = await _vm.SendAsync(HttpMethod.Put, "/vms/vm-1/report", JsonContent.Create(new { status = "asleep" }));
+        Assert.Equal("Must be one of initializing, running, error, rebooting.", (await ReadAsync(status))["errors"]!["status"]![0]!.GetValue<string>());
+        using var email = await _deployment.Person.PostAsJsonAsync("/assignments", new { email = 5 });
+        Assert.Equal("Must be a string.", (await ReadAsync(email))["errors"]!["email"]![0]!.GetValue<string>());
+        using var generation = await _vm.SendAsync(HttpMethod.Put, "/assignment/vm-1/outcome", JsonContent.Create(new { generation = "one" }));
+        Assert.Equal("Must be a whole number.", (await ReadAsync(generation))["errors"]!["generation"]![0]!.GetValue<string>());
+        using var syntax = await _deployment.Person.PostAsync("/assignments", new StringContent("{\n \"email\": ada }", Encoding.UTF8, "application/json"));
+        Assert.Equal("It stops being JSON in line 2, at byte 11.", (await ReadAsync(syntax))["detail"]!.GetValue<string>());
+    }
+
+    [Theory]
+    [InlineData("vm-1", null, 401, "vm-token-needed")]
+    [InlineData("vm-1", "Basic YTpi", 401, "vm-token-needed")]
+    [InlineData("vm-1", "Bearer ", 401, "vm-token-needed")]
+    [InlineData("vm-1", "Bearer x", 401, "vm-token-wrong")]
+    [InlineData("vm-1", "Bearer vm-1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 401, "vm-token-wrong")]
+    [InlineData("vm-1", "Bearer vm-2.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 401, "vm-token-wrong")]
+    [InlineData("vm-1", "Bearer enrolment-token-of-the-tests", 401, "vm-token-wrong")]
+    [InlineData("vm-9", "Bearer vm-9.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 404, "unknown-vm")]
+    [InlineData("vm_1", "Bearer x", 400, "malformed-hostname")]
+    [InlineData("..%2Fvms", "Bearer x", 400, "malformed-hostname")]
+    [InlineData("%F0%9F%92%A9", "Bearer x", 400, "malformed-hostname")]
+    public async Task Poll_is_refused_with_what_is_wrong(string hostname, string? authorization, int status, string type)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/assignment/{hostname}");
+        request.Headers.TryAddWithoutValidation("Authorization", authorization);
+        using var response = await _deployment.Person.SendAsync(request);
+        await AssertProblemAsync(response, status, type, null);
+    }
+
+    [Fact]
+    public async Task Poll_with_another_vms_token_is_forbidden()
+    {
+        using var response = await _vm.SendAsync(HttpMethod.Get, "/assignment/vm-2");
+        await AssertProblemAsync(response, 403, "token-of-another-vm", null);
+    }
+
+    [Fact]
+    public async Task Over_long_hostnames_and_tokens_are_refused()
+    {
+        using var longName = await _vm.SendAsync(HttpMethod.Get, "/assignment/" + string.Join('.', Enumerable.Repeat(A64[..60], 5)));
+        await AssertProblemAsync(longName, 400, "malformed-hostname", null);
+        using var longToken = await new TestVm(_deployment, "vm-1", new string('a', 5000)).SendAsync(HttpMethod.Get, "/assignment/vm-1");
+        await AssertProblemAsync(longToken, 401, "vm-token-wrong", null);
+    }
+
+    [Fact]
+    public async Task Body_that_is_too_large_or_of_another_kind_is_refused()
+    {
+        var tooLarge = JsonContent.Create(new { email = "ada@example.org", command = new string('x', 20_000) });
+        using var large = await _deployment.Person.PostAsync("/assignments", tooLarge);
+        await AssertProblemAsync(large, 413, "body-too-large", null);
+        using var form = await _deployment.Person.PostAsync("/assignments", new FormUrlEncodedContent([new("email", "ada@example.org")]));
+        await AssertProblemAsync(form, 415, "not-json", null);
+    }
+
+    [Theory]
+    [InlineData("/assignments/not-an-id", 404)]
+    [InlineData("/assignments/00000000-0000-0000-0000-000000000000", 404)]
+    [InlineData("/nothing/here", 404)]
+    public async Task What_is_not_there_is_a_problem_too(string path, int status)
+    {
+        using var response = await _deployment.Person.GetAsync(path);
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+    }
+
+    [Theory]
+    [InlineData("/vms?limit=0", "limit")]
+    [InlineData("/vms?limit=1001", "limit")]
+    [InlineData("/vms?limit=ten", "limit")]
+    [InlineData("/vms?pool=No+Such", "pool")]
+    [InlineData("/vms?pool=%00", "pool")]
+    [InlineData("/vms?after=%00", "after")]
+    [InlineData("/vms?state=gone", "state")]
+    [InlineData("/assignments?after=x", "after")]
+    [InlineData("/assignments?state=gone", "state")]
+    public async Task Parameters_of_lists_are_checked(string path, string field)
+    {
+        using var response = await _deployment.Admin.GetAsync(path);
+        await AssertProblemAsync(response, 400, "invalid", field);
+    }
+
+    [Theory]
+    [InlineData("/vms/vm-9", "unknown-vm")]
+    [InlineData("/pools/nosuch", "unknown-pool")]
+    [InlineData("/pools/No%20Such", "unknown-pool")]
+    public async Task What_an_admin_asks_for_and_is_not_there_is_named(string path, string type)
+    {
+        using var response = await _deployment.Admin.GetAsync(path);
+        await AssertProblemAsync(response, 404, type, null);
+    }
+
+    private static async Task AssertProblemAsync(HttpResponseMessage response, int status, string type, string? field)
+    {
+        var text = await response.Content.ReadAsStringAsync();
+        Assert.True(status == (int)response.StatusCode, $"{(int)response.StatusCode} {text}");
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        var problem = JsonNode.Parse(text)!;
+        Assert.Equal("urn:allocator:problem:" + type, problem["type"]!.GetValue<string>());
+        Assert.Equal(status, problem["status"]!.GetValue<int>());
+        Assert.NotEmpty(problem["detail"]!.GetValue<string>());
+        if (field is not null)
+        {
+            Assert.True(problem["errors"]?[field] is not null, text);
+        }
+        if (status == 401)
+        {
+            Assert.NotEmpty(response.Headers.WwwAuthenticate);
+        }
+    }
+
+    private static async Task<JsonNode> ReadAsync(HttpResponseMessage response) => JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
+
+    /// <summary>One for all of them: none of them changes it.</summary>
+    public sealed class OneDeployment(PostgresServer server) : IAsyncLifetime
+    {
+        internal Deployment Deployment { get; private set; } = null!;
+
+        internal TestVm Vm { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync()
+        {
+            Deployment = await Deployment.StartAsync(server);
+            Vm = (await Deployment.EnrolFreeAsync("vm-1"))[0];
+            await Deployment.EnrolFreeAsync("vm-2");
+            (await Deployment.Admin.PutAsJsonAsync("/pools/closed", new PoolSettings(Open: false))).EnsureSuccessStatusCode();
+            (await Deployment.Admin.PutAsJsonAsync("/pools/guarded", new PoolSettings(AccessCode: "sesame"))).EnsureSuccessStatusCode();
+        }
+
+        public ValueTask DisposeAsync() => Deployment.DisposeAsync();
+    }
+
+    /// <summary>Everything that a request could have left behind.</summary>
+    private Task<string> RowsAsync() => _deployment.QueryAsync<string>(
+        """
+        select (select count(*) from vms) || ' ' || (select string_agg(hostname || revision || status, ',' order by hostname) from vms)
+            || ' ' || (select count(*) from assignments) || ' ' || (select count(*) from liveness) || ' ' || (select count(*) from events)
+        """);
+}
