@@ -53,11 +53,13 @@ internal static class Commands
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = args, ContentRootPath = AppContext.BaseDirectory });
         var options = builder.Configuration.GetSection(DatabaseOptions.Section).Get<DatabaseOptions>() ?? new();
-        await using var postgres = await PrivatePostgres.StartAsync(DatabaseSetup.DataFolder(options));
-        Console.WriteLine(postgres.ConnectionString);
         builder.Logging.ClearProviders();
         using var host = builder.Build();
-        await host.RunAsync();
+        // First, so that a signal to stop is heeded from the moment the connection string is out.
+        await host.StartAsync();
+        await using var postgres = await PrivatePostgres.StartAsync(DatabaseSetup.DataFolder(options));
+        Console.WriteLine(postgres.ConnectionString);
+        await host.WaitForShutdownAsync();
         return 0;
     }
 }

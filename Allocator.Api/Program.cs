@@ -1,5 +1,6 @@
 using Allocator.Api;
 using Allocator.Api.Assignments;
+using Allocator.Api.Configuration;
 using Allocator.Api.Data;
 using Allocator.Api.Fleet;
 using Allocator.Api.Health;
@@ -8,7 +9,6 @@ using Allocator.Api.Pools;
 using Allocator.Api.Security;
 using Allocator.Api.Vms;
 using Allocator.Api.Web;
-using Microsoft.Extensions.Options;
 
 try
 {
@@ -42,11 +42,13 @@ try
     app.MapHealth();
     app.MapOpenApi();
 
+    app.CheckSettings();
+    var workers = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToArray();
     await app.RunAsync();
-    return Environment.ExitCode;
+    return workers.Any(worker => worker.ExecuteTask is { IsFaulted: true }) ? 1 : 0;
 }
-catch (Exception e) when (e is OptionsValidationException or PrivatePostgresException)
+catch (Exception e) when (StartFailure.Describe(e) is { } words)
 {
-    await Console.Error.WriteLineAsync(e.Message.Replace("; ", Environment.NewLine, StringComparison.Ordinal));
+    await Console.Error.WriteLineAsync(words);
     return 1;
 }

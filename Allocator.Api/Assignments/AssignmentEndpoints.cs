@@ -91,13 +91,13 @@ internal static class AssignmentEndpoints
         await store.EndAsync(id, "person", cancel) ? TypedResults.NoContent() : Problems.UnknownAssignment;
 
     private static async Task<Results<Ok<Page<Assignment>>, ValidationProblem>> ListAsync(
-        AssignmentStore store, CancellationToken cancel, string? pool = null, AssignmentState? state = null, Guid? after = null, int limit = Limits.UsualPage)
+        AssignmentStore store, CancellationToken cancel, string? pool = null, OneOf<AssignmentState>? state = null, Guid? after = null, int limit = Limits.UsualPage)
     {
         if (Limits.Wrong(pool, limit) is { } wrong)
         {
             return wrong;
         }
-        var page = await store.ListAsync(pool, state, after, limit, cancel);
+        var page = await store.ListAsync(pool, state?.Value, after, limit, cancel);
         return TypedResults.Ok(new Page<Assignment>(page, page.Count == limit ? page[^1].Id.ToString() : null));
     }
 

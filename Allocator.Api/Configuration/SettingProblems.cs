@@ -11,12 +11,15 @@ internal sealed class SettingProblems(string section)
     public ValidateOptionsResult Result =>
         _problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(_problems);
 
+    /// <summary>A key with the environment variable that sets it.</summary>
+    public static string Name(string key) => $"{key} (environment variable {key.Replace(":", "__", StringComparison.Ordinal)})";
+
     public void Require(bool right, string key, object? value, string whatWouldBeRight)
     {
         if (!right)
         {
             _problems.Add(string.Create(CultureInfo.InvariantCulture,
-                $"{section}:{key} (environment variable {section.Replace(":", "__", StringComparison.Ordinal)}__{key}) is '{value}'; it must be {whatWouldBeRight}."));
+                $"{Name($"{section}:{key}")} is '{value}'; it must be {whatWouldBeRight}."));
         }
     }
 

@@ -213,7 +213,14 @@ internal sealed class PrivatePostgres : IAsyncDisposable
             try
             {
                 await using var connection = await probe.OpenConnectionAsync(cancel);
-                return;
+                // Another process's server may have answered, in which case ours is about to end.
+                var answering = (await File.ReadAllLinesAsync(Path.Combine(_data, "postmaster.pid"), cancel))[0];
+                if (answering == _server!.Id.ToString(CultureInfo.InvariantCulture))
+                {
+                    return;
+                }
+                await _server.WaitForExitAsync(cancel);
+                throw new NpgsqlException("another server runs on this data");
             }
             catch (NpgsqlException) when (_server is { HasExited: false } && Stopwatch.GetElapsedTime(started) < StartTimeout)
             {

@@ -63,7 +63,7 @@ internal static class VmEndpoints
     }
 
     private static async Task<Results<Ok<Page<Vm>>, ValidationProblem>> ListAsync(
-        VmStore store, CancellationToken cancel, string? pool = null, VmState? state = null, string? after = null, int limit = Limits.UsualPage)
+        VmStore store, CancellationToken cancel, string? pool = null, OneOf<VmState>? state = null, string? after = null, int limit = Limits.UsualPage)
     {
         if (Limits.Wrong(pool, limit) is { } wrong)
         {
@@ -73,7 +73,7 @@ internal static class VmEndpoints
         {
             return Problems.Invalid("after", "the 'next' of the page before");
         }
-        var page = await store.ListAsync(pool, state, Hostname.Normalise(after ?? ""), limit, cancel);
+        var page = await store.ListAsync(pool, state?.Value, Hostname.Normalise(after ?? ""), limit, cancel);
         return TypedResults.Ok(new Page<Vm>(page, page.Count == limit ? page[^1].Hostname : null));
     }
 

@@ -80,7 +80,8 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
     {
         var parameters = Endpoint(context)?.Metadata.GetMetadata<MethodInfo>()?.GetParameters() ?? [];
         var type = parameters.FirstOrDefault(parameter => parameter.Name == name)?.ParameterType;
-        return type is null ? null : Nullable.GetUnderlyingType(type) ?? type;
+        type = type is null ? null : Nullable.GetUnderlyingType(type) ?? type;
+        return type is { IsGenericType: true } && type.GetGenericTypeDefinition() == typeof(OneOf<>) ? type.GenericTypeArguments[0] : type;
     }
 
     /// <summary>The framework names the parameter in its message only: <c>Failed to bind parameter "int limit" from "ten".</c></summary>

@@ -62,7 +62,7 @@ internal sealed class Deployment : IAsyncDisposable
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri((replica ?? Replica).Address, "/vms"))
         {
-            Content = JsonContent.Create(new EnrolmentRequest(hostname, "machine-" + hostname, pool)),
+            Content = JsonContent.Create(new EnrolmentRequest(hostname, "machine-" + hostname.ToLowerInvariant(), pool)),
             Headers = { Authorization = new AuthenticationHeaderValue("Bearer", Replica.EnrolmentToken) },
         };
         using var response = await Person.SendAsync(request);

@@ -1,0 +1,81 @@
+using System.Diagnostics;
+using Allocator.Api.Data;
+using Allocator.Tests.Infrastructure;
+using Npgsql;
+using Xunit;
+
+namespace Allocator.Tests.Data;
+
+public sealed class PrivatePostgresTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("allocator-private-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Data_is_kept_between_runs()
+    {
+        await using (var first = await PrivatePostgres.StartAsync(_folder))
+        {
+            await ExecuteAsync(first, "create table kept as select 42 as answer");
+        }
+        await using var second = await PrivatePostgres.StartAsync(_folder);
+        Assert.Equal(42, await ExecuteAsync(second, "select answer from kept"));
+    }
+
+    [Fact]
+    public async Task Folder_that_others_cannot_enter_is_no_obstacle()
+    {
+        var closed = Directory.CreateDirectory(Path.Combine(_folder, "closed"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        await using var postgres = await PrivatePostgres.StartAsync(Path.Combine(closed.FullName, "data"));
+        Assert.Equal(1, await ExecuteAsync(postgres, "select 1"));
+    }
+
+    [Fact]
+    public async Task Second_server_on_the_same_data_says_what_to_do()
+    {
+        await using var first = await PrivatePostgres.StartAsync(_folder);
+        var refused = await Assert.ThrowsAsync<PrivatePostgresException>(() => PrivatePostgres.StartAsync(_folder));
+        Assert.Contains("Database__DataFolder", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(1, await ExecuteAsync(first, "select 1"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Server_ends_with_the_process_that_started_it_even_if_that_is_killed(bool killed)
+    {
+        await using var program = Executable.Start("Allocator.Api", ["database"], new Dictionary<string, string?> { ["Database__DataFolder"] = _folder });
+        await Wait.UntilAsync(() => program.Output.Contains("Host=", StringComparison.Ordinal), "the database runs");
+        var server = int.Parse((await File.ReadAllLinesAsync(Path.Combine(_folder, "postgres", "postmaster.pid")))[0], null);
+        Assert.True(IsRunning(server));
+
+        if (killed)
+        {
+            await program.KillAsync();
+        }
+        else
+        {
+            Assert.Equal(0, await program.StopAsync());
+        }
+
+        await Wait.UntilAsync(() => !IsRunning(server), "the server has ended");
+    }
+
+    [Fact]
+    public async Task Folder_that_was_left_half_made_is_made_anew()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "postgres.new", "base"));
+        await using var postgres = await PrivatePostgres.StartAsync(_folder);
+        Assert.Equal(1, await ExecuteAsync(postgres, "select 1"));
+    }
+
+    private static async Task<object?> ExecuteAsync(PrivatePostgres postgres, string sql)
+    {
+        await using var database = NpgsqlDataSource.Create(postgres.ConnectionString + ";Pooling=false");
+        await using var command = database.CreateCommand(sql);
+        return await command.ExecuteScalarAsync();
+    }
+
+    private static bool IsRunning(int id) => Process.GetProcesses().Any(process => process.Id == id);
+}

@@ -1,0 +1,121 @@
+using System.Net;
+using System.Net.Http.Json;
+using Allocator.Contracts;
+using Allocator.Tests.Infrastructure;
+using Xunit;
+
+namespace Allocator.Tests.Vms;
+
+public sealed class VmEndpointsTests(PostgresServer server)
+{
+    [Fact]
+    public async Task Same_machine_again_gets_a_fresh_token_the_old_one_dies_and_its_person_stays()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
+        var asked = await deployment.AskAsync("ada@example.org");
+        await vm.PollUntilAsync(VmState.Assigned);
+
+        var again = await deployment.EnrolAsync("VM-1");
+
+        Assert.NotEqual(vm.Token, again.Token);
+        Assert.Equal(asked.Id, (await again.PollAsync())!.Assignment!.Id);
+        await Wait.UntilAsync(async () => (await vm.PollAsync()) is not null && vm.Status == HttpStatusCode.Unauthorized, "the old token is dead");
+    }
+
+    [Fact]
+    public async Task Only_the_hash_of_a_token_is_kept()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        var vm = await deployment.EnrolAsync("vm-1");
+        Assert.True(await deployment.QueryAsync<bool>("select token_hash = sha256($1::text::bytea) from vms", vm.Token));
+        Assert.Equal(0, await deployment.QueryAsync<long>("select count(*) from vms where vms::text like '%' || $1 || '%'", vm.Token.Split('.')[1]));
+    }
+
+    [Fact]
+    public async Task Report_changes_what_it_names_and_nothing_else()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        var vm = await deployment.EnrolAsync("vm-1");
+        await vm.ReportAsync(new VmReport(VmStatus.Running, GpuHealth.Healthy, true, "boot-1", new Dictionary<string, double> { ["cloudInit"] = 12.5 }));
+        await vm.ReportAsync(new VmReport(Gpu: GpuHealth.Unhealthy));
+        var events = await deployment.QueryAsync<long>("select count(*) from events");
+        await vm.ReportAsync(new VmReport(Gpu: GpuHealth.Unhealthy));
+        await vm.ReportAsync(new VmReport());
+
+        var now = await deployment.FindVmAsync("vm-1");
+        Assert.Equal((VmStatus.Running, GpuHealth.Unhealthy, true, "boot-1", 12.5), (now.Status, now.Gpu, now.InUse, now.BootId, now.Startup!["cloudInit"]));
+        Assert.False(now.Free);
+        Assert.Equal("gpu_unhealthy", Assert.Single(now.NotFreeBecause).Code);
+        Assert.Equal(events, await deployment.QueryAsync<long>("select count(*) from events"));
+    }
+
+    [Fact]
+    public async Task List_goes_page_by_page_through_all_of_them_and_filters()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        await deployment.EnrolFreeAsync([.. Enumerable.Range(1, 25).Select(i => $"vm-{i:D2}")]);
+        await deployment.ExecuteAsync("update vms set hold = 'held' where hostname in ('vm-03', 'vm-04')");
+
+        var seen = new List<string>();
+        string? after = null;
+        do
+        {
+            var page = (await deployment.Admin.GetFromJsonAsync<Page<Vm>>($"/vms?limit=10{(after is null ? "" : "&after=" + after)}"))!;
+            Assert.InRange(page.Items.Count, 1, 10);
+            seen.AddRange(page.Items.Select(vm => vm.Hostname));
+            after = page.Next;
+        }
+        while (after is not null);
+        Assert.Equal(Enumerable.Range(1, 25).Select(i => $"vm-{i:D2}"), seen);
+
+        var held = (await deployment.Admin.GetFromJsonAsync<Page<Vm>>("/vms?state=held&pool=default"))!;
+        Assert.Equal(["vm-03", "vm-04"], held.Items.Select(vm => vm.Hostname));
+    }
+
+    [Fact]
+    public async Task Pool_counts_its_vms_and_its_queue()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        var vms = await deployment.EnrolFreeAsync([.. Enumerable.Range(1, 6).Select(i => $"vm-{i}")]);
+        var people = new List<Assignment>();
+        foreach (var vm in vms[..3])
+        {
+            people.Add(await deployment.AskAsync($"{vm.Hostname}@example.org"));
+            await vm.PollUntilAsync(VmState.Assigned);
+        }
+        await vms[0].ReportAsync(Outcome.Connected);
+        await deployment.EndAsync(people[2].Id);
+        await vms[3].ReportAsync(new VmReport(Gpu: GpuHealth.Unhealthy));
+        await deployment.ExecuteAsync("update vms set hold = 'held' where hostname in ('vm-5', 'vm-6')");
+        await deployment.AskAsync("waits@example.org");
+        await deployment.MoveClockAsync(TimeSpan.FromSeconds(30));
+
+        var pool = (await deployment.Admin.GetFromJsonAsync<Pool>("/pools/default"))!;
+
+        Assert.Equal(new PoolVms(Total: 6, Free: 0, Assigned: 1, Connected: 1, Cleaning: 1, Unready: 3, Lost: 0, GpuUnhealthy: 1, Held: 2), pool.Vms);
+        Assert.Equal(1, pool.Waiting);
+        Assert.InRange(pool.LongestWaitSeconds!.Value, 30, 60);
+        Assert.StartsWith("0 free, 2 assigned, 1 cleaning, 0 lost, 1 GPU unhealthy, 2 held; 1 waiting, longest 3", pool.Summary, StringComparison.Ordinal);
+        Assert.Equal("default", Assert.Single((await deployment.Admin.GetFromJsonAsync<Pool[]>("/pools"))!).Name);
+    }
+
+    [Fact]
+    public async Task Admins_list_of_assignments_filters_and_shows_no_pins()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
+        var connected = await deployment.AskAsync("ada@example.org", command: "--code=4/0A");
+        await vm.PollUntilAsync(VmState.Assigned);
+        await vm.ReportAsync(Outcome.Connected);
+        var waiting = await deployment.AskAsync("grace@example.org");
+
+        var all = (await deployment.Admin.GetFromJsonAsync<Page<Assignment>>("/assignments"))!;
+        Assert.Equal([connected.Id, waiting.Id], all.Items.Select(assignment => assignment.Id));
+        Assert.All(all.Items, assignment => Assert.Null(assignment.Pin));
+        Assert.NotNull((await deployment.FindAsync(connected.Id)).Pin);
+        var first = (await deployment.Admin.GetFromJsonAsync<Page<Assignment>>("/assignments?limit=1"))!;
+        Assert.Equal(waiting.Id, Assert.Single((await deployment.Admin.GetFromJsonAsync<Page<Assignment>>($"/assignments?after={first.Next}"))!.Items).Id);
+        Assert.Equal(waiting.Id, Assert.Single((await deployment.Admin.GetFromJsonAsync<Page<Assignment>>("/assignments?state=waiting&pool=default"))!.Items).Id);
+    }
+}

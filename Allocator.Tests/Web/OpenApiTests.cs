@@ -1,0 +1,59 @@
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+using Allocator.Tests.Infrastructure;
+using Xunit;
+
+namespace Allocator.Tests.Web;
+
+public sealed class OpenApiTests(PostgresServer server)
+{
+    public static TheoryData<string, string, string> Calls => new()
+    {
+        // call, every status it answers with, who may make it
+        { "post /vms", "201 400 401 404 409 413 415 503", "Enrolment" },
+        { "get /assignment/{hostname}", "200 304 400 401 403 404 503", "Vm" },
+        { "put /assignment/{hostname}/outcome", "204 400 401 403 404 409 413 415 503", "Vm" },
+        { "put /vms/{hostname}/report", "204 400 401 403 404 413 415 503", "Vm" },
+        { "post /assignments", "200 202 400 403 404 409 413 415 503", "" },
+        { "get /assignments/{id}", "200 304 404 503", "" },
+        { "delete /assignments/{id}", "204 404 503", "" },
+        { "get /vms", "200 400 401 503", "Admin AdminApiKey" },
+        { "get /vms/{hostname}", "200 401 404 503", "Admin AdminApiKey" },
+        { "get /assignments", "200 400 401 503", "Admin AdminApiKey" },
+        { "get /pools", "200 401 503", "Admin AdminApiKey" },
+        { "get /pools/{pool}", "200 401 404 503", "Admin AdminApiKey" },
+        { "put /pools/{pool}", "204 400 401 413 415 503", "Admin AdminApiKey" },
+        { "get /health/live", "200", "" },
+        { "get /health/ready", "200 503", "" },
+    };
+
+    [Fact]
+    public async Task Document_lists_every_call_with_every_response_and_who_may_make_it()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        var document = (await deployment.Person.GetFromJsonAsync<JsonNode>("/openapi/v1.json"))!;
+        var described = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var (path, operations) in document["paths"]!.AsObject())
+        {
+            foreach (var (method, operation) in operations!.AsObject())
+            {
+                var statuses = string.Join(' ', operation!["responses"]!.AsObject().Select(response => response.Key).Order());
+                var callers = string.Join(' ', (operation["security"]?.AsArray() ?? []).Select(scheme => scheme!.AsObject().Single().Key));
+                described.Add($"{method} {path}: {statuses}: {callers}");
+                Assert.NotEmpty(operation["summary"]!.GetValue<string>());
+                Assert.NotEmpty(operation["operationId"]!.GetValue<string>());
+            }
+        }
+        Assert.Equal(Calls.Select(call => $"{call.Data.Item1.TrimEnd('/')}: {call.Data.Item2}: {call.Data.Item3}").Order(StringComparer.Ordinal), described);
+    }
+
+    [Fact]
+    public async Task Document_describes_the_bodies()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        var schemas = (await deployment.Person.GetFromJsonAsync<JsonNode>("/openapi/v1.json"))!["components"]!["schemas"]!;
+        Assert.Equal(["hostname", "machineId"], schemas["EnrolmentRequest"]!["required"]!.AsArray().Select(name => name!.GetValue<string>()));
+        Assert.Equal(["free", "assigned", "cleaning", "held"], schemas["VmState"]!["enum"]!.AsArray().Select(name => name!.GetValue<string>()));
+        Assert.Contains("one-time code", schemas["RemoteDesktopCommand"]!["properties"]!["code"]!["description"]!.GetValue<string>(), StringComparison.Ordinal);
+    }
+}
