@@ -25,6 +25,7 @@ internal sealed partial class AssignmentWorker(ClientState state, HookRunner hoo
     private readonly SemaphoreSlim _outcomes = new(0);
     private CancellationTokenSource? _stop;
     private VmAssignment? _runningFor;
+    private long _couldNotClean;
     private Task _running = Task.CompletedTask;
 
     /// <summary>Ends as soon as there is an outcome to report.</summary>
@@ -38,6 +39,11 @@ internal sealed partial class AssignmentWorker(ClientState state, HookRunner hoo
         if (!isRunning)
         {
             await StopAsync();
+        }
+        if (answer.State == VmState.Cleaning && answer.Generation == _couldNotClean)
+        {
+            // Reported already. What was in the way needs a person; the next start tries again.
+            return;
         }
         switch (Decide(answer, state.Remembered.Hook, options.BootId, isRunning))
         {
@@ -53,7 +59,7 @@ internal sealed partial class AssignmentWorker(ClientState state, HookRunner hoo
 
     /// <summary>
     /// An assigned hook runs once per assignment and boot: again after a reboot, which ended what it had started, but
-    /// not after a restart of the client. A released hook runs until it has succeeded.
+    /// not after a restart of the client. A released hook runs with each start until it has succeeded.
     /// </summary>
     public static Duty Decide(VmAssignment answer, HookRun? last, string bootId, bool isRunning)
     {
@@ -100,8 +106,11 @@ internal sealed partial class AssignmentWorker(ClientState state, HookRunner hoo
     private void Finish(VmAssignment answer, HookResult result)
     {
         var outcome = !result.Succeeded ? Outcome.Failed : answer.State == VmState.Assigned ? Outcome.Connected : Outcome.Clean;
-        // A released hook that failed counts as begun only: the next start of the client tries again.
-        var phase = outcome == Outcome.Failed && answer.State == VmState.Cleaning ? HookPhase.Started : HookPhase.Finished;
+        var phase = HookPhase.Finished;
+        if (outcome == Outcome.Failed && answer.State == VmState.Cleaning)
+        {
+            (phase, _couldNotClean) = (HookPhase.Started, answer.Generation);
+        }
         state.Update(remembered => remembered with
         {
             Hook = Run(answer, phase),

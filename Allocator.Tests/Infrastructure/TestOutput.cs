@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Allocator.Tests.Infrastructure;
@@ -6,7 +7,8 @@ namespace Allocator.Tests.Infrastructure;
 /// <summary>Shows the log of what is tested with the test.</summary>
 internal sealed class TestOutput : ILoggerProvider, ILogger
 {
-    public ILogger CreateLogger(string categoryName) => this;
+    public ILogger CreateLogger(string categoryName) =>
+        categoryName.StartsWith("System.Net.Http", StringComparison.Ordinal) ? NullLogger.Instance : this;
 
     public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
 
