@@ -94,7 +94,7 @@ for i in $(seq "$replicas"); do
 done
 if [ "$replicas" -gt 1 ]; then
   {
-    printf '%s\n' 'global' '  maxconn 20000' 'defaults' '  mode http' '  timeout connect 2s' '  timeout client 60s' \
+    printf '%s\n' 'defaults' '  mode http' '  timeout connect 2s' '  timeout client 60s' \
       '  timeout server 60s' '  timeout http-keep-alive 60s' '  option redispatch' 'frontend allocator' \
       "  bind 127.0.0.1:$port" '  default_backend replicas' 'backend replicas' '  balance leastconn' \
       '  option httpchk GET /health/ready'

@@ -24,7 +24,7 @@ internal sealed class Executable : IAsyncDisposable
 
     public int Id => _process.Id;
 
-    /// <param name="name"><c>Allocator.Api</c> or <c>allocator</c>.</param>
+    /// <param name="name"><c>Allocator.Api</c> or <c>allocator</c>, or the full path of another program.</param>
     public static Executable Start(string name, string[] arguments, IReadOnlyDictionary<string, string?> environment, string? input = null)
     {
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, name), arguments)

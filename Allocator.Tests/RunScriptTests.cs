@@ -1,0 +1,120 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text.Json.Nodes;
+using Allocator.Contracts;
+using Allocator.Tests.Infrastructure;
+using Xunit;
+
+namespace Allocator.Tests;
+
+/// <summary><c>./run.sh</c>, as a newcomer types it.</summary>
+public sealed class RunScriptTests : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+    private readonly string _folder = Directory.CreateTempSubdirectory("allocator-run-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Script_starts_everything_says_how_to_use_it_and_leaves_nothing_running()
+    {
+        var port = FreePort();
+        var data = Path.Combine(_folder, "data");
+        await using var script = Executable.Start(
+            Path.Combine(RepositoryRoot(), "run.sh"), ["--replicas", "2", "--vms", "2", "--port", $"{port}", "--data", data], new Dictionary<string, string?>());
+        var stateFile = Path.Combine(data, "state.json");
+        await Wait.UntilAsync(() => File.Exists(stateFile) || script.HasExited, "the script has started everything", Patience);
+        Assert.False(script.HasExited, script.Output);
+        await Wait.UntilAsync(() => script.Output.Contains("Ctrl-C stops everything", StringComparison.Ordinal), "the script has said so");
+
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(stateFile));
+        var state = JsonNode.Parse(await File.ReadAllTextAsync(stateFile))!;
+        using var http = new HttpClient { BaseAddress = new Uri(state["url"]!.GetValue<string>()) };
+        Assert.Equal(port, http.BaseAddress.Port);
+        foreach (var replica in state["replicas"]!.AsArray())
+        {
+            Assert.Equal("ready", await http.GetStringAsync(new Uri(new Uri(replica!.GetValue<string>()), "/health/ready")));
+        }
+        Assert.Equal(2, state["replicas"]!.AsArray().Count);
+        Assert.NotEmpty(state["enrolmentToken"]!.GetValue<string>());
+        http.DefaultRequestHeaders.Authorization = Deployment.Basic(state["adminUser"]!.GetValue<string>(), state["adminPassword"]!.GetValue<string>());
+        Assert.Equal(["vm-1", "vm-2"], (await http.GetFromJsonAsync<Page<Vm>>("/vms"))!.Items.Select(vm => vm.Hostname));
+        Assert.Contains($"curl -s {state["url"]}/assignments", script.Output, StringComparison.Ordinal);
+
+        using var response = await http.PostAsJsonAsync("/assignments", new AssignmentRequest("ada@example.org"));
+        var asked = (await response.Content.ReadFromJsonAsync<Assignment>())!;
+        await Wait.UntilAsync(async () => (await http.GetFromJsonAsync<Assignment>($"/assignments/{asked.Id}"))!.State == AssignmentState.Connected, "a real VM has taken the person");
+
+        Assert.Equal(143, await script.StopAsync());
+        await Wait.UntilAsync(() => Processes(data).Length == 0, $"nothing is left of {string.Join(", ", Processes(data))}");
+        Assert.False(File.Exists(stateFile));
+    }
+
+    [Theory]
+    [InlineData("--vms", "many", "--vms needs a number")]
+    [InlineData("--replicas", "0", "--replicas must be 1 or more")]
+    [InlineData("--dance", "", "unknown option '--dance'")]
+    public async Task Wrong_option_is_named(string option, string value, string words)
+    {
+        await using var script = Executable.Start(Path.Combine(RepositoryRoot(), "run.sh"), [option, value], new Dictionary<string, string?>());
+        Assert.Equal(2, await script.WaitForExitAsync());
+        Assert.Contains(words, script.Output, StringComparison.Ordinal);
+    }
+
+    private static string RepositoryRoot()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "Allocator.sln")))
+        {
+            folder = folder.Parent!;
+        }
+        return folder.FullName;
+    }
+
+    /// <summary>A port that is free, as are the two behind it; below those that the system hands out by itself.</summary>
+    private static int FreePort()
+    {
+        while (true)
+        {
+            var port = Random.Shared.Next(20_000, 30_000);
+            if (Enumerable.Range(port, 3).All(IsFree))
+            {
+                return port;
+            }
+        }
+
+        static bool IsFree(int port)
+        {
+            try
+            {
+                using var listener = new TcpListener(IPAddress.Loopback, port);
+                listener.Start();
+                return true;
+            }
+            catch (SocketException)
+            {
+                return false;
+            }
+        }
+    }
+
+    /// <summary>The processes that were started with this folder, by their arguments or their environment.</summary>
+    private static string[] Processes(string folder) =>
+    [
+        .. Directory.GetDirectories("/proc").Where(process => char.IsDigit(Path.GetFileName(process)[0])).Select(process =>
+        {
+            try
+            {
+                return Path.GetFileName(process) != $"{Environment.ProcessId}"
+                    && (File.ReadAllText(Path.Combine(process, "cmdline")) + File.ReadAllText(Path.Combine(process, "environ"))).Contains(folder, StringComparison.Ordinal)
+                    ? File.ReadAllText(Path.Combine(process, "cmdline")).Replace('\0', ' ')
+                    : "";
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return "";
+            }
+        }).Where(command => command.Length > 0),
+    ];
+}
