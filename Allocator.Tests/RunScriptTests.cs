@@ -22,7 +22,7 @@ public sealed class RunScriptTests : IDisposable
         var port = FreePort();
         var data = Path.Combine(_folder, "data");
         await using var script = Executable.Start(
-            Path.Combine(RepositoryRoot(), "run.sh"), ["--replicas", "2", "--vms", "2", "--port", $"{port}", "--data", data], new Dictionary<string, string?>());
+            Path.Combine(RepositoryRoot.Path, "run.sh"), ["--replicas", "2", "--vms", "2", "--port", $"{port}", "--data", data], new Dictionary<string, string?>());
         var stateFile = Path.Combine(data, "state.json");
         await Wait.UntilAsync(() => File.Exists(stateFile) || script.HasExited, "the script has started everything", Patience);
         Assert.False(script.HasExited, script.Output);
@@ -57,19 +57,9 @@ public sealed class RunScriptTests : IDisposable
     [InlineData("--dance", "", "unknown option '--dance'")]
     public async Task Wrong_option_is_named(string option, string value, string words)
     {
-        await using var script = Executable.Start(Path.Combine(RepositoryRoot(), "run.sh"), [option, value], new Dictionary<string, string?>());
+        await using var script = Executable.Start(Path.Combine(RepositoryRoot.Path, "run.sh"), [option, value], new Dictionary<string, string?>());
         Assert.Equal(2, await script.WaitForExitAsync());
         Assert.Contains(words, script.Output, StringComparison.Ordinal);
-    }
-
-    private static string RepositoryRoot()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "Allocator.sln")))
-        {
-            folder = folder.Parent!;
-        }
-        return folder.FullName;
     }
 
     /// <summary>A port that is free, as are the two behind it; below those that the system hands out by itself.</summary>

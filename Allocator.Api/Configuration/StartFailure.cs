@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Allocator.Api.Data;
 using Microsoft.Extensions.Options;
+using Npgsql;
 
 namespace Allocator.Api.Configuration;
 
@@ -14,6 +15,7 @@ internal static partial class StartFailure
         AggregateException { InnerExceptions: var all } when all.All(one => Describe(one) is not null) =>
             string.Join(Environment.NewLine, all.Select(Describe)),
         PrivatePostgresException => exception.Message,
+        NpgsqlException => $"The database named by {SettingProblems.Name("Database:ConnectionString")} cannot be used: {exception.Message}",
         InvalidOperationException when Unreadable().Match(exception.Message) is { Success: true } match =>
             $"{SettingProblems.Name(match.Groups["key"].Value)} is '{match.Groups["value"].Value}', which is not of the right kind ({match.Groups["type"].Value}).",
         _ => null,

@@ -54,6 +54,11 @@ internal static partial class DatabaseSetup
             // Nothing holds state in a session, so there is nothing to reset; poolers in transaction mode need it so.
             NoResetOnClose = true,
         };
+        if (!settings.ContainsKey("Timeout"))
+        {
+            // To connect, in seconds. A VM that polls meanwhile waits as long, and gives up after ten.
+            settings.Timeout = 5;
+        }
         settings.ApplicationName ??= $"allocator-api {Environment.MachineName}:{Environment.ProcessId}";
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         builder.UseLoggerFactory(logs);

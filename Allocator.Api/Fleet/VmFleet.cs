@@ -5,10 +5,11 @@ namespace Allocator.Api.Fleet;
 /// <summary>A replica's picture of all VMs. Never the truth: that is in the database, and this can always be made from it again.</summary>
 internal sealed class VmFleet
 {
-    private Picture _picture = new();
+    private volatile Picture _picture = new();
+    private volatile bool _isLoaded;
 
     /// <summary>Whether the whole fleet has been read once. Until then nothing can be answered.</summary>
-    public bool IsLoaded { get; private set; }
+    public bool IsLoaded => _isLoaded;
 
     public int Count => _picture.Vms.Count;
 
@@ -27,7 +28,7 @@ internal sealed class VmFleet
     public void Replace(Picture picture)
     {
         _picture = picture;
-        IsLoaded = true;
+        _isLoaded = true;
     }
 
     internal sealed class Picture

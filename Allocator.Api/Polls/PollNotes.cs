@@ -36,9 +36,10 @@ internal sealed partial class PollNotes(PollStore store, IOptions<LivenessOption
     public async Task FlushAsync(CancellationToken cancel)
     {
         await FlushReceiptsAsync(cancel);
-        while (!_polled.IsEmpty)
+        // Those noted until now; those who poll meanwhile belong to the next flush.
+        for (var left = _polled.Count; left > 0; left -= LargestBatch)
         {
-            await FlushPollsAsync(cancel);
+            await FlushPollsAsync(Math.Min(left, LargestBatch), cancel);
         }
     }
 
@@ -91,10 +92,10 @@ internal sealed partial class PollNotes(PollStore store, IOptions<LivenessOption
         }
     }
 
-    private async Task FlushPollsAsync(CancellationToken cancel)
+    private async Task FlushPollsAsync(int most, CancellationToken cancel)
     {
-        var batch = new List<FleetVm>(Math.Min(_polled.Count, LargestBatch));
-        while (batch.Count < LargestBatch && _polled.TryDequeue(out var vm))
+        var batch = new List<FleetVm>(most);
+        while (batch.Count < most && _polled.TryDequeue(out var vm))
         {
             batch.Add(vm);
         }

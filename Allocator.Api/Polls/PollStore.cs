@@ -133,6 +133,8 @@ internal sealed class PollStore(NpgsqlDataSource database)
     public async Task<ClaimOutcome> ClaimAsync(string hostname, string pool, CancellationToken cancel)
     {
         await using var command = database.Command(Claim, hostname, pool);
+        // The VM waits for it; without an answer in time it is told what is known.
+        command.CommandTimeout = 3;
         await using var row = await command.ExecuteReaderAsync(cancel);
         await row.ReadAsync(cancel);
         return row.IsDBNull(0)

@@ -1,0 +1,17 @@
+namespace Allocator.Tests.Infrastructure;
+
+/// <summary>Where the solution lies.</summary>
+internal static class RepositoryRoot
+{
+    public static string Path { get; } = Find();
+
+    private static string Find()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(System.IO.Path.Combine(folder.FullName, "Allocator.sln")))
+        {
+            folder = folder.Parent!;
+        }
+        return folder.FullName;
+    }
+}
