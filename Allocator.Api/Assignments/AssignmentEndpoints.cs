@@ -102,8 +102,13 @@ internal static class AssignmentEndpoints
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> ReportOutcomeAsync(
-        string hostname, OutcomeReport report, OutcomeStore store, ClaimsPrincipal vm, CancellationToken cancel) =>
-        await store.ReportAsync(vm.Identity!.Name!, report, cancel)
-            ? TypedResults.NoContent()
-            : Problems.GenerationOver(hostname, report.Generation!.Value);
+        string hostname, OutcomeReport report, OutcomeStore store, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal vm, CancellationToken cancel)
+    {
+        if (!await store.ReportAsync(vm.Identity!.Name!, report, cancel))
+        {
+            return Problems.GenerationOver(hostname, report.Generation!.Value);
+        }
+        await fleetStore.RefreshAsync(vm.Identity.Name!, fleet, cancel);
+        return TypedResults.NoContent();
+    }
 }

@@ -4,7 +4,7 @@ namespace Allocator.Api.Fleet;
 internal sealed class FleetPool(string name)
 {
     private int _free;
-    private int _cleaning;
+    private int _unready;
     private int _waiting;
     private int _claimsLeft;
     private int _claimsInFlight;
@@ -13,7 +13,10 @@ internal sealed class FleetPool(string name)
     public string Name { get; } = name;
 
     public int Free => Volatile.Read(ref _free);
-    public int Cleaning => Volatile.Read(ref _cleaning);
+
+    /// <summary>VMs that are nobody's and will be free once they say so: they clean, start, or were in error.</summary>
+    public int Unready => Volatile.Read(ref _unready);
+
     public int Waiting => Volatile.Read(ref _waiting);
     public int RequestsInLastMinute => Volatile.Read(ref _requestsInLastMinute);
 
@@ -65,9 +68,8 @@ internal sealed class FleetPool(string name)
     internal void Count(VmView? before, VmView? after)
     {
         Interlocked.Add(ref _free, One(after is { IsFree: true }) - One(before is { IsFree: true }));
-        Interlocked.Add(ref _cleaning, One(IsCleaning(after)) - One(IsCleaning(before)));
+        Interlocked.Add(ref _unready, One(after is { IsUnready: true }) - One(before is { IsUnready: true }));
 
         static int One(bool condition) => condition ? 1 : 0;
-        static bool IsCleaning(VmView? view) => view is { State: Contracts.VmState.Cleaning, IsLost: false };
     }
 }

@@ -65,6 +65,15 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         return await ReadAsync(command, fleet.ApplyPool, view => fleet.Apply(view), cancel);
     }
 
+    /// <summary>Brings one VM up to date that has just changed by way of this replica, so that its next poll need not wait for the feed.</summary>
+    public async Task RefreshAsync(string hostname, VmFleet fleet, CancellationToken cancel)
+    {
+        if (await FindAsync(hostname, cancel) is { } view)
+        {
+            fleet.Apply(view);
+        }
+    }
+
     public Task<VmView?> FindAsync(string hostname, CancellationToken cancel) =>
         database.Command(One, hostname).FirstAsync(row => VmView.Read(row), cancel);
 

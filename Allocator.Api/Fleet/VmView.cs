@@ -34,6 +34,9 @@ internal sealed record VmView(
     /// <summary>Given to somebody, and the VM has not said yet that it knows.</summary>
     public bool AwaitsReceipt => Assignment is not null && !Received;
 
+    /// <summary>Nobody's, and free as soon as it says that it is clean or runs.</summary>
+    public bool IsUnready => State is VmState.Cleaning or VmState.Free && !IsFree && !IsLost;
+
     /// <summary>What the VM is told.</summary>
     public VmAssignment ToWire() => new(Hostname, Generation, State, Assignment);
 

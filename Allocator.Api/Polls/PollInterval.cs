@@ -1,6 +1,5 @@
 using System.Globalization;
 using Allocator.Api.Fleet;
-using Allocator.Contracts;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 
@@ -43,8 +42,8 @@ internal sealed class PollInterval(IOptions<PollOptions> options)
         // The next poll is the receipt that the person's delivery waits for.
         { AwaitsReceipt: true } => 1,
         { IsFree: true } => FreeMaxAge(pool.Free, pool.RequestsInLastMinute >= _options.RushRequestsPerMinute),
-        // Clean VMs become free with a poll, so the next person waits for this one too.
-        { State: VmState.Cleaning } => Share(pool.Cleaning, _options.PickupsPerSecond, 1),
+        // Once it has said that it is ready, the next person waits for its next poll.
+        { IsUnready: true } => Share(pool.Unready, _options.PickupsPerSecond, 1),
         _ => _usual,
     };
 

@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using Allocator.Api.Fleet;
 using Allocator.Api.Pools;
 using Allocator.Api.Security;
 using Allocator.Api.Web;
@@ -56,9 +57,10 @@ internal static class VmEndpoints
     }
 
     private static async Task<NoContent> ReportAsync(
-        string hostname, VmReport report, VmStore store, ClaimsPrincipal vm, CancellationToken cancel)
+        string hostname, VmReport report, VmStore store, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal vm, CancellationToken cancel)
     {
         await store.ReportAsync(vm.Identity!.Name!, report, cancel);
+        await fleetStore.RefreshAsync(vm.Identity.Name!, fleet, cancel);
         return TypedResults.NoContent();
     }
 
