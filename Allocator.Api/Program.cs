@@ -47,6 +47,11 @@ try
     await app.RunAsync();
     return workers.Any(worker => worker.ExecuteTask is { IsFaulted: true }) ? 1 : 0;
 }
+catch (OperationCanceledException)
+{
+    // Asked to stop before it had started.
+    return 0;
+}
 catch (Exception e) when (StartFailure.Describe(e) is { } words)
 {
     await Console.Error.WriteLineAsync(words);

@@ -79,6 +79,6 @@ public sealed class SettingsTests(PostgresServer server)
         Assert.Equal(0, await migrates.WaitForExitAsync());
         await using var runs = Executable.Start("Allocator.Api", [], environment);
         await Wait.UntilAsync(() => runs.Output.Contains("The fleet is loaded", StringComparison.Ordinal), "it serves");
-        Assert.Equal(0, await runs.StopAsync());
+        Assert.True(await runs.StopAsync() == 0, runs.Output);
     }
 }

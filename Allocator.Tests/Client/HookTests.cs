@@ -82,6 +82,7 @@ public sealed class HookTests
         await harness.PassPollsAsync(3);
         Assert.Empty(harness.Outcomes);
 
+        harness.HookTime.Advance(TimeSpan.FromMinutes(5));
         await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
 
         Assert.Contains("did not end within 00:05:00 and was stopped. It printed at its end: still here", harness.Outcomes.Single().Detail, StringComparison.Ordinal);
@@ -141,10 +142,14 @@ public sealed class HookTests
     public async Task Child_that_holds_the_output_open_does_not_hold_up_the_outcome()
     {
         await using var harness = new ClientHarness();
-        harness.Script("assigned", "sleep 20 & echo $! > $0.child; exit 0");
+        harness.Script("assigned", "sleep 1000 & echo $! > $0.child; exit 0");
         harness.OnPoll = Steady(2, () => Assigned(2, Ada));
         await harness.StartAsync();
-        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
+        await harness.PassUntilAsync(() =>
+        {
+            harness.HookTime.Advance(TimeSpan.FromMilliseconds(100));
+            return !harness.Outcomes.IsEmpty;
+        }, "the outcome is reported");
         Assert.Equal(Outcome.Connected, harness.Outcomes.Single().Outcome);
         using var child = Process.GetProcessById(int.Parse(harness.ReadLines("assigned.child").Single(), null));
         child.Kill();

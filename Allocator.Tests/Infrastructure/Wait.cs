@@ -6,7 +6,7 @@ namespace Allocator.Tests.Infrastructure;
 /// <summary>Waits for a condition instead of for a time.</summary>
 internal static class Wait
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
     public static Task UntilAsync(Func<bool> condition, string what, TimeSpan? patience = null) =>

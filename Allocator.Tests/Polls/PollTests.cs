@@ -25,7 +25,7 @@ public sealed class PollTests(PostgresServer server)
             using var response = await vm.SendAsync(HttpMethod.Get, "/assignment/vm-1", ifNoneMatch: tag);
             Assert.Equal(HttpStatusCode.NotModified, response.StatusCode);
             Assert.Equal("\"g1\"", response.Headers.ETag!.Tag);
-            Assert.Equal("private, max-age=15", response.Headers.CacheControl!.ToString().Replace("max-age=15, private", "private, max-age=15", StringComparison.Ordinal));
+            Assert.Equal((true, TimeSpan.FromSeconds(1)), (response.Headers.CacheControl!.Private, response.Headers.CacheControl.MaxAge));
             Assert.Equal(0, response.Content.Headers.ContentLength ?? 0);
         }
         foreach (var tag in new[] { null, "\"g0\"", "\"x1\"", "g1", "\"g1", "\"g 1\"", "\"g-1\"", "" })
@@ -168,16 +168,16 @@ public sealed class PollTests(PostgresServer server)
             return polls >= 500 && await StatementsAsync(deployment, "%pg_snapshot_xmin%") >= 2;
         }, "the feed was asked twice while 500 polls were answered");
 
-        // The feed goes on twice a second, the liveness was flushed once or not at all, and nothing else was asked.
+        // The feed goes on twice a second; of the liveness only the first notes may still have been on their way; nothing else was asked.
         var others = await deployment.QueryAsync<string[]>(
             """
-            select coalesce(array_agg(calls || ' × ' || query), '{}')
+            select coalesce(array_agg(query), '{}')
             from pg_stat_statements
             where dbid = (select oid from pg_database where datname = current_database())
                 and query not like '%pg_stat_statements%' and query not like '%pg_snapshot_xmin%'
             """);
         Assert.All(others, statement => Assert.Contains("update liveness", statement, StringComparison.Ordinal));
-        Assert.True(others.Length <= 1 && others.All(statement => statement.StartsWith("1 ×", StringComparison.Ordinal)), string.Join('\n', others));
+        Assert.InRange(await StatementsAsync(deployment, "%update liveness%"), 0, 3);
     }
 
     [Fact]
