@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
@@ -121,9 +122,17 @@ internal sealed class PrivatePostgres : IAsyncDisposable
             {
                 return version;
             }
-            using var asked = Process.Start(new ProcessStartInfo(Path.Combine(folder, "postgres"), "--version") { RedirectStandardOutput = true });
-            var words = asked?.StandardOutput.ReadToEnd().Split(' ', '.') ?? [];
-            return words.Select(word => int.TryParse(word, out var number) ? number : 0).FirstOrDefault(number => number > 0);
+            try
+            {
+                using var asked = Start([Path.Combine(folder, "postgres"), "--version"]);
+                var words = asked.StandardOutput.ReadToEnd().Split(' ', '.');
+                return words.Select(word => int.TryParse(word, out var number) ? number : 0).FirstOrDefault(number => number > 0);
+            }
+            catch (Win32Exception)
+            {
+                // Named so, but nothing that runs.
+                return 0;
+            }
         }
     }
 
