@@ -29,11 +29,8 @@ try
     builder.AddPools();
 
     var app = builder.Build();
-    // First of all, and before routing, which comes first by itself where it is not placed.
-    app.UseMiddleware<PollMiddleware>();
     app.UseExceptionHandler();
     app.UseStatusCodePages();
-    app.UseRouting();
     app.UseAuthentication();
     app.UseAuthorization();
     app.UseOutputCache();

@@ -1,3 +1,6 @@
+using System.Runtime.Intrinsics;
+using Allocator.Api.Security;
+
 namespace Allocator.Api.Fleet;
 
 /// <summary>One VM as a replica knows it: the newest picture of its row, and when it last polled here.</summary>
@@ -8,6 +11,7 @@ internal sealed class FleetVm(FleetPool pool, VmView view)
     private long _polledAt;
     private long _notedAt = long.MinValue;
     private int _isDue;
+    private Vector256<byte> _secret;
 
     public VmView View => Volatile.Read(ref _view);
 
@@ -25,10 +29,41 @@ internal sealed class FleetVm(FleetPool pool, VmView view)
             {
                 return;
             }
+            if (!view.TokenHash.Equals(_view.TokenHash))
+            {
+                _secret = default;
+            }
             _pool.Count(_view, null);
             pool.Count(null, view);
             Volatile.Write(ref _pool, pool);
             Volatile.Write(ref _view, view);
+        }
+    }
+
+    /// <summary>
+    /// Whether this is the VM's token, in constant time. Its hash in the database proves it once; from then on its bits
+    /// are remembered here, since hashing costs as much as all the rest of a steady poll.
+    /// </summary>
+    public bool IsProvedBy(ReadOnlySpan<char> token)
+    {
+        var secret = VmToken.SecretOf(token);
+        if (secret == default || !VmToken.HostnameOf(token).SequenceEqual(View.Hostname))
+        {
+            return false;
+        }
+        if (secret == _secret)
+        {
+            return true;
+        }
+        var hash = TokenHash.Of(token);
+        lock (this)
+        {
+            if (!_view.TokenHash.Equals(hash))
+            {
+                return false;
+            }
+            _secret = secret;
+            return true;
         }
     }
 

@@ -14,7 +14,7 @@ internal sealed class VmFleet
     public int Count => _picture.Vms.Count;
 
     /// <param name="hostname">In lower case.</param>
-    public FleetVm? Find(string hostname) => _picture.Vms.GetValueOrDefault(hostname);
+    public FleetVm? Find(ReadOnlySpan<char> hostname) => _picture.Find(hostname);
 
     public FleetPool? FindPool(string name) => _picture.Pools.GetValueOrDefault(name);
 
@@ -34,8 +34,13 @@ internal sealed class VmFleet
     internal sealed class Picture
     {
         public ConcurrentDictionary<string, FleetVm> Vms { get; } = new(StringComparer.Ordinal);
+        private readonly ConcurrentDictionary<string, FleetVm>.AlternateLookup<ReadOnlySpan<char>> _byText;
+
+        public Picture() => _byText = Vms.GetAlternateLookup<ReadOnlySpan<char>>();
 
         public ConcurrentDictionary<string, FleetPool> Pools { get; } = new(StringComparer.Ordinal);
+
+        public FleetVm? Find(ReadOnlySpan<char> hostname) => _byText.TryGetValue(hostname, out var vm) ? vm : null;
 
         public FleetPool Pool(string name) => Pools.GetOrAdd(name, static name => new FleetPool(name));
 

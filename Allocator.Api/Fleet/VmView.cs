@@ -29,7 +29,7 @@ internal sealed record VmView(
         """;
 
     /// <summary>The entity tag of this generation, quotes included.</summary>
-    public string ETag { get; } = string.Create(CultureInfo.InvariantCulture, $"\"g{Generation}\"");
+    public string ETag => string.Create(CultureInfo.InvariantCulture, $"\"g{Generation}\"");
 
     /// <summary>Given to somebody, and the VM has not said yet that it knows.</summary>
     public bool AwaitsReceipt => Assignment is not null && !Received;

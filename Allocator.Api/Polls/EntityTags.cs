@@ -51,13 +51,17 @@ internal readonly ref struct EntityTags
         return false;
     }
 
+    /// <summary>Whether the header is nothing but this generation's own tag.</summary>
+    public static bool IsStrong(string header, long generation) => header is ['"', ..] && Generation(header) == generation;
+
     private static long Generation(ReadOnlySpan<char> tag)
     {
         if (tag.StartsWith("W/"))
         {
             tag = tag[2..];
         }
-        return tag is ['"', 'g', .. var digits, '"'] && long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var generation)
+        return tag is ['"', 'g', not '0', .., '"']
+            && long.TryParse(tag[2..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var generation)
             ? generation
             : 0;
     }

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Primitives;
 
 namespace Allocator.Api.Polls;
 
-/// <summary>Decides what a VM is told: the poll path in full, of which <see cref="PollMiddleware"/> is the shortest way through.</summary>
+/// <summary>Decides what a VM is told: the poll path in full, of which <see cref="SteadyPolls"/> is the shortest way through.</summary>
 internal sealed partial class Poll(ReadThrough readThrough, PollStore store, PollNotes notes, ILogger<Poll> log)
 {
     /// <summary>

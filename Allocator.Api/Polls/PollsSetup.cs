@@ -1,4 +1,6 @@
 using Allocator.Api.Configuration;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Allocator.Api.Polls;
 
@@ -14,6 +16,8 @@ internal static class PollsSetup
         builder.Services.AddSingleton<PollInterval>();
         builder.Services.AddSingleton<PollStore>();
         builder.Services.AddSingleton<PollCachePolicy>();
+        builder.Services.AddSingleton<SteadyPolls>();
+        PutBeforeApplication(builder.Services);
         builder.Services.AddSingleton<PollNotes>();
         builder.Services.AddHostedService(services => services.GetRequiredService<PollNotes>());
         builder.Services.AddOutputCache(options =>
@@ -23,5 +27,13 @@ internal static class PollsSetup
             // policy runs behind authentication and keeps one entry per VM.
             options.AddPolicy(PollCachePolicy.Name, policy => policy.AddPolicy<PollCachePolicy>(), excludeDefaultPolicy: true);
         });
+    }
+
+    /// <summary>Puts the steady polls between the server that is registered and the application.</summary>
+    private static void PutBeforeApplication(IServiceCollection services)
+    {
+        var server = services.Last(service => service.ServiceType == typeof(IServer));
+        services.Replace(ServiceDescriptor.Singleton<IServer>(provider => new SteadyPolls.Server(
+            (IServer)ActivatorUtilities.CreateInstance(provider, server.ImplementationType!), provider.GetRequiredService<SteadyPolls>())));
     }
 }

@@ -76,13 +76,12 @@ internal sealed class VmAuthentication(
 
     private async ValueTask<(FleetVm? Vm, bool Known)> FindAsync(string hostname, string token)
     {
-        var hash = TokenHash.Of(token);
         var vm = fleet.Find(hostname);
-        if (vm is null || !vm.View.TokenHash.Equals(hash))
+        if (vm is null || !vm.IsProvedBy(token))
         {
-            vm = await readThrough.RefreshAsync(hostname, hash.Fingerprint);
+            vm = await readThrough.RefreshAsync(hostname, TokenHash.Of(token).Fingerprint);
         }
-        return (vm, vm is not null && vm.View.TokenHash.Equals(hash));
+        return (vm, vm is not null && vm.IsProvedBy(token));
     }
 
     private AuthenticateResult Refuse(IResult refusal)

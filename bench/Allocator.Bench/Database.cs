@@ -33,7 +33,7 @@ internal sealed class Database : IAsyncDisposable
             """
             insert into vms (hostname, pool, machine_id, token_hash, status)
             select 'vm-' || i, 'default', 'bench', sha256(('vm-' || i || '.' || translate(encode(sha256(('bench' || i)::bytea), 'base64'), '+/=', '-_'))::bytea), 'running'
-            from generate_series(1, $1) i
+            from generate_series(0, $1 - 1) i
             """, vms).ExecuteAsync(default);
         await database.Command("insert into liveness (hostname, polled_at) select hostname, now() from vms").ExecuteAsync(default);
         await database.Command("vacuum analyze").ExecuteAsync(default);

@@ -1,7 +1,6 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using Allocator.Bench;
+using Allocator.Bench.Load;
 
 if (args is ["bare", ..])
 {
@@ -10,68 +9,23 @@ if (args is ["bare", ..])
 }
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-int[] fleets = [10_000, 100_000];
-const int Rounds = 5;
-var duration = TimeSpan.FromSeconds(6);
-
+int vms = int.Parse(args[0]), rounds = int.Parse(args[1]);
 await using var database = await Database.StartAsync();
-var polls = Path.GetTempFileName();
-var bare = new List<LoadResult>();
-var rows = new List<string>();
-await using var bareServer = await Server.StartBareAsync();
-foreach (var vms in fleets)
+var cs = await database.CreateFleetAsync(vms);
+await using var bare = await Server.StartBareAsync();
+await using var api = await Server.StartApiAsync(cs);
+using var requests = PollRequests.OfFleet(vms, 1);
+var duration = TimeSpan.FromSeconds(double.Parse(args[2]));
+Console.WriteLine($"ready {api.TimeToReady} rss {api.ResidentMegabytes:N0}");
+for (var i = 0; i < rounds; i++)
 {
-    var connectionString = await database.CreateFleetAsync(vms);
-    await File.WriteAllLinesAsync(polls, Enumerable.Range(1, vms).Select(i => $"vm-{i} {Token(i)}"));
-    await using var api = await Server.StartApiAsync(connectionString);
-    // Warm: compiled code, and every VM noted once.
-    await Load.RunAsync(bareServer, polls, duration);
-    await Load.RunAsync(api, polls, duration);
-
-    var ratios = new List<double>();
-    var cpuRatios = new List<double>();
-    var ours = new List<LoadResult>();
-    var before = await Database.StatementsAsync(connectionString);
-    var seconds = TimeSpan.Zero;
-    for (var round = 0; round < Rounds; round++)
-    {
-        // One after the other in each round, so that what else the machine does befalls both.
-        var reference = await Load.RunAsync(bareServer, polls, duration);
-        var result = await Load.RunAsync(api, polls, duration);
-        bare.Add(reference);
-        ours.Add(result);
-        ratios.Add(result.PerSecond / reference.PerSecond);
-        cpuRatios.Add(reference.CpuMicroseconds / result.CpuMicroseconds);
-        seconds += 2 * duration;
-        Console.Error.WriteLine($"{vms,9:N0} VMs, round {round + 1}: bare {reference.PerSecond:N0}/s, polls {result.PerSecond:N0}/s, ratio {ratios[^1]:0.00}, by processor time {cpuRatios[^1]:0.00}");
-    }
-    var after = await Database.StatementsAsync(connectionString);
-    var polled = ours.Sum(result => result.PerSecond * duration.TotalSeconds);
-    var others = after.All - before.All - (after.Liveness - before.Liveness);
-    rows.Add(
-        $"| {vms:N0} | {Median(ours, r => r.PerSecond):N0} | {Median(bare, r => r.PerSecond):N0} | {ratios.Order().ElementAt(Rounds / 2):0.00} | {Median(ours, r => r.CpuMicroseconds):0.0} µs | {cpuRatios.Order().ElementAt(Rounds / 2):0.00} " +
-        $"| {Median(ours, r => r.P50):0.00} ms | {Median(ours, r => r.P99):0.00} ms | {ours.Sum(r => r.Errors)} | {api.ResidentMegabytes:N0} MB | {api.TimeToReady.TotalSeconds:0.0} s " +
-        $"| {others / seconds.TotalSeconds:0.0}/s | {(after.Liveness - before.Liveness) / seconds.TotalSeconds:0.0}/s | {others / polled:0.000000} | {await Database.ConnectionsAsync(connectionString)} |");
+    var c0 = bare.CpuTime;
+    var b = Throughput.Run(bare.Address, requests, duration);
+    var c1 = bare.CpuTime;
+    var a0 = api.CpuTime;
+    var a = Throughput.Run(api.Address, requests, duration);
+    var a1 = api.CpuTime;
+    var bc = (c1 - c0).TotalMicroseconds / b.Answered;
+    var ac = (a1 - a0).TotalMicroseconds / a.Answered;
+    Console.WriteLine($"bare {b.PerSecond:N0}/s {bc:0.00} us p99 {b.Latencies.Percentile(99)}  api {a.PerSecond:N0}/s {ac:0.00} us p50 {a.Latencies.Percentile(50)} p99 {a.Latencies.Percentile(99)} 304 {a.NotModified} err {a.Errors} ratio {a.PerSecond / b.PerSecond:0.000} cpu {bc / ac:0.000} rss {api.ResidentMegabytes:N0}");
 }
-File.Delete(polls);
-
-var report = new StringBuilder()
-    .AppendLine("| VMs | polls/s | bare Kestrel 304/s | ratio | CPU per poll | ratio by CPU | p50 | p99 | errors | resident | ready after | queries | liveness writes | queries per poll | connections |")
-    .AppendLine("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
-    .AppendJoin(Environment.NewLine, rows).AppendLine()
-    .AppendLine().AppendLine($"Medians of {Rounds} rounds of {duration.TotalSeconds:0} s, bare and polls in turn; server on one core, wrk with 64 connections on the other.");
-Console.WriteLine(report);
-if (args is [var results, ..])
-{
-    await File.WriteAllTextAsync(results, report.ToString());
-}
-
-static double Median(IEnumerable<LoadResult> results, Func<LoadResult, double> value)
-{
-    var sorted = results.Select(value).Order().ToArray();
-    return sorted[sorted.Length / 2];
-}
-
-// The same as in the database: the VM's name, and 256 bits that are known here.
-static string Token(int i) =>
-    $"vm-{i}.{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes($"bench{i}"))).Replace('+', '-').Replace('/', '_').TrimEnd('=')}";

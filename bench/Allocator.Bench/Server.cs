@@ -46,7 +46,6 @@ internal sealed class Server : IAsyncDisposable
             ["Database__ConnectionString"] = connectionString,
             ["Admin__ApiKeys__bench"] = new('0', 64),
             ["Enrolment__TokenHashes__0"] = new('0', 64),
-            ["Logging__LogLevel__Default"] = "Warning",
         });
 
     public async ValueTask DisposeAsync()

@@ -1,0 +1,80 @@
+using Allocator.Api.Fleet;
+using Allocator.Api.Security;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Allocator.Api.Polls;
+
+/// <summary>
+/// The shortest way through a poll that changes nothing: a known VM with its right token and the current ETag, for whom
+/// nobody waits. It is answered from memory as soon as its headers are here, before an HttpContext, a trace or the
+/// pipeline is made of it. Everything else goes on to the endpoint, which answers such a poll too, only at greater cost.
+/// </summary>
+internal sealed class SteadyPolls(VmFleet fleet, PollNotes notes, PollInterval interval)
+{
+    private const string Prefix = "/assignment/";
+
+    /// <summary>Answers the request if that can be done here; otherwise nothing has happened.</summary>
+    public bool TryAnswer(IFeatureCollection features)
+    {
+        var request = features.GetRequiredFeature<IHttpRequestFeature>();
+        var path = request.Path;
+        if (!HttpMethods.IsGet(request.Method)
+            || !path.StartsWith(Prefix, StringComparison.Ordinal)
+            || fleet.Find(path.AsSpan(Prefix.Length)) is not { } vm)
+        {
+            return false;
+        }
+        var view = vm.View;
+        if (request.Headers.IfNoneMatch is not [{ } tag]
+            || !EntityTags.IsStrong(tag, view.Generation)
+            || Poll.IsWanted(vm)
+            || !vm.IsProvedBy(VmToken.FromHeader(request.Headers.Authorization)))
+        {
+            return false;
+        }
+        notes.Polled(vm);
+        if (view.AwaitsReceipt)
+        {
+            notes.Received(vm);
+        }
+        var response = features.GetRequiredFeature<IHttpResponseFeature>();
+        response.StatusCode = StatusCodes.Status304NotModified;
+        response.Headers.ETag = tag;
+        response.Headers.CacheControl = interval.CacheControl(view, vm.Pool);
+        return true;
+    }
+
+    /// <summary>A server whose application sees only the requests that are not steady polls.</summary>
+    internal sealed class Server(IServer server, SteadyPolls polls) : IServer
+    {
+        public IFeatureCollection Features => server.Features;
+
+        public Task StartAsync<TContext>(IHttpApplication<TContext> application, CancellationToken cancellationToken)
+            where TContext : notnull =>
+            server.StartAsync(new Application<TContext>(application, polls), cancellationToken);
+
+        public Task StopAsync(CancellationToken cancellationToken) => server.StopAsync(cancellationToken);
+
+        public void Dispose() => server.Dispose();
+    }
+
+    /// <summary>The server keeps one context per connection for the application to use again, so its type stays the application's: null is a poll that has its answer.</summary>
+    private sealed class Application<TContext>(IHttpApplication<TContext> application, SteadyPolls polls) : IHttpApplication<TContext>
+        where TContext : notnull
+    {
+        public TContext CreateContext(IFeatureCollection contextFeatures) =>
+            polls.TryAnswer(contextFeatures) ? default! : application.CreateContext(contextFeatures);
+
+        public Task ProcessRequestAsync(TContext context) =>
+            context is null ? Task.CompletedTask : application.ProcessRequestAsync(context);
+
+        public void DisposeContext(TContext context, Exception? exception)
+        {
+            if (context is not null)
+            {
+                application.DisposeContext(context, exception);
+            }
+        }
+    }
+}

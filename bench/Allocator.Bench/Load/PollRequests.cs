@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Allocator.Bench.Load;
+
+/// <summary>The poll of each VM of a fleet as it goes over the wire, made once: a load of a million cannot build strings.</summary>
+internal sealed unsafe class PollRequests : IDisposable
+{
+    /// <summary>A generation's digits and the quote behind them.</summary>
+    private const int ETagRoom = 12;
+
+    private const string Tail = "\r\n\r\n";
+    private readonly nint[] _starts;
+    private readonly ushort[] _lengths;
+    private readonly byte* _bytes;
+
+    private PollRequests(int count, Func<int, string> text)
+    {
+        _starts = new nint[count];
+        _lengths = new ushort[count];
+        nint size = 0;
+        for (var i = 0; i < count; i++)
+        {
+            _starts[i] = size;
+            _lengths[i] = (ushort)text(i).Length;
+            size += _lengths[i];
+        }
+        _bytes = (byte*)NativeMemory.Alloc((nuint)size);
+        for (var i = 0; i < count; i++)
+        {
+            Encoding.ASCII.GetBytes(text(i), new Span<byte>(_bytes + _starts[i], _lengths[i]));
+        }
+    }
+
+    /// <summary>The polls of a fleet's first VMs, each naming this generation; 0 for none.</summary>
+    public static PollRequests OfFleet(int vms, long generation)
+    {
+        var requests = new PollRequests(vms, i => Text(FleetVms.Hostname(i), FleetVms.Token(i), $"g{new string(' ', ETagRoom)}"));
+        for (var i = 0; i < vms; i++)
+        {
+            requests.SetGeneration(i, generation);
+        }
+        return requests;
+    }
+
+    /// <summary>A request of a VM's size that names an entity tag of another server's.</summary>
+    public static PollRequests OfFile(string etag) =>
+        new(1, _ => Text(FleetVms.Hostname(0), FleetVms.Token(0), etag.TrimStart('"')));
+
+    public int Count => _starts.Length;
+
+    public ReadOnlySpan<byte> this[int vm] => new(_bytes + _starts[vm], _lengths[vm]);
+
+    /// <summary>What this VM names in its If-None-Match from now on. Spaces behind a value do not belong to it.</summary>
+    public void SetGeneration(int vm, long generation)
+    {
+        var room = new Span<byte>(_bytes + _starts[vm] + _lengths[vm] - Tail.Length - ETagRoom, ETagRoom);
+        room.Fill((byte)' ');
+        generation.TryFormat(room, out var digits, provider: CultureInfo.InvariantCulture);
+        room[digits] = (byte)'"';
+    }
+
+    public void Dispose() => NativeMemory.Free(_bytes);
+
+    private static string Text(string hostname, string token, string etag) =>
+        $"GET /assignment/{hostname} HTTP/1.1\r\nHost: allocator\r\nAuthorization: Bearer {token}\r\nIf-None-Match: \"{etag}{Tail}";
+}
