@@ -30,7 +30,7 @@ internal static class Commands
                 Console.WriteLine(Credentials.HashPassword(await Console.In.ReadLineAsync() ?? ""));
                 return 0;
             case ["new-key"]:
-                var key = VmToken.Secret();
+                var key = VmToken.RandomSecret();
                 Console.WriteLine($"key:  {key}{Environment.NewLine}hash: {Credentials.HashKey(key)}");
                 return 0;
             default:

@@ -94,7 +94,7 @@ internal sealed class FleetStore(NpgsqlDataSource database)
             }
             if (!reader.IsDBNull(4))
             {
-                applyVm(VmView.Read(reader, 4));
+                applyVm(VmView.Read(reader, 4, pool));
             }
         }
         return cursor;

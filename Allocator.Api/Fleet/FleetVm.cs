@@ -3,11 +3,15 @@ using Allocator.Api.Security;
 
 namespace Allocator.Api.Fleet;
 
-/// <summary>One VM as a replica knows it: the newest picture of its row, and when it last polled here.</summary>
+/// <summary>
+/// One VM as a replica knows it: the newest picture of its row, and when it last polled here. What a steady poll needs
+/// stands in this object itself, on two cache lines.
+/// </summary>
 internal sealed class FleetVm(FleetPool pool, VmView view)
 {
     private VmView _view = view;
     private FleetPool _pool = pool;
+    private long _facts = view.Facts.Word;
     private long _polledAt;
     private long _notedAt = long.MinValue;
     private int _isDue;
@@ -16,6 +20,8 @@ internal sealed class FleetVm(FleetPool pool, VmView view)
     public VmView View => Volatile.Read(ref _view);
 
     public FleetPool Pool => Volatile.Read(ref _pool);
+
+    public PollFacts Facts => new(Volatile.Read(ref _facts));
 
     /// <summary>When it last polled this replica, as <see cref="TimeProvider.GetTimestamp"/> counts.</summary>
     public long PolledAt => Volatile.Read(ref _polledAt);
@@ -37,35 +43,38 @@ internal sealed class FleetVm(FleetPool pool, VmView view)
             pool.Count(null, view);
             Volatile.Write(ref _pool, pool);
             Volatile.Write(ref _view, view);
+            Volatile.Write(ref _facts, view.Facts.Word);
         }
     }
 
     /// <summary>
-    /// Whether this is the VM's token, in constant time. Its hash in the database proves it once; from then on its bits
-    /// are remembered here, since hashing costs as much as all the rest of a steady poll.
+    /// Whether this is the VM's token. Its hash in the database proves it once; from then on its bits are remembered
+    /// here, since hashing costs as much as all the rest of a steady poll.
     /// </summary>
-    public bool IsProvedBy(ReadOnlySpan<char> token)
+    public bool IsProvedBy(VmToken token)
     {
-        var secret = VmToken.SecretOf(token);
-        if (secret == default || !VmToken.HostnameOf(token).SequenceEqual(View.Hostname))
+        if (!token.Hostname.SequenceEqual(View.Hostname))
         {
             return false;
         }
-        if (secret == _secret)
+        if (HasProved(token))
         {
             return true;
         }
-        var hash = TokenHash.Of(token);
+        var hash = TokenHash.Of(token.Text);
         lock (this)
         {
             if (!_view.TokenHash.Equals(hash))
             {
                 return false;
             }
-            _secret = secret;
+            _secret = token.Secret;
             return true;
         }
     }
+
+    /// <summary>Whether the bits are those of the token that was proved here, in constant time. A half-written secret matches nothing.</summary>
+    public bool HasProved(VmToken token) => token.Secret == _secret && token.Secret != Vector256<byte>.Zero;
 
     /// <summary>Notes a poll. True when it is time to tell the database, and to exactly one of the polls that ask at once.</summary>
     public bool NotePoll(long now, long resolution)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Allocator.Api.Security;
 
 namespace Allocator.Api.Fleet;
 
@@ -14,7 +15,11 @@ internal sealed class VmFleet
     public int Count => _picture.Vms.Count;
 
     /// <param name="hostname">In lower case.</param>
-    public FleetVm? Find(ReadOnlySpan<char> hostname) => _picture.Find(hostname);
+    public FleetVm? Find(ReadOnlySpan<char> hostname) => _picture.Vms.Find(hostname);
+
+    /// <summary>The VM of this name, if this is its token; asks the database nothing.</summary>
+    public FleetVm? FindProved(ReadOnlySpan<char> hostname, VmToken token) =>
+        _picture.Vms.FindProved(hostname, token) ?? (Find(hostname) is { } vm && vm.IsProvedBy(token) ? vm : null);
 
     public FleetPool? FindPool(string name) => _picture.Pools.GetValueOrDefault(name);
 
@@ -33,34 +38,24 @@ internal sealed class VmFleet
 
     internal sealed class Picture
     {
-        public ConcurrentDictionary<string, FleetVm> Vms { get; } = new(StringComparer.Ordinal);
-        private readonly ConcurrentDictionary<string, FleetVm>.AlternateLookup<ReadOnlySpan<char>> _byText;
-
-        public Picture() => _byText = Vms.GetAlternateLookup<ReadOnlySpan<char>>();
+        public VmTable Vms { get; } = new();
 
         public ConcurrentDictionary<string, FleetPool> Pools { get; } = new(StringComparer.Ordinal);
-
-        public FleetVm? Find(ReadOnlySpan<char> hostname) => _byText.TryGetValue(hostname, out var vm) ? vm : null;
 
         public FleetPool Pool(string name) => Pools.GetOrAdd(name, static name => new FleetPool(name));
 
         public FleetVm Apply(VmView view)
         {
             var pool = Pool(view.Pool);
-            while (true)
+            if (Vms.GetOrAdd(pool, view, out var vm))
             {
-                if (Vms.TryGetValue(view.Hostname, out var known))
-                {
-                    known.Apply(pool, view);
-                    return known;
-                }
-                var added = new FleetVm(pool, view);
-                if (Vms.TryAdd(view.Hostname, added))
-                {
-                    pool.Count(null, view);
-                    return added;
-                }
+                pool.Count(null, view);
             }
+            else
+            {
+                vm.Apply(pool, view);
+            }
+            return vm;
         }
     }
 }

@@ -37,11 +37,14 @@ internal sealed record VmView(
     /// <summary>Nobody's, and free as soon as it says that it is clean or runs.</summary>
     public bool IsUnready => State is VmState.Cleaning or VmState.Free && !IsFree && !IsLost;
 
+    public PollFacts Facts => new(Generation, IsFree, IsUnready, AwaitsReceipt);
+
     /// <summary>What the VM is told.</summary>
     public VmAssignment ToWire() => new(Hostname, Generation, State, Assignment);
 
     /// <summary>Reads <see cref="Columns"/>, the first of them at <paramref name="first"/>.</summary>
-    public static VmView Read(NpgsqlDataReader row, int first = 0)
+    /// <param name="pool">The pool's name where it is at hand: a fleet shall not keep a copy of it for each VM.</param>
+    public static VmView Read(NpgsqlDataReader row, int first = 0, string? pool = null)
     {
         var assignment = row.IsDBNull(first + 8)
             ? null
@@ -52,7 +55,7 @@ internal sealed record VmView(
                 row.GetDateTime(first + 12));
         return new VmView(
             row.GetString(first),
-            row.GetString(first + 1),
+            pool ?? row.GetString(first + 1),
             row.GetInt64(first + 2),
             row.GetInt64(first + 3),
             new TokenHash(row.GetFieldValue<byte[]>(first + 4)),

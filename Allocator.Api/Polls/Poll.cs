@@ -22,20 +22,20 @@ internal sealed partial class Poll(ReadThrough readThrough, PollStore store, Pol
             // from before a backup was restored.
             await readThrough.RefreshAsync(vm.View.Hostname, (UInt128)newest);
         }
-        if (IsWanted(vm) && vm.Pool.TryBeginClaim())
+        if (IsWanted(vm.Facts, vm.Pool) && vm.Pool.TryBeginClaim())
         {
             await ClaimAsync(vm);
         }
         var view = vm.View;
         if (view.AwaitsReceipt && EntityTags.Parse(ifNoneMatch).Name(view.Generation))
         {
-            notes.Received(vm);
+            notes.Received(vm, view.Generation);
         }
         return view;
     }
 
     /// <summary>Whether somebody waits whom this VM could take.</summary>
-    public static bool IsWanted(FleetVm vm) => vm.View.IsFree && vm.Pool.MayClaim;
+    public static bool IsWanted(PollFacts vm, FleetPool pool) => vm.IsFree && pool.MayClaim;
 
     private async Task ClaimAsync(FleetVm vm)
     {

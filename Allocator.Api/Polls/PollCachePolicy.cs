@@ -22,7 +22,7 @@ internal sealed class PollCachePolicy(PollNotes notes, PollInterval interval) : 
         }
         var view = vm.View;
         var tags = EntityTags.Parse(context.HttpContext.Request.Headers.IfNoneMatch);
-        var changesNothing = !Poll.IsWanted(vm) && tags.Newest < view.Generation && !tags.Any;
+        var changesNothing = !Poll.IsWanted(view.Facts, vm.Pool) && tags.Newest < view.Generation && !tags.Any;
         context.EnableOutputCaching = changesNothing;
         context.AllowCacheLookup = changesNothing;
         context.AllowCacheStorage = changesNothing;

@@ -23,7 +23,7 @@ internal sealed class PollInterval(IOptions<PollOptions> options)
     private readonly int _rush = (int)options.Value.RushMaxAge.TotalSeconds;
 
     /// <summary>The Cache-Control header for this VM now.</summary>
-    public string CacheControl(VmView view, FleetPool pool) => _headers[MaxAge(view, pool)];
+    public string CacheControl(PollFacts vm, FleetPool pool) => _headers[MaxAge(vm, pool)];
 
     /// <summary>
     /// Sets the header as the last thing before the response starts, so that neither it nor an Age comes out of the
@@ -31,13 +31,13 @@ internal sealed class PollInterval(IOptions<PollOptions> options)
     /// </summary>
     public void Announce(HttpResponse response, FleetVm vm, VmView view) => response.OnStarting(() =>
     {
-        response.Headers.CacheControl = CacheControl(view, vm.Pool);
+        response.Headers.CacheControl = CacheControl(view.Facts, vm.Pool);
         response.Headers.Remove(HeaderNames.Age);
         return Task.CompletedTask;
     });
 
     /// <summary>In seconds.</summary>
-    public int MaxAge(VmView view, FleetPool pool) => view switch
+    public int MaxAge(PollFacts vm, FleetPool pool) => vm switch
     {
         // The next poll is the receipt that the person's delivery waits for.
         { AwaitsReceipt: true } => 1,

@@ -29,8 +29,8 @@ internal sealed partial class PollNotes(PollStore store, IOptions<LivenessOption
         }
     }
 
-    /// <summary>This VM has named the generation that brought it the assignment.</summary>
-    public void Received(FleetVm vm) => _received.TryAdd((vm.View.Hostname, vm.View.Generation), true);
+    /// <summary>This VM has named the generation that brought it the assignment, which may not be the newest any more.</summary>
+    public void Received(FleetVm vm, long generation) => _received.TryAdd((vm.View.Hostname, generation), true);
 
     /// <summary>Writes what has been noted.</summary>
     public async Task FlushAsync(CancellationToken cancel)

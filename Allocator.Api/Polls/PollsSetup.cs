@@ -34,6 +34,6 @@ internal static class PollsSetup
     {
         var server = services.Last(service => service.ServiceType == typeof(IServer));
         services.Replace(ServiceDescriptor.Singleton<IServer>(provider => new SteadyPolls.Server(
-            (IServer)ActivatorUtilities.CreateInstance(provider, server.ImplementationType!), provider.GetRequiredService<SteadyPolls>())));
+            (IServer)ActivatorUtilities.CreateInstance(provider, server.ImplementationType!), provider.GetRequiredService<SteadyPolls>)));
     }
 }

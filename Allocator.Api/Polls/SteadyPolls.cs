@@ -21,38 +21,37 @@ internal sealed class SteadyPolls(VmFleet fleet, PollNotes notes, PollInterval i
         var path = request.Path;
         if (!HttpMethods.IsGet(request.Method)
             || !path.StartsWith(Prefix, StringComparison.Ordinal)
-            || fleet.Find(path.AsSpan(Prefix.Length)) is not { } vm)
+            || request.Headers.IfNoneMatch is not [{ } tag]
+            || fleet.FindProved(path.AsSpan(Prefix.Length), VmToken.FromHeader(request.Headers.Authorization)) is not { } vm)
         {
             return false;
         }
-        var view = vm.View;
-        if (request.Headers.IfNoneMatch is not [{ } tag]
-            || !EntityTags.IsStrong(tag, view.Generation)
-            || Poll.IsWanted(vm)
-            || !vm.IsProvedBy(VmToken.FromHeader(request.Headers.Authorization)))
+        var (facts, pool) = (vm.Facts, vm.Pool);
+        if (!EntityTags.IsStrong(tag, facts.Generation) || Poll.IsWanted(facts, pool))
         {
             return false;
         }
         notes.Polled(vm);
-        if (view.AwaitsReceipt)
+        if (facts.AwaitsReceipt)
         {
-            notes.Received(vm);
+            notes.Received(vm, facts.Generation);
         }
         var response = features.GetRequiredFeature<IHttpResponseFeature>();
         response.StatusCode = StatusCodes.Status304NotModified;
         response.Headers.ETag = tag;
-        response.Headers.CacheControl = interval.CacheControl(view, vm.Pool);
+        response.Headers.CacheControl = interval.CacheControl(facts, pool);
         return true;
     }
 
     /// <summary>A server whose application sees only the requests that are not steady polls.</summary>
-    internal sealed class Server(IServer server, SteadyPolls polls) : IServer
+    /// <param name="polls">Asked for at the start: the server exists before the settings are checked.</param>
+    internal sealed class Server(IServer server, Func<SteadyPolls> polls) : IServer
     {
         public IFeatureCollection Features => server.Features;
 
         public Task StartAsync<TContext>(IHttpApplication<TContext> application, CancellationToken cancellationToken)
             where TContext : notnull =>
-            server.StartAsync(new Application<TContext>(application, polls), cancellationToken);
+            server.StartAsync(new Application<TContext>(application, polls()), cancellationToken);
 
         public Task StopAsync(CancellationToken cancellationToken) => server.StopAsync(cancellationToken);
 

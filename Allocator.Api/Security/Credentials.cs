@@ -75,7 +75,7 @@ internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<Enrolme
     private readonly byte[] _secret = RandomNumberGenerator.GetBytes(32);
 
     // Checked for names that do not exist, so that a wrong name takes as long as a wrong password.
-    private readonly string _nobodysHash = hasher.HashPassword("", VmToken.Secret());
+    private readonly string _nobodysHash = hasher.HashPassword("", VmToken.RandomSecret());
 
     public static string HashPassword(string password) => new PasswordHasher<string>().HashPassword("", password);
 

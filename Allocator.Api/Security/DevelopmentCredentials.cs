@@ -42,7 +42,7 @@ internal static partial class DevelopmentCredentials
         {
             return JsonSerializer.Deserialize<File>(System.IO.File.ReadAllText(path), JsonSerializerOptions.Web)!;
         }
-        var made = new File("admin", VmToken.Secret(), VmToken.Secret());
+        var made = new File("admin", VmToken.RandomSecret(), VmToken.RandomSecret());
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         using var stream = new FileStream(path, new FileStreamOptions
         {

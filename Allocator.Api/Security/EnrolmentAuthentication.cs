@@ -17,7 +17,7 @@ internal sealed class EnrolmentAuthentication(
 
     protected override Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        var token = VmToken.FromHeader(Request.Headers.Authorization);
+        var token = VmToken.FromHeader(Request.Headers.Authorization).Text;
         return Task.FromResult(!token.IsEmpty && credentials.IsEnrolmentToken(token)
             ? AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(Name)), Name))
             : AuthenticateResult.NoResult());

@@ -30,7 +30,7 @@ internal sealed class VmAuthentication(
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var hostname = Request.RouteValues["hostname"] as string ?? "";
-        var token = VmToken.FromHeader(Request.Headers.Authorization).ToString();
+        var token = VmToken.FromHeader(Request.Headers.Authorization).Text.ToString();
         if (token.Length == 0)
         {
             return Refuse(Problems.NeedsVmToken);
@@ -42,7 +42,7 @@ internal sealed class VmAuthentication(
         hostname = Hostname.Normalise(hostname);
         try
         {
-            var tokenIsFor = VmToken.HostnameOf(token).ToString();
+            var tokenIsFor = VmToken.Parse(token).Hostname.ToString();
             if (tokenIsFor != hostname)
             {
                 return Refuse(Hostname.IsValid(tokenIsFor) && (await FindAsync(tokenIsFor, token)).Known
@@ -77,11 +77,11 @@ internal sealed class VmAuthentication(
     private async ValueTask<(FleetVm? Vm, bool Known)> FindAsync(string hostname, string token)
     {
         var vm = fleet.Find(hostname);
-        if (vm is null || !vm.IsProvedBy(token))
+        if (vm is null || !vm.IsProvedBy(VmToken.Parse(token)))
         {
             vm = await readThrough.RefreshAsync(hostname, TokenHash.Of(token).Fingerprint);
         }
-        return (vm, vm is not null && vm.IsProvedBy(token));
+        return (vm, vm is not null && vm.IsProvedBy(VmToken.Parse(token)));
     }
 
     private AuthenticateResult Refuse(IResult refusal)

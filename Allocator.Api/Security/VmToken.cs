@@ -9,7 +9,7 @@ namespace Allocator.Api.Security;
 /// A VM's bearer token: <c>&lt;hostname&gt;.&lt;256 random bits, base64url&gt;</c>. The name in front tells a VM that
 /// knocks at another's door (403) from one that nobody knows (401) without a look-up by token.
 /// </summary>
-internal static class VmToken
+internal readonly ref struct VmToken
 {
     /// <summary>What a 401 asks for.</summary>
     public const string Challenge = "Bearer realm=\"Allocator\"";
@@ -18,32 +18,37 @@ internal static class VmToken
     private const int SecretBytes = 32;
     private const int SecretChars = 43;
 
-    public static string Create(string hostname) => $"{hostname}.{Secret()}";
-
-    /// <summary>256 random bits, base64url.</summary>
-    public static string Secret() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretBytes));
-
-    /// <summary>The host name in front of the token; empty where there is none.</summary>
-    public static ReadOnlySpan<char> HostnameOf(ReadOnlySpan<char> token)
+    private VmToken(ReadOnlySpan<char> text)
     {
-        var dot = token.LastIndexOf('.');
-        return dot < 0 ? [] : token[..dot];
-    }
-
-    /// <summary>The 256 bits behind the name; all zero where there are none.</summary>
-    public static Vector256<byte> SecretOf(ReadOnlySpan<char> token)
-    {
+        Text = text;
+        var dot = text.LastIndexOf('.');
+        Hostname = dot < 0 ? [] : text[..dot];
         Span<byte> bits = stackalloc byte[SecretBytes];
-        var text = token[(token.LastIndexOf('.') + 1)..];
-        return text.Length == SecretChars && Base64Url.TryDecodeFromChars(text, bits, out var count) && count == SecretBytes
-            ? Vector256.Create<byte>(bits)
-            : Vector256<byte>.Zero;
+        if (text.Length - dot - 1 == SecretChars && Base64Url.TryDecodeFromChars(text[(dot + 1)..], bits, out var count) && count == SecretBytes)
+        {
+            Secret = Vector256.Create<byte>(bits);
+        }
     }
+
+    public ReadOnlySpan<char> Text { get; }
+
+    /// <summary>The host name in front; empty where there is none.</summary>
+    public ReadOnlySpan<char> Hostname { get; }
+
+    /// <summary>The 256 bits behind it; all zero where there are none.</summary>
+    public Vector256<byte> Secret { get; }
+
+    public static VmToken Parse(ReadOnlySpan<char> text) => new(text);
 
     /// <summary>The token of an Authorization header; empty where there is none.</summary>
-    public static ReadOnlySpan<char> FromHeader(StringValues authorization)
+    public static VmToken FromHeader(StringValues authorization)
     {
         var header = authorization.Count == 1 ? authorization[0].AsSpan() : [];
-        return header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : [];
+        return new VmToken(header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : []);
     }
+
+    public static string Create(string hostname) => $"{hostname}.{RandomSecret()}";
+
+    /// <summary>256 random bits, base64url.</summary>
+    public static string RandomSecret() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretBytes));
 }

@@ -8,6 +8,11 @@ if (args is ["bare", ..])
     return;
 }
 
+if (args is ["micro", var n])
+{
+    Micro.Run(int.Parse(n));
+    return;
+}
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 int vms = int.Parse(args[0]), rounds = int.Parse(args[1]);
 await using var database = await Database.StartAsync();

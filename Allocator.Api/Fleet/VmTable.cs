@@ -1,0 +1,104 @@
+using Allocator.Api.Security;
+
+namespace Allocator.Api.Fleet;
+
+/// <summary>
+/// VMs by host name: read by any number of threads without a lock, written by one at a time. The hash stands beside the
+/// VM in one array, so that a look-up waits for memory twice, where a dictionary of a million waits five times.
+/// </summary>
+internal sealed class VmTable
+{
+    private readonly Lock _writing = new();
+    private Slot[] _slots = new Slot[64];
+    private int _count;
+
+    public int Count => Volatile.Read(ref _count);
+
+    /// <param name="hostname">In lower case.</param>
+    public FleetVm? Find(ReadOnlySpan<char> hostname)
+    {
+        var slots = Volatile.Read(ref _slots);
+        var hash = string.GetHashCode(hostname);
+        for (var i = hash; ; i++)
+        {
+            ref var slot = ref slots[i & (slots.Length - 1)];
+            var vm = Volatile.Read(ref slot.Vm);
+            if (vm is null || (slot.Hash == hash && hostname.SequenceEqual(vm.View.Hostname)))
+            {
+                return vm;
+            }
+        }
+    }
+
+    /// <summary>The VM whose token this is, if it was proved here before and stands for <paramref name="hostname"/>.</summary>
+    public FleetVm? FindProved(ReadOnlySpan<char> hostname, VmToken token)
+    {
+        if (!token.Hostname.SequenceEqual(hostname))
+        {
+            return null;
+        }
+        var slots = Volatile.Read(ref _slots);
+        var hash = string.GetHashCode(hostname);
+        for (var i = hash; ; i++)
+        {
+            ref var slot = ref slots[i & (slots.Length - 1)];
+            var vm = Volatile.Read(ref slot.Vm);
+            // Who has the VM's secret is the VM: its name need not be read.
+            if (vm is null || (slot.Hash == hash && vm.HasProved(token)))
+            {
+                return vm;
+            }
+        }
+    }
+
+    /// <summary>The VM of this name, made from <paramref name="view"/> where there is none.</summary>
+    /// <returns>Whether it was made.</returns>
+    public bool GetOrAdd(FleetPool pool, VmView view, out FleetVm vm)
+    {
+        lock (_writing)
+        {
+            if (Find(view.Hostname) is { } known)
+            {
+                vm = known;
+                return false;
+            }
+            // At most half full, so that few stand far from where they are looked for.
+            if (_count == _slots.Length / 2)
+            {
+                var larger = new Slot[_slots.Length * 2];
+                foreach (var slot in _slots)
+                {
+                    Put(larger, slot.Vm, slot.Hash);
+                }
+                Volatile.Write(ref _slots, larger);
+            }
+            vm = new FleetVm(pool, view);
+            Put(_slots, vm, string.GetHashCode(view.Hostname));
+            Volatile.Write(ref _count, _count + 1);
+            return true;
+        }
+    }
+
+    private static void Put(Slot[] slots, FleetVm? vm, int hash)
+    {
+        if (vm is null)
+        {
+            return;
+        }
+        var i = hash;
+        while (slots[i & (slots.Length - 1)].Vm is not null)
+        {
+            i++;
+        }
+        ref var slot = ref slots[i & (slots.Length - 1)];
+        slot.Hash = hash;
+        // Last: whoever sees the VM sees its hash.
+        Volatile.Write(ref slot.Vm, vm);
+    }
+
+    private struct Slot
+    {
+        public FleetVm? Vm;
+        public int Hash;
+    }
+}
