@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
-# Measures the poll path on this machine, against a bare Kestrel in the same run. Prints a table and writes it to bench/results/.
+# Measures Allocator on this machine. Prints tables and writes them to bench/results/.
+#
+#   bench/run.sh [--full] [allocations|polls|paced|pickup|listen|redis …]
+#
+#   Without names, all of it: under 10 minutes, or under 30 with --full, which measures longer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./scripts/install.sh
 need_dotnet
 need_postgres
-need wrk wrk
-dotnet build bench/Allocator.Bench -c Release --nologo -v quiet 1>&2
+need nginx nginx-light
+need haproxy haproxy
+need redis-server redis-server
+# As the container is built: what is known beforehand is compiled beforehand.
+dotnet publish bench/Allocator.Bench -c Release --use-current-runtime --self-contained false -p:PublishReadyToRun=true \
+  -o bench/Allocator.Bench/bin/published --nologo -v quiet 1>&2
 mkdir -p bench/results
-bench/Allocator.Bench/bin/Release/net10.0/Allocator.Bench "bench/results/polls-$(date -u +%Y%m%dT%H%M%SZ).md"
+# The load, PostgreSQL and everything else on the second core; the server that is measured gets the first.
+exec taskset -c 1 bench/Allocator.Bench/bin/published/Allocator.Bench "bench/results/$(date -u +%Y%m%dT%H%M%SZ).md" "$@"

@@ -10,49 +10,90 @@ internal sealed class Database : IAsyncDisposable
 {
     private readonly string _folder;
     private readonly PrivatePostgres _postgres;
+    private readonly Dictionary<int, string> _fleets = [];
 
-    private Database(string folder, PrivatePostgres postgres) => (_folder, _postgres) = (folder, postgres);
+    private Database(string folder, PrivatePostgres postgres, ProcessUsage usage) => (_folder, _postgres, Usage) = (folder, postgres, usage);
 
-    public static async Task<Database> StartAsync()
+    /// <summary>All of the server's processes.</summary>
+    public ProcessUsage Usage { get; }
+
+    /// <param name="settings">More of the server's settings, as <c>name=value</c>.</param>
+    public static async Task<Database> StartAsync(params string[] settings)
     {
         var folder = Directory.CreateTempSubdirectory("allocator-bench-").FullName;
-        return new Database(folder, await PrivatePostgres.StartAsync(
-            folder, ["shared_preload_libraries=pg_stat_statements", "shared_buffers=512MB", "max_wal_size=4GB"]));
+        var postgres = await PrivatePostgres.StartAsync(
+            folder, ["shared_preload_libraries=pg_stat_statements", "shared_buffers=512MB", "max_wal_size=4GB", .. settings]);
+        await using var server = NpgsqlDataSource.Create(postgres.ConnectionStringTo("postgres"));
+        await using var backend = server.Command("select pg_backend_pid()");
+        return new Database(folder, postgres, ProcessUsage.OfTree(ProcessUsage.ParentOf((int)(await backend.ExecuteScalarAsync())!)));
     }
 
-    /// <summary>A new database with a fleet of so many free VMs.</summary>
+    /// <summary>A new, empty database.</summary>
+    public async Task<string> CreateAsync(string name)
+    {
+        await _postgres.CreateDatabaseAsync(name);
+        return _postgres.ConnectionStringTo(name);
+    }
+
+    /// <summary>A database with a fleet of so many free VMs, made when it is first asked for.</summary>
     public async Task<string> CreateFleetAsync(int vms)
     {
-        var name = $"fleet_{vms}";
-        await _postgres.CreateDatabaseAsync(name);
-        var connectionString = _postgres.ConnectionStringTo(name);
-        await using var database = NpgsqlDataSource.Create(connectionString + ";Pooling=false;Command Timeout=600");
-        await new Migrator(database, Options.Create(new DatabaseOptions()), NullLogger<Migrator>.Instance).MigrateAsync(default);
-        await database.Command("create extension pg_stat_statements").ExecuteAsync(default);
-        await database.Command(
-            """
-            insert into vms (hostname, pool, machine_id, token_hash, status)
-            select 'vm-' || i, 'default', 'bench', sha256(('vm-' || i || '.' || translate(encode(sha256(('bench' || i)::bytea), 'base64'), '+/=', '-_'))::bytea), 'running'
-            from generate_series(0, $1 - 1) i
-            """, vms).ExecuteAsync(default);
-        await database.Command("insert into liveness (hostname, polled_at) select hostname, now() from vms").ExecuteAsync(default);
-        await database.Command("vacuum analyze").ExecuteAsync(default);
+        if (!_fleets.TryGetValue(vms, out var connectionString))
+        {
+            connectionString = _fleets[vms] = await CreateAsync($"fleet_{vms}");
+            await FillAsync(connectionString, database => AddVmsAsync(database, 1, vms));
+        }
         return connectionString;
     }
 
-    /// <summary>How many statements were made so far: all, and of them those of the liveness.</summary>
-    public static async Task<(long All, long Liveness)> StatementsAsync(string connectionString)
+    /// <summary>Gives an empty database the schema, and what <paramref name="add"/> adds to it.</summary>
+    public static async Task FillAsync(string connectionString, Func<NpgsqlDataSource, Task> add)
+    {
+        await using var database = NpgsqlDataSource.Create(connectionString + ";Pooling=false;Command Timeout=600");
+        await new Migrator(database, Options.Create(new DatabaseOptions()), NullLogger<Migrator>.Instance).MigrateAsync(default);
+        await database.Command("create extension pg_stat_statements").ExecuteAsync(default);
+        await add(database);
+        await database.Command("vacuum analyze").ExecuteAsync(default);
+    }
+
+    /// <summary>Adds the free VMs of these numbers to a pool; <see cref="FleetVms"/> knows their names and tokens.</summary>
+    public static Task AddVmsAsync(NpgsqlDataSource database, int first, int last, string pool = "default") => database.Command(
+        """
+        with added as (
+            insert into vms (hostname, pool, machine_id, token_hash, status)
+            select 'vm-' || i, $3, 'bench', sha256(('vm-' || i || '.' || translate(encode(sha256(('bench' || i)::bytea), 'base64'), '+/=', '-_'))::bytea), 'running'
+            from generate_series($1, $2) i
+            returning hostname
+        )
+        insert into liveness (hostname, polled_at)
+        select hostname, now()
+        from added
+        """, first, last, pool).ExecuteAsync(default);
+
+    /// <summary>What was done in this database so far.</summary>
+    public static async Task<DatabaseTotals> TotalsAsync(string connectionString)
     {
         await using var database = NpgsqlDataSource.Create(connectionString + ";Pooling=false;No Reset On Close=true");
-        await using var command = database.Command(
+        return (await database.Command(
             """
-            select coalesce(sum(calls), 0)::bigint, coalesce(sum(calls) filter (where query like '%update liveness%'), 0)::bigint
-            from pg_stat_statements
-            where dbid = (select oid from pg_database where datname = current_database()) and query not like '%pg_stat_statements%'
-            """);
-        await using var row = await command.ExecuteReaderAsync();
-        await row.ReadAsync();
-        return (row.GetInt64(0), row.GetInt64(1));
+            select
+                (select coalesce(sum(calls), 0)::bigint from statements),
+                (select coalesce(sum(calls), 0)::bigint from statements where query like '%update liveness%'),
+                (select coalesce(sum(rows), 0)::bigint from statements where query like '%update liveness%'),
+                pg_current_wal_lsn() - '0/0',
+                pg_total_relation_size('liveness'),
+                (select n_dead_tup from pg_stat_user_tables where relname = 'liveness'),
+                (select autovacuum_count from pg_stat_user_tables where relname = 'liveness')
+            """.Insert(0,
+            """
+            with statements as (
+                select calls, rows, query
+                from pg_stat_statements
+                where dbid = (select oid from pg_database where datname = current_database()) and query not like '%pg_stat_statements%'
+            )
+
+            """)).FirstAsync(row => new DatabaseTotals(
+                row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), (long)row.GetDecimal(3), row.GetInt64(4), row.GetInt64(5), row.GetInt64(6)), default))!;
     }
 
     public static async Task<long> ConnectionsAsync(string connectionString)
@@ -69,3 +110,10 @@ internal sealed class Database : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 }
+
+/// <param name="Statements">Of all kinds.</param>
+/// <param name="LivenessStatements">Those of them that wrote who polled, and the rows they wrote.</param>
+/// <param name="Wal">Bytes of write-ahead log, of the whole server.</param>
+/// <param name="LivenessBytes">The liveness table with its index, as large as it has become.</param>
+internal sealed record DatabaseTotals(
+    long Statements, long LivenessStatements, long LivenessRows, long Wal, long LivenessBytes, long LivenessDeadRows, long LivenessVacuums);

@@ -4,11 +4,11 @@ using System.Text;
 
 namespace Allocator.Bench;
 
-/// <summary>The VMs of the fleets that <see cref="Database.CreateFleetAsync"/> makes: name and token follow from the number.</summary>
+/// <summary>The VMs of the fleets that <see cref="Database"/> makes, numbered from 1: name and token follow from the number.</summary>
 internal static class FleetVms
 {
-    public static string Hostname(int i) => $"vm-{i}";
+    public static string Hostname(int vm) => $"vm-{vm}";
 
-    /// <summary>As the database makes it: the VM's name, and 256 bits that are known here.</summary>
-    public static string Token(int i) => $"{Hostname(i)}.{Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes($"bench{i}")))}";
+    /// <summary>The VM's name, and 256 bits that are known here.</summary>
+    public static string Token(int vm) => $"{Hostname(vm)}.{Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes($"bench{vm}")))}";
 }

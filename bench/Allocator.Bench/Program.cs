@@ -1,36 +1,49 @@
 using System.Globalization;
+using System.Text;
 using Allocator.Bench;
-using Allocator.Bench.Load;
 
-if (args is ["bare", ..])
-{
-    await BareKestrel.RunAsync(args[1..]);
-    return;
-}
-
-if (args is ["micro", var n])
-{
-    Micro.Run(int.Parse(n));
-    return;
-}
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-int vms = int.Parse(args[0]), rounds = int.Parse(args[1]);
-await using var database = await Database.StartAsync();
-var cs = await database.CreateFleetAsync(vms);
-await using var bare = await Server.StartBareAsync();
-await using var api = await Server.StartApiAsync(cs);
-using var requests = PollRequests.OfFleet(vms, 1);
-var duration = TimeSpan.FromSeconds(double.Parse(args[2]));
-Console.WriteLine($"ready {api.TimeToReady} rss {api.ResidentMegabytes:N0}");
-for (var i = 0; i < rounds; i++)
+switch (args)
 {
-    var c0 = bare.CpuTime;
-    var b = Throughput.Run(bare.Address, requests, duration);
-    var c1 = bare.CpuTime;
-    var a0 = api.CpuTime;
-    var a = Throughput.Run(api.Address, requests, duration);
-    var a1 = api.CpuTime;
-    var bc = (c1 - c0).TotalMicroseconds / b.Answered;
-    var ac = (a1 - a0).TotalMicroseconds / a.Answered;
-    Console.WriteLine($"bare {b.PerSecond:N0}/s {bc:0.00} us p99 {b.Latencies.Percentile(99)}  api {a.PerSecond:N0}/s {ac:0.00} us p50 {a.Latencies.Percentile(50)} p99 {a.Latencies.Percentile(99)} 304 {a.NotModified} err {a.Errors} ratio {a.PerSecond / b.PerSecond:0.000} cpu {bc / ac:0.000} rss {api.ResidentMegabytes:N0}");
+    // What scenarios start as processes of their own.
+    case ["bare", .. var kestrel]:
+        await BareKestrel.RunAsync(kestrel);
+        return 0;
+    case ["allocations-of", var server, var connectionString]:
+        await Allocations.MeasureInThisProcessAsync(server, connectionString);
+        return 0;
+}
+
+string[] scenarios = ["allocations", "polls", "paced", "pickup"];
+var full = args.Contains("--full");
+var chosen = args.Where(argument => argument != "--full").ToArray();
+if (chosen is not [var results, ..] || chosen[1..].Except(scenarios).Any())
+{
+    Console.Error.WriteLine($"usage: Allocator.Bench RESULTS [--full] [{string.Join('|', scenarios)} …]");
+    return 2;
+}
+var wanted = chosen[1..] is { Length: > 0 } some ? some : scenarios;
+var report = new StringBuilder();
+await using (var database = await Database.StartAsync())
+{
+    await RunAsync("allocations", async () => [await Allocations.RunAsync(database)]);
+    await RunAsync("polls", async () => [await PollThroughput.RunAsync(database, full)]);
+    await RunAsync("paced", () => PacedLoad.RunAsync(database, full));
+}
+await RunAsync("pickup", () => Pickup.RunAsync(full));
+return 0;
+
+async Task RunAsync(string scenario, Func<Task<Table[]>> run)
+{
+    if (wanted.Contains(scenario))
+    {
+        Console.Error.WriteLine($"── {scenario}");
+        foreach (var table in await run())
+        {
+            Console.WriteLine(table.ToMarkdown());
+            report.AppendLine(table.ToMarkdown());
+        }
+        // After each, so that a run that is cut short leaves what it has.
+        await File.WriteAllTextAsync(results, report.ToString());
+    }
 }

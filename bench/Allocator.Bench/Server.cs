@@ -5,48 +5,102 @@ using System.Net.Sockets;
 
 namespace Allocator.Bench;
 
-/// <summary>A server under load, as a process of its own on the first core; the load comes from the second.</summary>
+/// <summary>A server under load, as a process of its own.</summary>
 internal sealed class Server : IAsyncDisposable
 {
-    private const string Core = "0";
+    /// <summary>For the one server that is measured: the load comes from the other core.</summary>
+    public const string FirstCore = "0";
+
+    public const string BothCores = "0,1";
+
     private readonly Process _process;
 
-    private Server(Process process, Uri address) => (_process, Address) = (process, address);
+    private Server(Process process, Uri address) => (_process, Address, Usage) = (process, address, ProcessUsage.OfTree(process.Id));
 
     public Uri Address { get; }
+
+    public int ProcessId => _process.Id;
+
+    /// <summary>With its workers.</summary>
+    public ProcessUsage Usage { get; }
 
     /// <summary>From the start of the process until it answered.</summary>
     public TimeSpan TimeToReady { get; private set; }
 
-    /// <summary>Memory in use now, in MB.</summary>
-    public double ResidentMegabytes
+    public static Task<Server> StartBareAsync()
     {
-        get
-        {
-            _process.Refresh();
-            return _process.WorkingSet64 / 1e6;
-        }
+        var address = FreeAddress();
+        return StartAsync(FirstCore, Own("Allocator.Bench"), ["bare", "--urls", address.ToString()], address, "/", s_small);
     }
 
-    public TimeSpan CpuTime
+    /// <param name="environment">More of the replica's environment.</param>
+    public static Task<Server> StartApiAsync(string connectionString, params IEnumerable<KeyValuePair<string, string>> environment) =>
+        StartApiAsync(FirstCore, connectionString, environment);
+
+    public static Task<Server> StartApiAsync(string cores, string connectionString, params IEnumerable<KeyValuePair<string, string>> environment)
     {
-        get
-        {
-            _process.Refresh();
-            return _process.TotalProcessorTime;
-        }
-    }
-
-    public static Task<Server> StartBareAsync() =>
-        StartAsync(Path.Combine(AppContext.BaseDirectory, "Allocator.Bench"), ["bare"], "/", new Dictionary<string, string>());
-
-    public static Task<Server> StartApiAsync(string connectionString) => StartAsync(
-        Path.Combine(AppContext.BaseDirectory, "Allocator.Api"), [], "/health/ready", new Dictionary<string, string>
+        var address = FreeAddress();
+        return StartAsync(cores, Own("Allocator.Api"), ["--urls", address.ToString()], address, "/health/ready", new Dictionary<string, string>([.. s_small, .. environment])
         {
             ["Database__ConnectionString"] = connectionString,
             ["Admin__ApiKeys__bench"] = new('0', 64),
             ["Enrolment__TokenHashes__0"] = new('0', 64),
+            ["Logging__LogLevel__Default"] = "Warning",
         });
+    }
+
+    /// <summary>nginx with one worker and one small file to serve, at any address.</summary>
+    public static Task<Server> StartNginxAsync(string folder)
+    {
+        var address = FreeAddress();
+        File.WriteAllText(Path.Combine(folder, "body.json"), """{"hostname":"vm-1","generation":1,"state":"free","assignment":null}""");
+        File.WriteAllText(Path.Combine(folder, "nginx.conf"), $$"""
+            daemon off;
+            user root;
+            pid {{folder}}/nginx.pid;
+            error_log {{folder}}/error.log;
+            worker_processes 1;
+            events { worker_connections 1024; }
+            http {
+              access_log off;
+              keepalive_requests 1000000000;
+              client_body_temp_path {{folder}}; proxy_temp_path {{folder}}; fastcgi_temp_path {{folder}}; uwsgi_temp_path {{folder}}; scgi_temp_path {{folder}};
+              server {
+                listen {{address.Authority}};
+                root {{folder}};
+                location / { try_files /body.json =404; }
+              }
+            }
+            """);
+        return StartAsync(FirstCore, "nginx", ["-c", Path.Combine(folder, "nginx.conf"), "-e", Path.Combine(folder, "error.log")], address, "/", s_small);
+    }
+
+    /// <summary>HAProxy in front of these, as in front of any deployment here.</summary>
+    public static Task<Server> StartHaProxyAsync(string folder, IEnumerable<Server> replicas)
+    {
+        var address = FreeAddress();
+        var file = Path.Combine(folder, "haproxy.cfg");
+        File.WriteAllText(file, $"""
+            defaults
+              mode http
+              timeout connect 2s
+              timeout client 60s
+              timeout server 60s
+              option redispatch
+            frontend allocator
+              bind {address.Authority}
+              default_backend replicas
+            backend replicas
+              balance leastconn
+              option httpchk GET /health/ready
+            {string.Join('\n', replicas.Select((replica, i) => $"  server api-{i} {replica.Address.Authority} check inter 1s"))}
+
+            """);
+        return StartAsync(BothCores, "haproxy", ["-db", "-f", file], address, "/health/ready", s_small);
+    }
+
+    // As in the container: small rather than as large as the processor has cache. The reference gets the same.
+    private static readonly Dictionary<string, string> s_small = new() { ["DOTNET_GCgen0size"] = "0x400000" };
 
     public async ValueTask DisposeAsync()
     {
@@ -55,10 +109,10 @@ internal sealed class Server : IAsyncDisposable
         _process.Dispose();
     }
 
-    private static async Task<Server> StartAsync(string program, string[] arguments, string ready, Dictionary<string, string> environment)
+    private static async Task<Server> StartAsync(
+        string cores, string program, string[] arguments, Uri address, string ready, Dictionary<string, string> environment)
     {
-        var address = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{FreePort()}"));
-        var start = new ProcessStartInfo("taskset", ["-c", Core, program, .. arguments, "--urls", address.ToString()]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("taskset", ["-c", cores, program, .. arguments]) { RedirectStandardOutput = true };
         foreach (var (key, value) in environment)
         {
             start.Environment[key] = value;
@@ -94,7 +148,11 @@ internal sealed class Server : IAsyncDisposable
         }
     }
 
-    private static int FreePort()
+    private static Uri FreeAddress() => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{FreePort()}"));
+
+    private static string Own(string program) => Path.Combine(AppContext.BaseDirectory, program);
+
+    public static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

@@ -33,10 +33,10 @@ internal sealed unsafe class PollRequests : IDisposable
         }
     }
 
-    /// <summary>The polls of a fleet's first VMs, each naming this generation; 0 for none.</summary>
-    public static PollRequests OfFleet(int vms, long generation)
+    /// <summary>The polls of so many VMs of a fleet, each naming this generation; 0 for none. Index 0 is the VM <paramref name="first"/>.</summary>
+    public static PollRequests OfFleet(int first, int vms, long generation)
     {
-        var requests = new PollRequests(vms, i => Text(FleetVms.Hostname(i), FleetVms.Token(i), $"g{new string(' ', ETagRoom)}"));
+        var requests = new PollRequests(vms, i => Text(FleetVms.Hostname(first + i), FleetVms.Token(first + i), $"g{new string(' ', ETagRoom)}"));
         for (var i = 0; i < vms; i++)
         {
             requests.SetGeneration(i, generation);

@@ -2,21 +2,33 @@ using System.Diagnostics;
 
 namespace Allocator.Bench.Load;
 
-/// <summary>What one round of load measured.</summary>
-internal sealed record LoadResult(double PerSecond, long Answered, long NotModified, long Errors, Latencies Latencies);
+internal delegate ReadOnlySpan<byte> NextRequest();
 
 /// <summary>As many polls as are answered: each connection sends the next, of a VM drawn at random, when it has its reply.</summary>
 internal static class Throughput
 {
     public const int Connections = 64;
 
+    /// <summary>One poll of each VM in turn: from then on each is known to be who it is.</summary>
+    public static LoadResult RunOnce(Uri server, PollRequests requests)
+    {
+        var next = 0;
+        return Run(server, () => next < requests.Count ? requests[next++] : []);
+    }
+
     public static LoadResult Run(Uri server, PollRequests requests, TimeSpan duration)
     {
-        using var epoll = new Epoll(server, Connections);
         var random = new Random(1);
-        var latencies = new Latencies();
+        var started = Stopwatch.GetTimestamp();
+        return Run(server, () => Stopwatch.GetElapsedTime(started) < duration ? requests[random.Next(requests.Count)] : []);
+    }
+
+    /// <param name="next">The next request; empty when it is enough.</param>
+    private static LoadResult Run(Uri server, NextRequest next)
+    {
+        using var epoll = new Epoll(server, Connections);
+        var latencies = new Histogram();
         long notModified = 0, errors = 0;
-        var until = Stopwatch.GetTimestamp() + (long)(duration.TotalSeconds * Stopwatch.Frequency);
         var underWay = 0;
         foreach (var connection in epoll.Connections)
         {
@@ -32,10 +44,7 @@ internal static class Throughput
                 latencies.Add(connection.Since, now);
                 notModified += reply.Status == 304 ? 1 : 0;
                 errors += reply.Status is 304 or 200 ? 0 : 1;
-                if (now < until)
-                {
-                    Send(connection);
-                }
+                Send(connection);
             });
         }
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
@@ -43,9 +52,13 @@ internal static class Throughput
 
         void Send(Connection connection)
         {
-            connection.Since = Stopwatch.GetTimestamp();
-            Epoll.Send(connection, requests[random.Next(requests.Count)]);
-            underWay++;
+            var request = next();
+            if (!request.IsEmpty)
+            {
+                connection.Since = Stopwatch.GetTimestamp();
+                Epoll.Send(connection, request);
+                underWay++;
+            }
         }
     }
 }

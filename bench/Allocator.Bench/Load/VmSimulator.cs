@@ -5,7 +5,7 @@ namespace Allocator.Bench.Load;
 /// <summary>What the simulated VMs have seen so far.</summary>
 internal sealed class VmTotals
 {
-    public Latencies Latencies { get; } = new();
+    public Histogram Latencies { get; } = new();
 
     public long NotModified { get; set; }
 

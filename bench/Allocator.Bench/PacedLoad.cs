@@ -1,0 +1,129 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using Allocator.Api.Data;
+using Allocator.Bench.Load;
+using Npgsql;
+
+namespace Allocator.Bench;
+
+/// <summary>
+/// Fleets that do nothing but poll, each VM every 15–30 s on its own clock: what the replica and the database pay, how
+/// the liveness is written, how soon a replica starts, and what 100,000 changes at once do to it.
+/// </summary>
+internal static class PacedLoad
+{
+    private static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(15);
+    private const int Connections = 64;
+    private const int Changed = 100_000;
+
+    public static async Task<Table[]> RunAsync(Database database, bool full)
+    {
+        int[] fleets = [100, 10_000, 1_000_000];
+        var duration = full ? TimeSpan.FromMinutes(5) : TimeSpan.FromSeconds(30);
+        var load = new Table(
+            "Fleets that only poll, every 15–30 s",
+            string.Create(CultureInfo.InvariantCulture, $"""
+            Measured for {duration.TotalSeconds:0} s after every VM had polled. A latency begins when the poll is due, by the VM's own clock. *Processor* is the share of one core. *Queries* are all that this replica made but the liveness writes: the feed, twice a second, and the sweeper.
+            """),
+            [
+                "VMs", "polls/s", "p50", "p99", "p99.9", "errors", "processor, replica", "processor, PostgreSQL", "queries/s", "liveness writes/s", "… rows/s",
+                "connections", "memory", "WAL per hour", "liveness table", "… growth", "vacuums",
+            ]);
+        var start = new Table(
+            "Start, and a burst of changes",
+            Text($"""
+            *Ready* from the start of the process to the first 200 of `/health/ready`. *Burst*: {Changed:N0} VMs are put on hold by one statement while the whole fleet polls; *known* is the time from its commit until the replica answers with the new state; then every one of these VMs gets a body instead of a `304`.
+            """),
+            ["VMs", "ready", "peak memory at start", "memory after polls", "per VM beyond the smallest fleet", "burst known after", "p99 in the 10 s after", "errors"]);
+        long smallest = 0;
+        foreach (var vms in fleets)
+        {
+            var connectionString = await database.CreateFleetAsync(vms);
+            await using var api = await Server.StartApiAsync(connectionString);
+            var peak = api.Usage.PeakResident;
+            using var requests = PollRequests.OfFleet(1, vms, 1);
+            var simulator = new VmSimulator(api.Address, requests, Connections, MaxAge, obeysHints: true);
+            var running = simulator.RunAsync();
+            // All have polled once after 30 s, and the liveness of the first is due again.
+            await Task.Delay(MaxAge * 3, TimeProvider.System);
+
+            var before = await Database.TotalsAsync(connectionString);
+            var (apiCpu, postgresCpu, started) = (api.Usage.Cpu, database.Usage.Cpu, Stopwatch.GetTimestamp());
+            simulator.Reset();
+            await Task.Delay(duration, TimeProvider.System);
+            var totals = simulator.Reset();
+            var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            (apiCpu, postgresCpu) = (api.Usage.Cpu - apiCpu, database.Usage.Cpu - postgresCpu);
+            var after = await Database.TotalsAsync(connectionString);
+            var connections = await Database.ConnectionsAsync(connectionString);
+            var liveness = after.LivenessStatements - before.LivenessStatements;
+            load.Add(
+                Text($"{vms:N0}"),
+                Text($"{totals.Latencies.Count / seconds:N0}"),
+                Text($"{totals.Latencies.Percentile(50):0.0} ms"),
+                Text($"{totals.Latencies.Percentile(99):0.0} ms"),
+                Text($"{totals.Latencies.Percentile(99.9):0.0} ms"),
+                Text($"{totals.Errors}"),
+                Text($"{apiCpu.TotalSeconds / seconds:0.0 %}"),
+                Text($"{postgresCpu.TotalSeconds / seconds:0.0 %}"),
+                Text($"{(after.Statements - before.Statements - liveness) / seconds:0.0}"),
+                Text($"{liveness / seconds:0.0}"),
+                Text($"{(after.LivenessRows - before.LivenessRows) / seconds:N0}"),
+                Text($"{connections}"),
+                Text($"{api.Usage.Resident / 1e6:N0} MB"),
+                Text($"{(after.Wal - before.Wal) / seconds * 3600 / 1e9:0.0} GB"),
+                Text($"{after.LivenessBytes / 1e6:0.0} MB"),
+                Text($"{(after.LivenessBytes - before.LivenessBytes) / 1e6:0.0} MB"),
+                Text($"{after.LivenessVacuums}"));
+            var memory = api.Usage.Resident;
+            if (vms == fleets[0])
+            {
+                smallest = memory;
+            }
+            var (known, burst) = vms > Changed ? await BurstAsync(connectionString, api, simulator) : (null, null);
+            start.Add(
+                Text($"{vms:N0}"),
+                Text($"{api.TimeToReady.TotalSeconds:0.0} s"),
+                Text($"{peak / 1e6:N0} MB"),
+                Text($"{memory / 1e6:N0} MB"),
+                vms == fleets[0] ? "–" : Text($"{(memory - smallest) / (double)vms:N0} B"),
+                known is { } time ? Text($"{time.TotalSeconds:0.0} s") : "–",
+                burst is null ? "–" : Text($"{burst.Latencies.Percentile(99):0.0} ms"),
+                burst is null ? "–" : Text($"{burst.Errors}"));
+            simulator.Stop();
+            await running;
+            Console.Error.WriteLine(Text($"{vms,9:N0} VMs polling: {totals.Latencies.Count / seconds:N0}/s, p99 {totals.Latencies.Percentile(99):0.0} ms"));
+        }
+        return [load, start];
+    }
+
+    private static async Task<(TimeSpan? Known, VmTotals? Totals)> BurstAsync(string connectionString, Server api, VmSimulator simulator)
+    {
+        await using var database = NpgsqlDataSource.Create(connectionString + ";Command Timeout=120");
+        using var http = new HttpClient { BaseAddress = api.Address };
+        simulator.Reset();
+        await database.Command(
+            "update vms set hold = 'held' where hostname in (select hostname from vms order by hostname limit $1)", Changed).ExecuteAsync(default);
+        var committed = Stopwatch.GetTimestamp();
+        await using var last = database.Command("select hostname from vms where hold = 'held' order by hostname desc limit 1");
+        var hostname = (string)(await last.ExecuteScalarAsync())!;
+        HttpStatusCode answer;
+        do
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"/assignment/{hostname}");
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", FleetVms.Token(int.Parse(hostname[3..], CultureInfo.InvariantCulture)));
+            request.Headers.IfNoneMatch.Add(new EntityTagHeaderValue("\"g1\""));
+            using var response = await http.SendAsync(request);
+            answer = response.StatusCode;
+        }
+        while (answer == HttpStatusCode.NotModified && Stopwatch.GetElapsedTime(committed) < TimeSpan.FromMinutes(1));
+        var known = Stopwatch.GetElapsedTime(committed);
+        await Task.Delay(TimeSpan.FromSeconds(10), TimeProvider.System);
+        return (known, simulator.Reset());
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,150 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using Allocator.Bench.Load;
+
+namespace Allocator.Bench;
+
+/// <summary>How long a person waits until a VM has been told of them: three replicas behind HAProxy, and VMs on real timing.</summary>
+internal static class Pickup
+{
+    /// <summary>Fewer than make a rush.</summary>
+    private static readonly TimeSpan BetweenPeople = TimeSpan.FromSeconds(7.5);
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    public static async Task<Table[]> RunAsync(bool full)
+    {
+        (int Vms, int Pools)[] sizes = [(4, 30), (20, 30), (100, 30), (1_000, 20), (10_000, 6), .. full ? [(100_000, 1)] : Array.Empty<(int, int)>()];
+        var duration = full ? TimeSpan.FromMinutes(5) : TimeSpan.FromSeconds(60);
+        var folder = Directory.CreateTempSubdirectory("allocator-bench-").FullName;
+        await using var database = await Database.StartAsync();
+        var connectionString = await database.CreateAsync("pickup");
+
+        // Two sets of the same pools: the VMs of one follow the server's hints, those of the other do not.
+        var pools = sizes.SelectMany(size => Enumerable.Range(1, size.Pools).Select(i => (Name: Text($"p{size.Vms}-{i}"), size.Vms))).ToArray();
+        (string Name, int Vms)[] bursts = [("b1000", 1_000), ("b300", 300), ("b300-rush", 300)];
+        var hinted = pools.Concat(bursts).ToArray();
+        var plain = pools.Select(pool => (Name: "plain-" + pool.Name, pool.Vms)).ToArray();
+        await Database.FillAsync(connectionString, async data =>
+        {
+            var next = 1;
+            foreach (var (name, vms) in hinted.Concat(plain))
+            {
+                await Api.Data.Sql.ExecuteAsync(Api.Data.Sql.Command(data, "insert into pools (name) values ($1)", name), default);
+                await Database.AddVmsAsync(data, next, next + vms - 1, name);
+                next += vms;
+            }
+        });
+        var replicas = new List<Server>();
+        for (var i = 0; i < 3; i++)
+        {
+            replicas.Add(await Server.StartApiAsync(Server.BothCores, connectionString));
+        }
+        await using var proxy = await Server.StartHaProxyAsync(folder, replicas);
+
+        var hintedVms = hinted.Sum(pool => pool.Vms);
+        using var hintedRequests = PollRequests.OfFleet(1, hintedVms, 1);
+        using var plainRequests = PollRequests.OfFleet(1 + hintedVms, plain.Sum(pool => pool.Vms), 1);
+        using var withHints = new Visits(proxy.Address, hintedRequests, 1, obeysHints: true);
+        using var withoutHints = new Visits(proxy.Address, plainRequests, 1 + hintedVms, obeysHints: false);
+        // Every VM has polled and knows how soon to come back.
+        await Task.Delay(TimeSpan.FromSeconds(32), TimeProvider.System);
+
+        var waits = new ConcurrentBag<(string Pool, double Seconds, string Hostname)>();
+        await Task.WhenAll([
+            .. pools.Select(pool => PeopleComeAsync(withHints, pool.Name, duration)),
+            .. plain.Select(pool => PeopleComeAsync(withoutHints, pool.Name, duration)),
+        ]);
+        Console.Error.WriteLine("people came by themselves");
+        var steady = new Table(
+            "From asking to the VM being told",
+            Text($"""
+            Three replicas behind HAProxy, {hintedVms + plain.Sum(pool => pool.Vms):N0} VMs polling, on two cores with PostgreSQL and the load. People come to each pool at random, one in {BetweenPeople.TotalSeconds} s, which is no rush; several pools of each size, {duration.TotalSeconds:0} s. *Hints off*: VMs that poll every 15–30 s whatever the server says.
+            """),
+            ["free VMs in the pool", "people", "p50", "p95", "p99", "hints off: people", "p50", "p95", "p99"]);
+        foreach (var (vms, _) in sizes)
+        {
+            steady.Add([Text($"{vms:N0}"), .. Cells($"p{vms}-"), .. Cells($"plain-p{vms}-")]);
+        }
+
+        var crowds = new Table(
+            "Many people at once",
+            "As above. *In rush*: a dozen people asked in the minute before, as they do before a class begins, so the VMs have been told to hurry. *All VMs different* is checked from what the VMs were told.",
+            ["people and VMs", "rush before", "p50", "p95", "p99", "last", "told", "VMs different"]);
+        // Those who make the rush, while the large crowd comes.
+        var early = Task.WhenAll(Enumerable.Range(0, 12).Select(_ => AskAsync(withHints, "early")));
+        await CrowdAsync("b1000", 1_000, TimeSpan.Zero, "no");
+        await CrowdAsync("b300-rush", 300, TimeSpan.FromSeconds(1), "yes");
+        await CrowdAsync("b300", 300, TimeSpan.FromSeconds(1), "no");
+        foreach (var replica in replicas)
+        {
+            await replica.DisposeAsync();
+        }
+        Directory.Delete(folder, recursive: true);
+        return [steady, crowds];
+
+        async Task PeopleComeAsync(Visits visits, string pool, TimeSpan time)
+        {
+            var until = Stopwatch.GetTimestamp() + (long)(time.TotalSeconds * Stopwatch.Frequency);
+            var people = new List<Task>();
+            while (true)
+            {
+                await Task.Delay(BetweenPeople * 2 * Random.Shared.NextDouble(), TimeProvider.System);
+                if (Stopwatch.GetTimestamp() > until)
+                {
+                    break;
+                }
+                people.Add(AskAsync(visits, pool));
+            }
+            await Task.WhenAll(people);
+        }
+
+        async Task AskAsync(Visits visits, string pool)
+        {
+            var visit = await visits.AskAsync(pool == "early" ? "b300-rush" : pool);
+            try
+            {
+                var (hostname, at) = await visit.Told.Task.WaitAsync(Patience, TimeProvider.System);
+                waits.Add((pool, Stopwatch.GetElapsedTime(visit.Asked, at).TotalSeconds, hostname));
+            }
+            catch (TimeoutException)
+            {
+                waits.Add((pool, double.PositiveInfinity, ""));
+            }
+        }
+
+        async Task CrowdAsync(string pool, int people, TimeSpan within, string rush)
+        {
+            if (rush == "yes")
+            {
+                await early;
+            }
+            await Task.WhenAll(Enumerable.Range(0, people).Select(async i =>
+            {
+                await Task.Delay(within * i / people, TimeProvider.System);
+                await AskAsync(withHints, pool);
+            }));
+            var told = waits.Where(wait => wait.Pool == pool && double.IsFinite(wait.Seconds)).ToArray();
+            crowds.Add(
+                Text($"{people:N0} {(within > TimeSpan.Zero ? "in one second" : "at one instant")}"), rush,
+                Seconds(told, 0.5), Seconds(told, 0.95), Seconds(told, 0.99), Seconds(told, 1),
+                Text($"{told.Length:N0}"), Text($"{told.Select(wait => wait.Hostname).Distinct().Count():N0}"));
+            Console.Error.WriteLine(Text($"{people:N0} people came to {pool}"));
+        }
+
+        string[] Cells(string prefix)
+        {
+            var found = waits.Where(wait => wait.Pool.StartsWith(prefix, StringComparison.Ordinal)).ToArray();
+            return [Text($"{found.Length:N0}"), Seconds(found, 0.5), Seconds(found, 0.95), Seconds(found, 0.99)];
+        }
+    }
+
+    private static string Seconds((string, double Seconds, string)[] waits, double share)
+    {
+        var sorted = waits.Select(wait => wait.Seconds).Order().ToArray();
+        return sorted.Length == 0 ? "–" : Text($"{sorted[Math.Max(0, (int)Math.Ceiling(share * sorted.Length) - 1)]:0.00} s");
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

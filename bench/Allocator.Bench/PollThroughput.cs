@@ -1,0 +1,86 @@
+using System.Globalization;
+using Allocator.Bench.Load;
+
+namespace Allocator.Bench;
+
+/// <summary>
+/// Conditional polls as fast as they are answered, of VMs drawn at random; in turn with a bare Kestrel that answers an
+/// empty 304, and with nginx that answers 304 for a static file, so that what else the machine does befalls all three.
+/// </summary>
+internal static class PollThroughput
+{
+    private static readonly int[] Fleets = [1_000, 100_000, 1_000_000];
+
+    public static async Task<Table> RunAsync(Database database, bool full)
+    {
+        var (rounds, duration) = full ? (15, TimeSpan.FromSeconds(3)) : (7, TimeSpan.FromSeconds(2));
+        var table = new Table(
+            "Poll throughput",
+            string.Create(CultureInfo.InvariantCulture, $"""
+            Medians of {rounds} rounds of {duration.TotalSeconds:0} s each, in turn: bare Kestrel, nginx, polls. Each server has one core, the load generator, with {Throughput.Connections} keep-alive connections, and PostgreSQL have the other. Requests are of the same size for all. Ratios are medians of the ratios within each round; those by processor time are of what the server took per request, in which time given to other users of the machine does not count. Latencies are under full load, so they say how long the queue was.
+            """),
+            [
+                "VMs", "polls/s", "bare Kestrel/s", "nginx/s", "of bare Kestrel", "… by processor time", "of nginx", "… by processor time",
+                "processor per poll", "p50", "p99", "p99.9", "errors", "memory",
+            ]);
+        var folder = Directory.CreateTempSubdirectory("allocator-bench-").FullName;
+        await using var bare = await Server.StartBareAsync();
+        await using var nginx = await Server.StartNginxAsync(folder);
+        using var file = PollRequests.OfFile(await ETagAsync(nginx));
+        foreach (var vms in Fleets)
+        {
+            await using var api = await Server.StartApiAsync(await database.CreateFleetAsync(vms));
+            using var requests = PollRequests.OfFleet(1, vms, 1);
+            Throughput.RunOnce(api.Address, requests);
+            // Until the code is compiled to the end.
+            for (var warm = 0; warm < 4; warm++)
+            {
+                Throughput.Run(api.Address, requests, duration * 2);
+                Throughput.Run(bare.Address, requests, duration);
+            }
+            var results = new List<(Round Bare, Round Nginx, Round Polls)>();
+            for (var round = 0; round < rounds; round++)
+            {
+                results.Add((Measure(bare, requests), Measure(nginx, file), Measure(api, requests)));
+                var (b, n, p) = results[^1];
+                Console.Error.WriteLine(Text($"{vms,9:N0} VMs, round {round + 1}: bare {b.PerSecond:N0}/s {b.Cpu:0.0} µs, nginx {n.PerSecond:N0}/s {n.Cpu:0.0} µs, polls {p.PerSecond:N0}/s {p.Cpu:0.0} µs"));
+            }
+            table.Add(
+                Text($"{vms:N0}"),
+                Text($"{results.Median(r => r.Polls.PerSecond):N0}"),
+                Text($"{results.Median(r => r.Bare.PerSecond):N0}"),
+                Text($"{results.Median(r => r.Nginx.PerSecond):N0}"),
+                Text($"{results.Median(r => r.Polls.PerSecond / r.Bare.PerSecond):0.00}"),
+                Text($"{results.Median(r => r.Bare.Cpu / r.Polls.Cpu):0.00}"),
+                Text($"{results.Median(r => r.Polls.PerSecond / r.Nginx.PerSecond):0.00}"),
+                Text($"{results.Median(r => r.Nginx.Cpu / r.Polls.Cpu):0.00}"),
+                Text($"{results.Median(r => r.Polls.Cpu):0.0} µs"),
+                Text($"{results.Median(r => r.Polls.Load.Latencies.Percentile(50)):0.00} ms"),
+                Text($"{results.Median(r => r.Polls.Load.Latencies.Percentile(99)):0.0} ms"),
+                Text($"{results.Median(r => r.Polls.Load.Latencies.Percentile(99.9)):0.0} ms"),
+                Text($"{results.Sum(r => r.Polls.Load.Answered - r.Polls.Load.NotModified)}"),
+                Text($"{api.Usage.Resident / 1e6:N0} MB"));
+        }
+        Directory.Delete(folder, recursive: true);
+        return table;
+
+        Round Measure(Server server, PollRequests requests)
+        {
+            var before = server.Usage.Cpu;
+            var load = Throughput.Run(server.Address, requests, duration);
+            return new Round(load.PerSecond, (server.Usage.Cpu - before).TotalMicroseconds / load.Answered, load);
+        }
+    }
+
+    private static async Task<string> ETagAsync(Server server)
+    {
+        using var http = new HttpClient { BaseAddress = server.Address };
+        using var response = await http.GetAsync("/");
+        return response.Headers.ETag!.Tag;
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    /// <param name="Cpu">Microseconds of the server's processor time per request.</param>
+    private sealed record Round(double PerSecond, double Cpu, LoadResult Load);
+}

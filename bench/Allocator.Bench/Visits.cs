@@ -1,0 +1,100 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Allocator.Bench.Load;
+using Allocator.Contracts;
+
+namespace Allocator.Bench;
+
+/// <summary>One person's visit: when they asked, and when which VM was told.</summary>
+internal sealed record Visit(string Pool, long Asked)
+{
+    public TaskCompletionSource<(string Hostname, long At)> Told { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
+
+/// <summary>
+/// People who ask for a VM, and the simulated VMs that are told of them. A visit is played to its end at once: the
+/// person gives the VM back, and it reports that it is clean, so that as many are free for the next.
+/// </summary>
+internal sealed class Visits : IDisposable
+{
+    private readonly HttpClient _http;
+    private readonly ConcurrentDictionary<string, Visit> _waiting = new();
+    private readonly Task _running;
+    private readonly VmSimulator _simulator;
+    private int _people;
+
+    /// <param name="requests">The polls of the VMs; <paramref name="first"/> is the number of the first.</param>
+    public Visits(Uri server, PollRequests requests, int first, bool obeysHints)
+    {
+        _http = new HttpClient(new SocketsHttpHandler { PooledConnectionIdleTimeout = TimeSpan.FromMinutes(10) }) { BaseAddress = server };
+        _simulator = new VmSimulator(server, requests, 64, TimeSpan.FromSeconds(15), obeysHints) { BodyReceived = (vm, body) => Told(first + vm, body) };
+        _running = _simulator.RunAsync();
+    }
+
+    /// <summary>Calls that failed, and polls that got no proper answer.</summary>
+    public int Errors => _errors + (int)_totals.Errors;
+
+    private readonly VmTotals _totals = new();
+    private int _errors;
+
+    /// <summary>A person asks; the visit is over when their VM has been told and is free again.</summary>
+    public async Task<Visit> AskAsync(string pool)
+    {
+        var email = string.Create(CultureInfo.InvariantCulture, $"person-{Interlocked.Increment(ref _people)}@example.org");
+        var visit = _waiting[email] = new Visit(pool, Stopwatch.GetTimestamp());
+        using var response = await _http.PostAsJsonAsync("/assignments", new AssignmentRequest(email, pool));
+        if (response.StatusCode != HttpStatusCode.Accepted)
+        {
+            Interlocked.Increment(ref _errors);
+            visit.Told.TrySetException(new InvalidOperationException($"Asking was answered with {response.StatusCode}."));
+        }
+        return visit;
+    }
+
+    public void Dispose()
+    {
+        _simulator.Stop();
+        _running.Wait();
+        _http.Dispose();
+    }
+
+    private void Told(int vm, ReadOnlySpan<byte> body)
+    {
+        var at = Stopwatch.GetTimestamp();
+        // Where it came in chunks, the JSON begins behind the length of the first.
+        var reader = new Utf8JsonReader(body[body.IndexOf((byte)'{')..(body.LastIndexOf((byte)'}') + 1)]);
+        var answer = JsonSerializer.Deserialize(ref reader, WireJson.Default.VmAssignment)!;
+        if (answer.Assignment is { } assignment && _waiting.TryRemove(assignment.Email, out var visit))
+        {
+            visit.Told.TrySetResult((answer.Hostname, at));
+            _ = EndAsync(vm, answer.Generation, assignment.Id);
+        }
+    }
+
+    private async Task EndAsync(int vm, long generation, Guid id)
+    {
+        try
+        {
+            using var released = await _http.DeleteAsync($"/assignments/{id}");
+            using var clean = new HttpRequestMessage(HttpMethod.Put, $"/assignment/{FleetVms.Hostname(vm)}/outcome")
+            {
+                // Its end has raised the generation by one.
+                Content = JsonContent.Create(new OutcomeReport(generation + 1, Outcome.Clean), WireJson.Default.OutcomeReport),
+                Headers = { Authorization = new AuthenticationHeaderValue("Bearer", FleetVms.Token(vm)) },
+            };
+            using var cleaned = await _http.SendAsync(clean);
+            if (!released.IsSuccessStatusCode || !cleaned.IsSuccessStatusCode)
+            {
+                Interlocked.Increment(ref _errors);
+            }
+        }
+        catch (HttpRequestException)
+        {
+            Interlocked.Increment(ref _errors);
+        }
+    }
+}
