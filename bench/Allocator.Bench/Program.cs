@@ -9,12 +9,15 @@ switch (args)
     case ["bare", .. var kestrel]:
         await BareKestrel.RunAsync(kestrel);
         return 0;
+    case ["listen-vms", var listenTo, var listeners]:
+        await ListeningVms.RunAsync(listenTo, int.Parse(listeners, CultureInfo.InvariantCulture));
+        return 0;
     case ["allocations-of", var server, var connectionString]:
         await Allocations.MeasureInThisProcessAsync(server, connectionString);
         return 0;
 }
 
-string[] scenarios = ["allocations", "polls", "paced", "pickup"];
+string[] scenarios = ["allocations", "polls", "paced", "pickup", "listen", "redis"];
 var full = args.Contains("--full");
 var chosen = args.Where(argument => argument != "--full").ToArray();
 if (chosen is not [var results, ..] || chosen[1..].Except(scenarios).Any())
@@ -31,6 +34,8 @@ await using (var database = await Database.StartAsync())
     await RunAsync("paced", () => PacedLoad.RunAsync(database, full));
 }
 await RunAsync("pickup", () => Pickup.RunAsync(full));
+await RunAsync("listen", async () => [await ListenNotify.RunAsync(full)]);
+await RunAsync("redis", async () => [await RedisSubscribers.RunAsync(full)]);
 return 0;
 
 async Task RunAsync(string scenario, Func<Task<Table[]>> run)

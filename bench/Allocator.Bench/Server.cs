@@ -104,7 +104,7 @@ internal sealed class Server : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _process.Kill();
+        _process.Kill(entireProcessTree: true);
         await _process.WaitForExitAsync();
         _process.Dispose();
     }
@@ -119,7 +119,7 @@ internal sealed class Server : IAsyncDisposable
         }
         var started = Stopwatch.GetTimestamp();
         var process = Process.Start(start)!;
-        process.OutputDataReceived += (_, line) => Console.Error.WriteLine(line.Data);
+        process.OutputDataReceived += (_, _) => { };
         process.BeginOutputReadLine();
         var server = new Server(process, address);
         using var http = new HttpClient { BaseAddress = address };

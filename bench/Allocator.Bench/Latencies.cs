@@ -1,0 +1,46 @@
+using System.Globalization;
+
+namespace Allocator.Bench;
+
+/// <summary>How long something took, each time it was done. Many may add at once.</summary>
+internal sealed class Latencies
+{
+    private readonly List<double> _milliseconds = [];
+
+    public int Count
+    {
+        get
+        {
+            lock (_milliseconds)
+            {
+                return _milliseconds.Count;
+            }
+        }
+    }
+
+    public void Add(TimeSpan latency)
+    {
+        lock (_milliseconds)
+        {
+            _milliseconds.Add(latency.TotalMilliseconds);
+        }
+    }
+
+    /// <summary>In milliseconds: what so large a share of them did not exceed. Of few, a high percentile is the slowest.</summary>
+    public double Percentile(double share)
+    {
+        lock (_milliseconds)
+        {
+            _milliseconds.Sort();
+            return _milliseconds.Count == 0 ? double.NaN : _milliseconds[Math.Max(0, (int)Math.Ceiling(share * _milliseconds.Count) - 1)];
+        }
+    }
+
+    /// <summary>The median and the 99th percentile, as a table shows them.</summary>
+    public override string ToString() => Count == 0
+        ? "–"
+        : string.Create(CultureInfo.InvariantCulture, $"{Text(Percentile(0.5))} / {Text(Percentile(0.99))} ms");
+
+    private static string Text(double milliseconds) =>
+        milliseconds.ToString(milliseconds < 10 ? "0.00" : milliseconds < 100 ? "0.0" : "#,0", CultureInfo.InvariantCulture);
+}

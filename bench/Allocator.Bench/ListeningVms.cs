@@ -1,0 +1,134 @@
+using System.Diagnostics;
+using System.Globalization;
+using Npgsql;
+
+namespace Allocator.Bench;
+
+/// <summary>
+/// VMs as the predecessor served them, in a process of their own: a dedicated connection for each, in LISTEN on one
+/// channel that all share. Everybody hears everything and looks whether it is meant.
+/// </summary>
+/// <remarks>
+/// Says on standard output how many connections the server granted, then for each VM that hears its own name the name
+/// and the time. Ends with its standard input.
+/// </remarks>
+internal sealed class ListeningVms : IAsyncDisposable
+{
+    public const string Channel = "vm_updates";
+
+    /// <summary>PostgreSQL forks for each; more at once only wait in the server's queue.</summary>
+    private const int ConnectAtOnce = 8;
+
+    private readonly Process _process;
+    private Task _reading = Task.CompletedTask;
+
+    private ListeningVms(Process process) => _process = process;
+
+    public int ProcessId => _process.Id;
+
+    /// <summary>VMs whose connection the server granted.</summary>
+    public int Connected { get; private set; }
+
+    /// <param name="heard">The VM that heard its name, and when, as <see cref="Stopwatch.GetTimestamp"/> counts.</param>
+    /// <param name="environment">More of the process's environment.</param>
+    public static async Task<ListeningVms> StartAsync(
+        string connectionString, int vms, Action<string, long> heard, params IEnumerable<KeyValuePair<string, string>> environment)
+    {
+        var start = new ProcessStartInfo(
+            Path.Combine(AppContext.BaseDirectory, "Allocator.Bench"), ["listen-vms", connectionString, vms.ToString(CultureInfo.InvariantCulture)])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
+        foreach (var (key, value) in environment)
+        {
+            start.Environment[key] = value;
+        }
+        var process = Process.Start(start)!;
+        var listening = new ListeningVms(process);
+        var connected = await process.StandardOutput.ReadLineAsync()
+            ?? throw new InvalidOperationException("The program that listens ended before it did.");
+        listening.Connected = int.Parse(connected, CultureInfo.InvariantCulture);
+        listening._reading = listening.ReadAsync(heard);
+        return listening;
+    }
+
+    /// <summary>The other side: what the process does.</summary>
+    public static async Task RunAsync(string connectionString, int vms)
+    {
+        using var over = new CancellationTokenSource();
+        var output = TextWriter.Synchronized(Console.Out);
+        using var places = new SemaphoreSlim(ConnectAtOnce);
+        var connections = await Task.WhenAll(Enumerable.Range(1, vms).Select(vm => ConnectAsync(connectionString, $"vm-{vm}", output, places)));
+        var listening = connections.OfType<NpgsqlConnection>().ToArray();
+        output.WriteLine(listening.Length);
+        var waiting = listening.Select(connection => WaitAsync(connection, over.Token)).ToArray();
+
+        await Console.In.ReadToEndAsync(CancellationToken.None);
+        await over.CancelAsync();
+        await Task.WhenAll(waiting);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _process.StandardInput.Close();
+        await _reading;
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+    }
+
+    private async Task ReadAsync(Action<string, long> heard)
+    {
+        while (await _process.StandardOutput.ReadLineAsync() is { } line)
+        {
+            var space = line.IndexOf(' ', StringComparison.Ordinal);
+            heard(line[..space], long.Parse(line.AsSpan(space + 1), CultureInfo.InvariantCulture));
+        }
+    }
+
+    private static async Task<NpgsqlConnection?> ConnectAsync(string connectionString, string hostname, TextWriter output, SemaphoreSlim places)
+    {
+        await places.WaitAsync();
+        try
+        {
+            var connection = new NpgsqlConnection(connectionString);
+            await connection.OpenAsync();
+            connection.Notification += (_, notification) =>
+            {
+                if (notification.Payload == hostname)
+                {
+                    output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{hostname} {Stopwatch.GetTimestamp()}"));
+                }
+            };
+            await using var listen = new NpgsqlCommand($"listen {Channel}", connection);
+            await listen.ExecuteNonQueryAsync();
+            return connection;
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.TooManyConnections)
+        {
+            return null;
+        }
+        finally
+        {
+            places.Release();
+        }
+    }
+
+    private static async Task WaitAsync(NpgsqlConnection connection, CancellationToken over)
+    {
+        await using (connection)
+        {
+            try
+            {
+                while (true)
+                {
+                    await connection.WaitAsync(over);
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                // The bench is done with it.
+            }
+        }
+    }
+}
