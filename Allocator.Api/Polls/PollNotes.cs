@@ -99,6 +99,7 @@ internal sealed partial class PollNotes(PollStore store, IOptions<LivenessOption
         {
             batch.Add(vm);
         }
+        batch.Sort(static (a, b) => string.CompareOrdinal(a.View.Hostname, b.View.Hostname));
         // From here on a poll belongs to the next batch: what is written is never newer than what is noted.
         var now = time.GetTimestamp();
         try

@@ -64,12 +64,13 @@ internal sealed class PollStore(NpgsqlDataSource database)
     /// <summary>
     /// Who polled, with how long ago: the clock is the database's. Rows that another replica is writing at this moment
     /// are skipped, since it writes the same news; so are rows that are fresh enough, so that a VM whose polls go to
-    /// many replicas is not written by each of them.
+    /// many replicas is not written by each of them. By ctid, since the rows are locked: their index is read once. The
+    /// arrays come in the order of the index, so that neighbours are written together; with a million VMs both halve it.
     /// </summary>
     private const string Liveness =
         """
         with polled as (
-            select liveness.hostname, clock() - poll.age as polled_at
+            select liveness.ctid as place, clock() - poll.age as polled_at
             from unnest($1::text[], $2::interval[]) as poll(hostname, age)
             join liveness on liveness.hostname = poll.hostname
             where liveness.polled_at < clock() - poll.age - $3::interval
@@ -78,7 +79,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
         update liveness
         set polled_at = polled.polled_at
         from polled
-        where liveness.hostname = polled.hostname
+        where liveness.ctid = polled.place
         """;
 
     private const string Found =

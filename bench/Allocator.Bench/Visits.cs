@@ -10,14 +10,15 @@ using Allocator.Contracts;
 namespace Allocator.Bench;
 
 /// <summary>One person's visit: when they asked, and when which VM was told.</summary>
-internal sealed record Visit(string Pool, long Asked)
+/// <param name="Stays">Whether the person keeps the VM; otherwise the visit is played to its end at once.</param>
+internal sealed record Visit(string Pool, long Asked, bool Stays)
 {
     public TaskCompletionSource<(string Hostname, long At)> Told { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 }
 
 /// <summary>
-/// People who ask for a VM, and the simulated VMs that are told of them. A visit is played to its end at once: the
-/// person gives the VM back, and it reports that it is clean, so that as many are free for the next.
+/// People who ask for a VM, and the simulated VMs that are told of them. At the end of a visit the person gives the VM
+/// back, and it reports that it is clean, so that as many are free for the next.
 /// </summary>
 internal sealed class Visits : IDisposable
 {
@@ -26,6 +27,7 @@ internal sealed class Visits : IDisposable
     private readonly Task _running;
     private readonly VmSimulator _simulator;
     private int _people;
+    private int _errors;
 
     /// <param name="requests">The polls of the VMs; <paramref name="first"/> is the number of the first.</param>
     public Visits(Uri server, PollRequests requests, int first, bool obeysHints)
@@ -35,17 +37,13 @@ internal sealed class Visits : IDisposable
         _running = _simulator.RunAsync();
     }
 
-    /// <summary>Calls that failed, and polls that got no proper answer.</summary>
-    public int Errors => _errors + (int)_totals.Errors;
+    /// <summary>Calls that failed.</summary>
+    public int Errors => _errors;
 
-    private readonly VmTotals _totals = new();
-    private int _errors;
-
-    /// <summary>A person asks; the visit is over when their VM has been told and is free again.</summary>
-    public async Task<Visit> AskAsync(string pool)
+    public async Task<Visit> AskAsync(string pool, bool stays)
     {
         var email = string.Create(CultureInfo.InvariantCulture, $"person-{Interlocked.Increment(ref _people)}@example.org");
-        var visit = _waiting[email] = new Visit(pool, Stopwatch.GetTimestamp());
+        var visit = _waiting[email] = new Visit(pool, Stopwatch.GetTimestamp(), stays);
         using var response = await _http.PostAsJsonAsync("/assignments", new AssignmentRequest(email, pool));
         if (response.StatusCode != HttpStatusCode.Accepted)
         {
@@ -71,7 +69,10 @@ internal sealed class Visits : IDisposable
         if (answer.Assignment is { } assignment && _waiting.TryRemove(assignment.Email, out var visit))
         {
             visit.Told.TrySetResult((answer.Hostname, at));
-            _ = EndAsync(vm, answer.Generation, assignment.Id);
+            if (!visit.Stays)
+            {
+                _ = EndAsync(vm, answer.Generation, assignment.Id);
+            }
         }
     }
 

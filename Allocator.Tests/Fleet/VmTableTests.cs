@@ -1,0 +1,65 @@
+using Allocator.Api.Fleet;
+using Allocator.Contracts;
+using Xunit;
+
+namespace Allocator.Tests.Fleet;
+
+public sealed class VmTableTests
+{
+    private readonly VmFleet.Picture _picture = new();
+
+    [Fact]
+    public void Every_vm_is_found_and_none_that_was_not_put_in()
+    {
+        for (var i = 0; i < 20_000; i++)
+        {
+            Put(i);
+        }
+        Assert.Equal(20_000, _picture.Vms.Count);
+        Assert.All(Enumerable.Range(0, 20_000), i => Assert.Equal($"vm-{i}", _picture.Vms.Find($"vm-{i}")?.View.Hostname));
+        Assert.Null(_picture.Vms.Find("vm-20000"));
+        Assert.Null(_picture.Vms.Find(""));
+    }
+
+    [Fact]
+    public void Vm_that_is_put_in_twice_is_the_same()
+    {
+        Assert.Same(Put(1), Put(1));
+        Assert.Equal(1, _picture.Vms.Count);
+    }
+
+    [Fact]
+    public async Task Readers_find_all_that_was_there_while_the_table_grows()
+    {
+        const int Vms = 200_000;
+        var there = 0;
+        var readers = Enumerable.Range(0, 3).Select(seed => Task.Run(() =>
+        {
+            var random = new Random(seed);
+            int known;
+            while ((known = Volatile.Read(ref there)) < Vms)
+            {
+                if (known > 0)
+                {
+                    var hostname = $"vm-{random.Next(known)}";
+                    Assert.Equal(hostname, _picture.Vms.Find(hostname)?.View.Hostname);
+                }
+            }
+        })).ToArray();
+        var writers = Enumerable.Range(0, 2).Select(_ => Task.Run(() =>
+        {
+            for (var i = 0; i < Vms; i++)
+            {
+                Put(i);
+                Volatile.Write(ref there, Math.Max(Volatile.Read(ref there), i));
+            }
+        })).ToArray();
+        await Task.WhenAll(writers);
+        Volatile.Write(ref there, Vms);
+        await Task.WhenAll(readers);
+        Assert.Equal(Vms, _picture.Vms.Count);
+    }
+
+    private FleetVm Put(int i) =>
+        _picture.Apply(new VmView($"vm-{i}", "default", 1, 1, default, VmState.Free, IsFree: true, IsLost: false, null, Received: false));
+}
