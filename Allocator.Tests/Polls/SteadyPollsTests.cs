@@ -18,7 +18,7 @@ public sealed class SteadyPollsTests(PostgresServer server)
         var polls = deployment.Replica.Services.GetRequiredService<SteadyPolls>();
         var request = Request(vm.Hostname, vm.Token, "\"g1\"");
         // The first proves the token and notes that the VM lives.
-        Assert.True(polls.TryAnswer(request));
+        await Wait.UntilAsync(() => polls.TryAnswer(request), "the fleet knows the VM");
 
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < 10_000; i++)
@@ -36,8 +36,8 @@ public sealed class SteadyPollsTests(PostgresServer server)
         var other = await deployment.EnrolAsync("vm-2");
         var polls = deployment.Replica.Services.GetRequiredService<SteadyPolls>();
         // Both are proved, so that nothing below is refused only for being new.
-        Assert.True(polls.TryAnswer(Request(vm.Hostname, vm.Token, "\"g1\"")));
-        Assert.True(polls.TryAnswer(Request(other.Hostname, other.Token, "\"g1\"")));
+        await Wait.UntilAsync(() => polls.TryAnswer(Request(vm.Hostname, vm.Token, "\"g1\"")), "the fleet knows vm-1");
+        await Wait.UntilAsync(() => polls.TryAnswer(Request(other.Hostname, other.Token, "\"g1\"")), "the fleet knows vm-2");
 
         var wrong = vm.Token[..^2] + (vm.Token[^2] == 'A' ? 'B' : 'A') + vm.Token[^1];
         var nobodys = "vm-1." + new string('A', 43);
@@ -73,7 +73,7 @@ public sealed class SteadyPollsTests(PostgresServer server)
         await using var deployment = await Deployment.StartAsync(server, replicas: 1, NothingIsDue);
         var vm = await deployment.EnrolAsync("vm-1");
         var polls = deployment.Replica.Services.GetRequiredService<SteadyPolls>();
-        Assert.True(polls.TryAnswer(Request(vm.Hostname, vm.Token, "\"g1\"")));
+        await Wait.UntilAsync(() => polls.TryAnswer(Request(vm.Hostname, vm.Token, "\"g1\"")), "the fleet knows the VM");
 
         var again = await deployment.EnrolAsync("vm-1");
         Assert.NotEqual(vm.Token, again.Token);
