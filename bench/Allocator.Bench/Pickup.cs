@@ -39,7 +39,7 @@ internal static class Pickup
         var replicas = new List<Server>();
         for (var i = 0; i < 3; i++)
         {
-            replicas.Add(await Server.StartApiAsync(Server.BothCores, connectionString));
+            replicas.Add(await Server.StartApiOnAsync(Server.BothCores, connectionString));
         }
         await using var proxy = await Server.StartHaProxyAsync(folder, replicas);
 

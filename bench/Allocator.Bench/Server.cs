@@ -35,9 +35,9 @@ internal sealed class Server : IAsyncDisposable
 
     /// <param name="environment">More of the replica's environment.</param>
     public static Task<Server> StartApiAsync(string connectionString, params IEnumerable<KeyValuePair<string, string>> environment) =>
-        StartApiAsync(FirstCore, connectionString, environment);
+        StartApiOnAsync(FirstCore, connectionString, environment);
 
-    public static Task<Server> StartApiAsync(string cores, string connectionString, params IEnumerable<KeyValuePair<string, string>> environment)
+    public static Task<Server> StartApiOnAsync(string cores, string connectionString, params IEnumerable<KeyValuePair<string, string>> environment)
     {
         var address = FreeAddress();
         return StartAsync(cores, Own("Allocator.Api"), ["--urls", address.ToString()], address, "/health/ready", new Dictionary<string, string>([.. s_small, .. environment])
