@@ -2,6 +2,7 @@ using Allocator.Api;
 using Allocator.Api.Assignments;
 using Allocator.Api.Configuration;
 using Allocator.Api.Data;
+using Allocator.Api.Events;
 using Allocator.Api.Fleet;
 using Allocator.Api.Health;
 using Allocator.Api.Polls;
@@ -27,10 +28,12 @@ try
     builder.AddAssignments();
     builder.AddVms();
     builder.AddPools();
+    builder.AddEvents();
 
     var app = builder.Build();
     // First of all, and before routing, which comes first by itself where it is not placed.
     app.UseMiddleware<PollMiddleware>();
+    app.UseForwardedHeaders();
     app.UseExceptionHandler();
     app.UseStatusCodePages();
     app.UseRouting();
@@ -40,8 +43,12 @@ try
 
     app.MapPolls();
     app.MapAssignments();
+    app.MapAdminAssignments();
     app.MapVms();
+    app.MapHolds();
     app.MapPools();
+    app.MapRosters();
+    app.MapEvents();
     app.MapHealth();
     app.MapOpenApi();
 

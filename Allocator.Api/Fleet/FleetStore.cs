@@ -17,6 +17,7 @@ internal sealed class FleetStore(NpgsqlDataSource database)
             pool.name,
             (select count(*)::int from assignments where pool = pool.name and state = 'waiting'),
             (select count(*)::int from assignments where pool = pool.name and requested_at > clock() - interval '1 minute'),
+            pool_is_in_rush(pool.opens_at, pool.rush_until),
             {VmView.Columns}
         from pools pool
         left join (vms v left join assignments a on a.id = v.assignment_id)
@@ -48,11 +49,11 @@ internal sealed class FleetStore(NpgsqlDataSource database)
     public async Task<(VmFleet.Picture Picture, ulong Cursor)> LoadAsync(CancellationToken cancel)
     {
         var picture = new VmFleet.Picture();
-        await using var command = database.Command(All);
+        await using var command = database.Command($"{All} and v.deleted_at is null");
         command.CommandTimeout = 0;
         var cursor = await ReadAsync(
             command,
-            (pool, waiting, requested) => picture.Pool(pool).Update(waiting, requested),
+            (pool, waiting, requested, rush) => picture.Pool(pool).Update(waiting, requested, rush),
             view => picture.Apply(view),
             cancel);
         return (picture, cursor);
@@ -78,7 +79,7 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         database.Command(One, hostname).FirstAsync(row => VmView.Read(row), cancel);
 
     private static async Task<ulong> ReadAsync(
-        NpgsqlCommand command, Action<string, int, int> applyPool, Action<VmView> applyVm, CancellationToken cancel)
+        NpgsqlCommand command, Action<string, int, int, bool> applyPool, Action<VmView> applyVm, CancellationToken cancel)
     {
         await using var reader = await command.ExecuteReaderAsync(cancel);
         ulong cursor = 0;
@@ -90,11 +91,11 @@ internal sealed class FleetStore(NpgsqlDataSource database)
             if (name != pool)
             {
                 pool = name;
-                applyPool(name, reader.GetInt32(2), reader.GetInt32(3));
+                applyPool(name, reader.GetInt32(2), reader.GetInt32(3), reader.GetBoolean(4));
             }
-            if (!reader.IsDBNull(4))
+            if (!reader.IsDBNull(5))
             {
-                applyVm(VmView.Read(reader, 4));
+                applyVm(VmView.Read(reader, 5));
             }
         }
         return cursor;

@@ -18,11 +18,11 @@ internal sealed class VmFleet
 
     public FleetPool? FindPool(string name) => _picture.Pools.GetValueOrDefault(name);
 
-    /// <summary>Takes over a row, unless a newer one is here already.</summary>
+    /// <summary>Takes over a row, unless a newer one is here already; that of a deleted VM is forgotten.</summary>
     public FleetVm Apply(VmView view) => _picture.Apply(view);
 
-    public void ApplyPool(string name, int waiting, int requestsInLastMinute) =>
-        _picture.Pool(name).Update(waiting, requestsInLastMinute);
+    public void ApplyPool(string name, int waiting, int requestsInLastMinute, bool inRush) =>
+        _picture.Pool(name).Update(waiting, requestsInLastMinute, inRush);
 
     /// <summary>Takes over a whole new picture: also what it lacks is gone.</summary>
     public void Replace(Picture picture)
@@ -39,9 +39,19 @@ internal sealed class VmFleet
 
         public FleetPool Pool(string name) => Pools.GetOrAdd(name, static name => new FleetPool(name));
 
+        /// <summary>
+        /// VMs that were deleted, by the revision of their deletion, so that an older picture of their row that comes
+        /// late does not bring them back.
+        /// </summary>
+        private readonly ConcurrentDictionary<string, long> _deleted = new(StringComparer.Ordinal);
+
         public FleetVm Apply(VmView view)
         {
             var pool = Pool(view.Pool);
+            if (view.IsDeleted)
+            {
+                return Forget(pool, view);
+            }
             while (true)
             {
                 if (Vms.TryGetValue(view.Hostname, out var known))
@@ -50,12 +60,30 @@ internal sealed class VmFleet
                     return known;
                 }
                 var added = new FleetVm(pool, view);
+                if (_deleted.TryGetValue(view.Hostname, out var deleted) && deleted >= view.Revision)
+                {
+                    return added;
+                }
                 if (Vms.TryAdd(view.Hostname, added))
                 {
                     pool.Count(null, view);
                     return added;
                 }
             }
+        }
+
+        private FleetVm Forget(FleetPool pool, VmView view)
+        {
+            _deleted[view.Hostname] = view.Revision;
+            if (Vms.TryGetValue(view.Hostname, out var known))
+            {
+                known.Apply(pool, view);
+                if (known.View.IsDeleted)
+                {
+                    Vms.TryRemove(KeyValuePair.Create(view.Hostname, known));
+                }
+            }
+            return new FleetVm(pool, view);
         }
     }
 }
