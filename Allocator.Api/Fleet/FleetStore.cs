@@ -8,18 +8,20 @@ internal sealed class FleetStore(NpgsqlDataSource database)
 {
     /// <summary>
     /// VMs, each beside its pool; a pool without any has one row of its own. One statement, hence one snapshot, gives
-    /// the rows and the cursor to go on from.
+    /// the rows and the cursor to go on from. A pool's queue is counted once, not once for each VM.
     /// </summary>
     private const string All =
         $"""
-        select
-            pg_snapshot_xmin(pg_current_snapshot()),
-            pool.name,
-            (select count(*)::int from assignments where pool = pool.name and state = 'waiting'),
-            (select count(*)::int from assignments where pool = pool.name and requested_at > clock() - interval '1 minute'),
-            pool_is_in_rush(pool.opens_at, pool.rush_until),
-            {VmView.Columns}
-        from pools pool
+        with pool as materialized (
+            select
+                name,
+                (select count(*)::int from assignments where pool = name and state = 'waiting') as waiting,
+                (select count(*)::int from assignments where pool = name and requested_at > clock() - interval '1 minute') as requested,
+                pool_is_in_rush(opens_at, rush_until) as in_rush
+            from pools
+        )
+        select pg_snapshot_xmin(pg_current_snapshot()), pool.name, pool.waiting, pool.requested, pool.in_rush, {VmView.Columns}
+        from pool
         left join (vms v left join assignments a on a.id = v.assignment_id)
             on v.pool = pool.name
         """;

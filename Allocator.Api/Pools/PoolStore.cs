@@ -9,34 +9,42 @@ namespace Allocator.Api.Pools;
 /// <summary>Pools in the database.</summary>
 internal sealed class PoolStore(NpgsqlDataSource database)
 {
+    /// <summary>Each table is gone through once, however many pools there are.</summary>
     private static readonly string Find =
         $"""
-        select
-            pools.name, pool_is_open(open, opens_at, closes_at), access_code is not null, pool_is_in_rush(opens_at, rush_until),
-            vms.total, vms.free, live.assigned, live.connected, vms.not_free,
-            queue.waiting, queue.longest_wait, (select count(*) from roster where pool = pools.name),
-            open, opens_at, closes_at, rush_until, duration, warning, move_when_lost, email_domains, most_per_address
-        from pools
-        cross join lateral (
+        with fleet as (
             select
+                pool,
                 count(*) as total,
                 count(*) filter (where is_free) as free,
                 array[{string.Join(", ", NotFree.Counted.Select(reason => $"count(*) filter (where {reason.Condition})"))}] as not_free
             from vms
-            where pool = pools.name and deleted_at is null
-        ) vms
-        cross join lateral (
-            select count(*) filter (where state = 'assigned') as assigned, count(*) filter (where state = 'connected') as connected
+            where deleted_at is null and ($1::text is null or pool = $1)
+            group by pool
+        ),
+        preparing as (
+            select pool, count(*) as people
             from assignments
-            where pool = pools.name and state in ('assigned', 'connected')
-        ) live
-        cross join lateral (
-            select count(*) as waiting, extract(epoch from clock() - min(requested_at))::float8 as longest_wait
+            where state = 'assigned' and ($1::text is null or pool = $1)
+            group by pool
+        ),
+        queue as (
+            select pool, count(*) as waiting, extract(epoch from clock() - min(requested_at))::float8 as longest_wait
             from assignments
-            where pool = pools.name and state = 'waiting'
-        ) queue
-        where $1::text is null or pools.name = $1
-        order by pools.name
+            where state = 'waiting' and ($1::text is null or pool = $1)
+            group by pool
+        )
+        select
+            name, pool_is_open(open, opens_at, closes_at), access_code is not null, pool_is_in_rush(opens_at, rush_until),
+            coalesce(fleet.total, 0), coalesce(fleet.free, 0), coalesce(preparing.people, 0), fleet.not_free,
+            coalesce(queue.waiting, 0), queue.longest_wait, (select count(*) from roster where pool = name),
+            open, opens_at, closes_at, rush_until, duration, warning, move_when_lost, email_domains, most_per_address
+        from pools
+        left join fleet on fleet.pool = name
+        left join preparing on preparing.pool = name
+        left join queue on queue.pool = name
+        where $1::text is null or name = $1
+        order by name
         """;
 
     /// <summary>An access code that is not given stays as it was, since nobody is shown it; an empty one takes it away.</summary>
@@ -92,25 +100,26 @@ internal sealed class PoolStore(NpgsqlDataSource database)
 
     private static Pool Read(NpgsqlDataReader row)
     {
-        var notFree = NotFree.Counted.Zip(row.GetFieldValue<long[]>(8))
-            .ToDictionary(pair => pair.First.Code, pair => new NotFreeCount(pair.First.Code, pair.First.Text, pair.Second));
-        var (total, free, assigned, connected, cleaning) = (row.GetInt64(4), row.GetInt64(5), row.GetInt64(6), row.GetInt64(7), notFree["cleaning"].Vms);
+        var counts = row.IsDBNull(7) ? new long[NotFree.Counted.Count] : row.GetFieldValue<long[]>(7);
+        var notFree = NotFree.Counted.Zip(counts, (reason, vms) => new NotFreeCount(reason.Code, reason.Text, vms)).ToDictionary(reason => reason.Code);
+        var (total, free, assigned, people, cleaning) = (row.GetInt64(4), row.GetInt64(5), row.GetInt64(6), notFree["assigned"].Vms, notFree["cleaning"].Vms);
         var vms = new PoolVms(
-            total, free, assigned, connected, cleaning,
-            // Each number is of its own; in a moment of change they may not quite add up.
-            Unready: Math.Max(0, total - free - assigned - connected - cleaning),
+            total, free, assigned,
+            Connected: people - assigned,
+            cleaning,
+            Unready: total - free - people - cleaning,
             Lost: notFree["lost"].Vms,
             GpuUnhealthy: notFree["gpu_unhealthy"].Vms,
             Held: notFree["held"].Vms + notFree["draining"].Vms + notFree["retired"].Vms);
-        var waiting = row.GetInt64(9);
-        var longest = row.GetOrNull<double>(10);
+        var waiting = row.GetInt64(8);
+        var longest = row.GetOrNull<double>(9);
         var settings = new PoolSettings(
-            row.GetBoolean(12), null, row.GetOrNull<DateTime>(13), row.GetOrNull<DateTime>(14), row.GetOrNull<DateTime>(15),
-            row.GetOrNull<TimeSpan>(16), row.GetOrNull<TimeSpan>(17), row.GetBoolean(18),
-            row.IsDBNull(19) ? null : row.GetFieldValue<string[]>(19), row.GetOrNull<int>(20));
+            row.GetBoolean(11), null, row.GetOrNull<DateTime>(12), row.GetOrNull<DateTime>(13), row.GetOrNull<DateTime>(14),
+            row.GetOrNull<TimeSpan>(15), row.GetOrNull<TimeSpan>(16), row.GetBoolean(17),
+            row.IsDBNull(18) ? null : row.GetFieldValue<string[]>(18), row.GetOrNull<int>(19));
         return new Pool(
             row.GetString(0), row.GetBoolean(1), row.GetBoolean(2), row.GetBoolean(3), Summary(vms, waiting, longest), vms,
-            [.. notFree.Values.Where(reason => reason.Vms > 0)], waiting, longest, row.GetInt64(11), settings);
+            [.. notFree.Values.Where(reason => reason.Vms > 0)], waiting, longest, row.GetInt64(10), settings);
     }
 
     private static string Summary(PoolVms vms, long waiting, double? longest) => string.Create(CultureInfo.InvariantCulture,

@@ -31,7 +31,11 @@ internal sealed record VmFilter(
         and ($6::text is null or v.gpu = $6)
         and ($7::text is null or case when $7 = 'none' then v.assignment_id is null else v.assignment_id is not null and a.state = $7 end)
         and ($8::boolean is null or v.is_free = $8)
-        and ($9::text is null or strpos(v.hostname, $9) > 0 or strpos(a.email_key, $9) > 0)
+        and ($9::text is null or v.hostname = any (array(
+            select hostname from vms where strpos(hostname, $9) > 0
+            union
+            select live_hostname from assignments where live_hostname is not null and strpos(email_key, $9) > 0
+        )))
         and ($10::text[] is null or v.hostname = any ($10))
         """;
 

@@ -80,7 +80,8 @@ create index vms_status on vms (status, hostname) where status <> 'running';
 create index vms_hold on vms (hold, hostname) where hold is not null;
 create index vms_gpu on vms (gpu, hostname) where gpu = 'unhealthy';
 create index vms_free on vms (hostname) where is_free;
-create index vms_assigned on vms (hostname) where assignment_id is not null;
+create index vms_assignment on vms (assignment_id) where assignment_id is not null;
+create index vms_unassigned on vms (hostname) where assignment_id is null;
 
 alter table assignments
     -- Where the request came from, for as long as it counts against the cap.
