@@ -54,13 +54,15 @@ try
 
     app.CheckSettings();
     var workers = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToArray();
-    await app.RunAsync();
+    try
+    {
+        await app.RunAsync();
+    }
+    catch (OperationCanceledException)
+    {
+        // Stopped before it had started: asked to, or because a worker failed at once.
+    }
     return workers.Any(worker => worker.ExecuteTask is { IsFaulted: true }) ? 1 : 0;
-}
-catch (OperationCanceledException)
-{
-    // Asked to stop before it had started.
-    return 0;
 }
 catch (Exception e) when (StartFailure.Describe(e) is { } words)
 {
