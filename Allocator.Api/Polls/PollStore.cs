@@ -126,8 +126,8 @@ internal sealed class PollStore(NpgsqlDataSource database)
             from a
             where vms.hostname = a.hostname
         )
-        insert into events (actor, action, pool, hostname, assignment_id)
-        select 'vm:' || hostname, 'received', pool, hostname, id
+        insert into events (actor, action, pool, hostname, assignment_id, detail)
+        select 'vm:' || hostname, 'received', pool, hostname, id, '{"before": {"received": false}, "after": {"received": true}}'
         from a
         """;
 

@@ -33,6 +33,11 @@ internal sealed class VmStore(NpgsqlDataSource database)
             from pools
             where name = $2
         ),
+        before as (
+            select vm_facts(pool, hold, machine_id, deleted_at is not null) as facts
+            from vms
+            where hostname = $1
+        ),
         enrolled as (
             insert into vms (hostname, pool, machine_id, token_hash, metadata)
             select $1, name, $3, $4, $5::jsonb
@@ -53,7 +58,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
                 enrolled_at = case when vms.deleted_at is null then vms.enrolled_at else excluded.enrolled_at end,
                 deleted_at = null
             where vms.machine_id = excluded.machine_id or vms.deleted_at is not null
-            returning hostname, pool, enrolled_at = clock() as is_new
+            returning hostname, pool, hold, machine_id, enrolled_at = clock() as is_new
         ),
         alive as (
             insert into liveness (hostname, polled_at)
@@ -63,9 +68,12 @@ internal sealed class VmStore(NpgsqlDataSource database)
             set polled_at = excluded.polled_at
         ),
         event as (
-            insert into events (actor, action, pool, hostname)
-            select 'vm:' || hostname, case when is_new then 'enrolled' else 'enrolled_again' end, pool, hostname
+            insert into events (actor, action, pool, hostname, detail)
+            select
+                'vm:' || hostname, case when is_new then 'enrolled' else 'enrolled_again' end, pool, hostname,
+                jsonb_build_object('before', before.facts, 'after', vm_facts(enrolled.pool, enrolled.hold, enrolled.machine_id, false))
             from enrolled
+            left join before on true
         )
         select enrolled.pool
         from pool

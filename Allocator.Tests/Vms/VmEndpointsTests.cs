@@ -100,8 +100,8 @@ public sealed class VmEndpointsTests(PostgresServer server)
         Assert.Equal(["lab-3"], await ListAsync("text=lab&assignment=none&presence=present&status=error&pool=default"));
         Assert.Empty(await ListAsync("text=lab&free=true"));
         // Every reason at once, in words and codes.
-        await deployment.DoAsync("/vms/lab-3/drain");
-        Assert.Equal(["draining", "error", "gpu_unhealthy"], (await deployment.FindVmAsync("lab-3")).NotFreeBecause.Select(reason => reason.Code));
+        await deployment.DoAsync("/vms/lab-3/hold");
+        Assert.Equal(["held", "error", "gpu_unhealthy"], (await deployment.FindVmAsync("lab-3")).NotFreeBecause.Select(reason => reason.Code));
         Assert.All((await deployment.FindVmAsync("vm-4")).NotFreeBecause, reason => Assert.NotEmpty(reason.Text));
 
         async Task<IEnumerable<string>> ListAsync(string query) =>

@@ -74,6 +74,11 @@ begin
 end
 $$;
 
+-- As events tell it.
+create function vm_facts(pool text, hold text, machine_id text, deleted boolean) returns jsonb language sql immutable as $$
+    select jsonb_build_object('pool', pool, 'hold', hold, 'machineId', machine_id, 'deleted', deleted)
+$$;
+
 -- Each list goes by its key, from the key it was given: a filter that leaves few rows finds them by these.
 create index vms_state on vms (state, hostname);
 create index vms_status on vms (status, hostname) where status <> 'running';
