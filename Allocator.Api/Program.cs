@@ -2,6 +2,7 @@ using Allocator.Api;
 using Allocator.Api.Assignments;
 using Allocator.Api.Configuration;
 using Allocator.Api.Data;
+using Allocator.Api.Events;
 using Allocator.Api.Fleet;
 using Allocator.Api.Health;
 using Allocator.Api.Polls;
@@ -27,8 +28,10 @@ try
     builder.AddAssignments();
     builder.AddVms();
     builder.AddPools();
+    builder.AddEvents();
 
     var app = builder.Build();
+    app.UseForwardedHeaders();
     app.UseExceptionHandler();
     app.UseStatusCodePages();
     app.UseAuthentication();
@@ -37,20 +40,26 @@ try
 
     app.MapPolls();
     app.MapAssignments();
+    app.MapAdminAssignments();
     app.MapVms();
+    app.MapHolds();
     app.MapPools();
+    app.MapRosters();
+    app.MapEvents();
     app.MapHealth();
     app.MapOpenApi();
 
     app.CheckSettings();
     var workers = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToArray();
-    await app.RunAsync();
+    try
+    {
+        await app.RunAsync();
+    }
+    catch (OperationCanceledException)
+    {
+        // Stopped before it had started: asked to, or because a worker failed at once.
+    }
     return workers.Any(worker => worker.ExecuteTask is { IsFaulted: true }) ? 1 : 0;
-}
-catch (OperationCanceledException)
-{
-    // Asked to stop before it had started.
-    return 0;
 }
 catch (Exception e) when (StartFailure.Describe(e) is { } words)
 {

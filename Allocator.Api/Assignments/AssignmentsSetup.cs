@@ -9,5 +9,7 @@ internal static class AssignmentsSetup
         builder.Services.AddSettings<DeliveryOptions, DeliveryOptions.Validator>(DeliveryOptions.Section);
         builder.Services.AddSingleton<AssignmentStore>();
         builder.Services.AddSingleton<OutcomeStore>();
+        builder.Services.AddSingleton<MoveStore>();
+        builder.Services.AddSingleton<WaitEstimate>();
     }
 }

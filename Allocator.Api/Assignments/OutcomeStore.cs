@@ -11,20 +11,23 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
     private const string Connected =
         """
         with target as (
-            select id, state
-            from assignments
-            where live_hostname = $1 and generation = $2
-            for no key update
+            select a.id, a.state, pools.duration
+            from assignments a
+            join pools on pools.name = a.pool
+            where a.live_hostname = $1 and a.generation = $2
+            for no key update of a
         ),
         connected as (
             update assignments
             set state = 'connected',
                 received_at = coalesce(received_at, clock()),
                 connected_at = coalesce(connected_at, clock()),
-                connect_url = coalesce($3::text, connect_url)
+                connect_url = coalesce($3::text, connect_url),
+                -- Somebody who was moved keeps the end that they had.
+                expires_at = coalesce(expires_at, clock() + target.duration)
             from target
             where assignments.id = target.id
-            returning assignments.id, pool, hostname, target.state = 'assigned' as is_news
+            returning assignments.id, pool, hostname, expires_at, target.state = 'assigned' as is_news
         ),
         vm as (
             -- Tells every replica by the feed that no receipt is awaited any more.
@@ -35,7 +38,10 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
         ),
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select 'vm:' || hostname, 'connected', pool, hostname, id, jsonb_strip_nulls(jsonb_build_object('detail', $4::text))
+            select 'vm:' || hostname, 'connected', pool, hostname, id, jsonb_strip_nulls(jsonb_build_object(
+                'before', jsonb_build_object('state', 'assigned'),
+                'after', jsonb_build_object('state', 'connected', 'expiresAt', expires_at),
+                'detail', $4::text))
             from connected
             where is_news
         )
@@ -50,7 +56,7 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
     private const string Failed =
         $"""
         with target as (
-            select id, hostname, true as failed, attempts + 1 >= $3 as ends, 'hook_failed' as why, $4::text as detail
+            select id, hostname, state, true as failed, attempts + 1 >= $3 as ends, 'hook_failed' as why, $4::text as detail
             from assignments
             where live_hostname = $1 and generation = $2 and state = 'assigned'
             for no key update
@@ -64,7 +70,8 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
         {Requeue.Ctes},
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select 'vm:' || hostname, 'broken', pool, hostname, assignment_id, jsonb_strip_nulls(jsonb_build_object('detail', $4::text))
+            select 'vm:' || hostname, 'broken', pool, hostname, assignment_id, jsonb_strip_nulls(jsonb_build_object(
+                'after', jsonb_build_object('status', 'error'), 'detail', $4::text))
             from broken
         )
         select 1 from requeued
@@ -81,7 +88,8 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
             returning hostname, pool
         )
         insert into events (actor, action, pool, hostname, detail)
-        select 'vm:' || hostname, 'clean', pool, hostname, jsonb_strip_nulls(jsonb_build_object('detail', $3::text))
+        select 'vm:' || hostname, 'clean', pool, hostname, jsonb_strip_nulls(jsonb_build_object(
+            'before', jsonb_build_object('cleaning', true), 'after', jsonb_build_object('cleaning', false), 'detail', $3::text))
         from clean
         returning 1
         """;

@@ -9,6 +9,7 @@ internal sealed class FleetPool(string name)
     private int _claimsLeft;
     private int _claimsInFlight;
     private int _requestsInLastMinute;
+    private bool _inRush;
 
     public string Name { get; } = name;
 
@@ -19,6 +20,9 @@ internal sealed class FleetPool(string name)
 
     public int Waiting => Volatile.Read(ref _waiting);
     public int RequestsInLastMinute => Volatile.Read(ref _requestsInLastMinute);
+
+    /// <summary>By its opening time, or by an admin's word.</summary>
+    public bool InRush => Volatile.Read(ref _inRush);
 
     /// <summary>Whether a claim is worth a query now.</summary>
     public bool MayClaim => Volatile.Read(ref _claimsLeft) > 0;
@@ -51,8 +55,9 @@ internal sealed class FleetPool(string name)
     }
 
     /// <summary>Takes over what the feed said. Claims under way may be of the very people it counted, so they are not allowed twice.</summary>
-    public void Update(int waiting, int requestsInLastMinute)
+    public void Update(int waiting, int requestsInLastMinute, bool inRush)
     {
+        Volatile.Write(ref _inRush, inRush);
         Volatile.Write(ref _waiting, waiting);
         Volatile.Write(ref _requestsInLastMinute, requestsInLastMinute);
         Volatile.Write(ref _claimsLeft, Math.Max(0, waiting - Volatile.Read(ref _claimsInFlight)));

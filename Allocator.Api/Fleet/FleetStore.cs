@@ -8,17 +8,20 @@ internal sealed class FleetStore(NpgsqlDataSource database)
 {
     /// <summary>
     /// VMs, each beside its pool; a pool without any has one row of its own. One statement, hence one snapshot, gives
-    /// the rows and the cursor to go on from.
+    /// the rows and the cursor to go on from. A pool's queue is counted once, not once for each VM.
     /// </summary>
     private const string All =
         $"""
-        select
-            pg_snapshot_xmin(pg_current_snapshot()),
-            pool.name,
-            (select count(*)::int from assignments where pool = pool.name and state = 'waiting'),
-            (select count(*)::int from assignments where pool = pool.name and requested_at > clock() - interval '1 minute'),
-            {VmView.Columns}
-        from pools pool
+        with pool as materialized (
+            select
+                name,
+                (select count(*)::int from assignments where pool = name and state = 'waiting') as waiting,
+                (select count(*)::int from assignments where pool = name and requested_at > clock() - interval '1 minute') as requested,
+                pool_is_in_rush(opens_at, rush_until) as in_rush
+            from pools
+        )
+        select pg_snapshot_xmin(pg_current_snapshot()), pool.name, pool.waiting, pool.requested, pool.in_rush, {VmView.Columns}
+        from pool
         left join (vms v left join assignments a on a.id = v.assignment_id)
             on v.pool = pool.name
         """;
@@ -48,11 +51,11 @@ internal sealed class FleetStore(NpgsqlDataSource database)
     public async Task<(VmFleet.Picture Picture, ulong Cursor)> LoadAsync(CancellationToken cancel)
     {
         var picture = new VmFleet.Picture();
-        await using var command = database.Command(All);
+        await using var command = database.Command($"{All} and v.deleted_at is null");
         command.CommandTimeout = 0;
         var cursor = await ReadAsync(
             command,
-            (pool, waiting, requested) => picture.Pool(pool).Update(waiting, requested),
+            (pool, waiting, requested, rush) => picture.Pool(pool).Update(waiting, requested, rush),
             view => picture.Apply(view),
             cancel);
         return (picture, cursor);
@@ -78,7 +81,7 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         database.Command(One, hostname).FirstAsync(row => VmView.Read(row), cancel);
 
     private static async Task<ulong> ReadAsync(
-        NpgsqlCommand command, Action<string, int, int> applyPool, Action<VmView> applyVm, CancellationToken cancel)
+        NpgsqlCommand command, Action<string, int, int, bool> applyPool, Action<VmView> applyVm, CancellationToken cancel)
     {
         await using var reader = await command.ExecuteReaderAsync(cancel);
         ulong cursor = 0;
@@ -90,11 +93,11 @@ internal sealed class FleetStore(NpgsqlDataSource database)
             if (name != pool)
             {
                 pool = name;
-                applyPool(name, reader.GetInt32(2), reader.GetInt32(3));
+                applyPool(name, reader.GetInt32(2), reader.GetInt32(3), reader.GetBoolean(4));
             }
-            if (!reader.IsDBNull(4))
+            if (!reader.IsDBNull(5))
             {
-                applyVm(VmView.Read(reader, 4, pool));
+                applyVm(VmView.Read(reader, 5, pool));
             }
         }
         return cursor;

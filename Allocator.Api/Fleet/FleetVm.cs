@@ -35,7 +35,7 @@ internal sealed class FleetVm(FleetPool pool, VmView view)
             {
                 return;
             }
-            if (!view.TokenHash.Equals(_view.TokenHash))
+            if (view.IsDeleted || !view.TokenHash.Equals(_view.TokenHash))
             {
                 _secret = default;
             }

@@ -51,7 +51,8 @@ internal sealed class PollStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select 'vm:' || hostname, 'assigned', pool, hostname, id, jsonb_build_object('generation', generation)
+            select 'vm:' || hostname, 'assigned', pool, hostname, id, jsonb_build_object(
+                'before', jsonb_build_object('state', 'waiting'), 'after', jsonb_build_object('state', 'assigned'), 'generation', generation)
             from a
         )
         select {VmView.Columns}, next.id is not null
@@ -96,8 +97,8 @@ internal sealed class PollStore(NpgsqlDataSource database)
             where vms.hostname = found.hostname
             returning vms.hostname, vms.pool
         )
-        insert into events (actor, action, pool, hostname)
-        select 'allocator', 'vm_found', pool, hostname
+        insert into events (actor, action, pool, hostname, detail)
+        select 'allocator', 'vm_found', pool, hostname, '{"before": {"presence": "lost"}, "after": {"presence": "present"}}'
         from v
         """;
 
@@ -125,8 +126,8 @@ internal sealed class PollStore(NpgsqlDataSource database)
             from a
             where vms.hostname = a.hostname
         )
-        insert into events (actor, action, pool, hostname, assignment_id)
-        select 'vm:' || hostname, 'received', pool, hostname, id
+        insert into events (actor, action, pool, hostname, assignment_id, detail)
+        select 'vm:' || hostname, 'received', pool, hostname, id, '{"before": {"received": false}, "after": {"received": true}}'
         from a
         """;
 
@@ -138,7 +139,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
         await using var row = await command.ExecuteReaderAsync(cancel);
         await row.ReadAsync(cancel);
         return row.IsDBNull(0)
-            ? row.GetBoolean(14) ? new ClaimOutcome.NotFree() : new ClaimOutcome.NobodyWaits()
+            ? row.GetBoolean(15) ? new ClaimOutcome.NotFree() : new ClaimOutcome.NobodyWaits()
             : new ClaimOutcome.Bound(VmView.Read(row));
     }
 
