@@ -27,6 +27,7 @@ try
     builder.AddAssignments();
     builder.AddVms();
     builder.AddPools();
+    builder.AddHealth();
 
     var app = builder.Build();
     // First of all, and before routing, which comes first by itself where it is not placed.

@@ -17,4 +17,5 @@ namespace Allocator.Contracts;
 [JsonSerializable(typeof(Pool))]
 [JsonSerializable(typeof(IReadOnlyList<Pool>))]
 [JsonSerializable(typeof(PoolSettings))]
+[JsonSerializable(typeof(ConnectionHealth))]
 public sealed partial class WireJson : JsonSerializerContext;

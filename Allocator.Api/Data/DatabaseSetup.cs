@@ -59,7 +59,7 @@ internal static partial class DatabaseSetup
             // To connect, in seconds. A VM that polls meanwhile waits as long, and gives up after ten.
             settings.Timeout = 5;
         }
-        settings.ApplicationName ??= $"allocator-api {Environment.MachineName}:{Environment.ProcessId}";
+        settings.ApplicationName ??= ReplicaName.Value;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         builder.UseLoggerFactory(logs);
         return builder.Build();
