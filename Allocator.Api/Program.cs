@@ -7,6 +7,7 @@ using Allocator.Api.Health;
 using Allocator.Api.Polls;
 using Allocator.Api.Pools;
 using Allocator.Api.Security;
+using Allocator.Api.Telemetry;
 using Allocator.Api.Vms;
 using Allocator.Api.Web;
 
@@ -28,10 +29,12 @@ try
     builder.AddVms();
     builder.AddPools();
     builder.AddHealth();
+    builder.AddTelemetry();
 
     var app = builder.Build();
     // First of all, and before routing, which comes first by itself where it is not placed.
     app.UseMiddleware<PollMiddleware>();
+    app.UseMiddleware<RequestSignals>();
     app.UseExceptionHandler();
     app.UseStatusCodePages();
     app.UseRouting();
@@ -44,6 +47,7 @@ try
     app.MapVms();
     app.MapPools();
     app.MapHealth();
+    app.MapMetrics();
     app.MapOpenApi();
 
     app.CheckSettings();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using Allocator.Api.Data;
 using Allocator.Contracts;
@@ -49,8 +50,8 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
             where name = $2
         ),
         asked as (
-            insert into assignments (id, pool, email, email_key, code, pin)
-            select $1, name, $3, $4, $5::text, $7::text
+            insert into assignments (id, pool, email, email_key, code, pin, trace_parent)
+            select $1, name, $3, $4, $5::text, $7::text, $8::text
             from door
             where open and code_is_right
             on conflict (pool, email_key) where state <> 'ended' do nothing
@@ -196,7 +197,8 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
     private async Task<(AskOutcome? Door, bool Asked)> AskOnceAsync(
         Guid id, string pool, string email, string key, string? code, string? accessCode, string? pin, CancellationToken cancel)
     {
-        await using var command = database.Command(Ask, id, pool, email, key, code, accessCode, pin);
+        var traceParent = Activity.Current is { Recorded: true } request ? request.Id : null;
+        await using var command = database.Command(Ask, id, pool, email, key, code, accessCode, pin, traceParent);
         await using var row = await command.ExecuteReaderAsync(cancel);
         if (!await row.ReadAsync(cancel))
         {

@@ -6,12 +6,12 @@ using Npgsql;
 namespace Allocator.Api.Assignments;
 
 /// <summary>What VMs report of what they were told.</summary>
-internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryOptions> options)
+internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentSignals signals, IOptions<DeliveryOptions> options)
 {
     private const string Connected =
         """
         with target as (
-            select id, state
+            select id, state, received_at is null as receipt_is_news
             from assignments
             where live_hostname = $1 and generation = $2
             for no key update
@@ -24,7 +24,9 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
                 connect_url = coalesce($3::text, connect_url)
             from target
             where assignments.id = target.id
-            returning assignments.id, pool, hostname, target.state = 'assigned' as is_news
+            returning
+                assignments.id, pool, hostname, target.state = 'assigned' as is_news,
+                requested_at, assigned_at, assignments.received_at, connected_at, trace_parent, target.receipt_is_news
         ),
         vm as (
             -- Tells every replica by the feed that no receipt is awaited any more.
@@ -39,7 +41,9 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
             from connected
             where is_news
         )
-        select 1
+        select
+            pool, hostname, requested_at, received_at, connected_at, trace_parent, is_news,
+            pool, hostname, requested_at, assigned_at, received_at, trace_parent, receipt_is_news
         from connected
         """;
 
@@ -95,6 +99,24 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
             Outcome.Failed => database.Command(Failed, hostname, report.Generation, options.Value.MaxAttempts, report.Detail),
             _ => database.Command(Clean, hostname, report.Generation, report.Detail),
         };
-        return await command.ExecuteScalarAsync(cancel) is not null;
+        await using var row = await command.ExecuteReaderAsync(cancel);
+        if (!await row.ReadAsync(cancel))
+        {
+            return false;
+        }
+        signals.Reported(report.Outcome!.Value);
+        if (report.Outcome == Outcome.Connected)
+        {
+            // It may come before the receipt has been written.
+            if (row.GetBoolean(13))
+            {
+                signals.Received(Milestone.Read(row, 7));
+            }
+            if (row.GetBoolean(6))
+            {
+                signals.Connected(Milestone.Read(row));
+            }
+        }
+        return true;
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Allocator.Api.Configuration;
 using Npgsql;
 
@@ -62,6 +63,10 @@ internal static partial class DatabaseSetup
         settings.ApplicationName ??= ReplicaName.Value;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         builder.UseLoggerFactory(logs);
+        // In signals, instead of the connection string.
+        builder.Name = "allocator";
+        // The feed asks twice a second and is nobody's request.
+        builder.ConfigureTracing(traces => traces.ConfigureCommandFilter(_ => Activity.Current is not null));
         return builder.Build();
     }
 

@@ -18,11 +18,13 @@ internal sealed class VmFleet
 
     public FleetPool? FindPool(string name) => _picture.Pools.GetValueOrDefault(name);
 
+    public IEnumerable<FleetPool> Pools => _picture.Pools.Values;
+
     /// <summary>Takes over a row, unless a newer one is here already.</summary>
     public FleetVm Apply(VmView view) => _picture.Apply(view);
 
-    public void ApplyPool(string name, int waiting, int requestsInLastMinute) =>
-        _picture.Pool(name).Update(waiting, requestsInLastMinute);
+    public void ApplyPool(string name, int waiting, int requestsInLastMinute, double longestWait) =>
+        _picture.Pool(name).Update(waiting, requestsInLastMinute, longestWait);
 
     /// <summary>Takes over a whole new picture: also what it lacks is gone.</summary>
     public void Replace(Picture picture)

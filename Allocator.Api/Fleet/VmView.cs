@@ -37,6 +37,15 @@ internal sealed record VmView(
     /// <summary>Nobody's, and free as soon as it says that it is clean or runs.</summary>
     public bool IsUnready => State is VmState.Cleaning or VmState.Free && !IsFree && !IsLost;
 
+    /// <summary>Where it is counted among the VMs of its pool.</summary>
+    public VmCount Count => State switch
+    {
+        VmState.Assigned => VmCount.Assigned,
+        VmState.Cleaning => VmCount.Cleaning,
+        VmState.Held => VmCount.Held,
+        _ => IsFree ? VmCount.Free : VmCount.Unready,
+    };
+
     /// <summary>What the VM is told.</summary>
     public VmAssignment ToWire() => new(Hostname, Generation, State, Assignment);
 
@@ -62,4 +71,16 @@ internal sealed record VmView(
             assignment,
             row.GetBoolean(first + 13));
     }
+}
+
+/// <summary>What a VM counts as; each VM as one of them.</summary>
+internal enum VmCount
+{
+    Free,
+    Assigned,
+    Cleaning,
+    Held,
+
+    /// <summary>Nobody's, and yet not free: initializing, in error, rebooting, lost or with an unhealthy GPU.</summary>
+    Unready,
 }

@@ -1,4 +1,6 @@
+using System.Diagnostics.Metrics;
 using Allocator.Api.Data;
+using Allocator.Api.Telemetry;
 using Allocator.Contracts;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -9,16 +11,30 @@ namespace Allocator.Api.Health;
 /// Knows how the server fares with connections, also when there is none left to ask it by: reads it four times a minute
 /// and on demand, one reading at a time, and keeps the last one.
 /// </summary>
-internal sealed class ConnectionWatch(ConnectionStore store, IOptions<DatabaseOptions> options, TimeProvider time) : BackgroundService
+internal sealed class ConnectionWatch : BackgroundService
 {
     private const double WarningPercent = 80;
     private const double CriticalPercent = 90;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
+    private readonly ConnectionStore _store;
+    private readonly TimeProvider _time;
+    private readonly int _poolSize;
     private readonly Lock _gate = new();
     private Task<ConnectionHealth>? _underway;
     private volatile Dated? _last;
+
+    public ConnectionWatch(ConnectionStore store, IOptions<DatabaseOptions> options, IMeterFactory meters, TimeProvider time)
+    {
+        (_store, _time, _poolSize) = (store, time, options.Value.PoolSize);
+        var meter = meters.Create(Signals.Name);
+        meter.CreateObservableGauge("allocator.server.connections", () => Last(reading => reading.Active), "{connection}", "Client connections of the whole database server, when it could last be asked");
+        meter.CreateObservableGauge("allocator.server.connections.max", () => Last(reading => reading.Max), "{connection}", "What the database server allows");
+        meter.CreateObservableGauge("allocator.server.connections.reserved", () => Last(reading => reading.Reserved), "{connection}", "Of those, for superusers and reserved roles only");
+        meter.CreateObservableGauge("allocator.server.connections.budget", () => Last(reading => reading.Replicas * _poolSize), "{connection}", "What the replicas may take together");
+        meter.CreateObservableGauge("allocator.server.connections.age", () => _last is { } last ? [new((time.GetUtcNow() - last.At).TotalSeconds)] : Array.Empty<Measurement<double>>(), "s", "How old these numbers are");
+    }
 
     /// <summary>Asks the server. Those who ask at once share one reading, and with it one connection.</summary>
     public Task<ConnectionHealth> ReadAsync()
@@ -31,7 +47,7 @@ internal sealed class ConnectionWatch(ConnectionStore store, IOptions<DatabaseOp
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = new PeriodicTimer(Interval, _time);
         try
         {
             do
@@ -48,10 +64,10 @@ internal sealed class ConnectionWatch(ConnectionStore store, IOptions<DatabaseOp
 
     private async Task<ConnectionHealth> ReadOnceAsync()
     {
-        using var patience = new CancellationTokenSource(Patience, time);
+        using var patience = new CancellationTokenSource(Patience, _time);
         try
         {
-            var read = new Dated(await store.ReadAsync(patience.Token), time.GetUtcNow());
+            var read = new Dated(await _store.ReadAsync(patience.Token), _time.GetUtcNow());
             _last = read;
             return Describe(read);
         }
@@ -61,7 +77,7 @@ internal sealed class ConnectionWatch(ConnectionStore store, IOptions<DatabaseOp
         }
         catch (Exception e) when (e is OperationCanceledException or NpgsqlException { InnerException: TimeoutException })
         {
-            return Unavailable($"Within {Patience.TotalSeconds:0} s none of this replica's {options.Value.PoolSize} connections was free, or the server did not answer.");
+            return Unavailable($"Within {Patience.TotalSeconds:0} s none of this replica's {_poolSize} connections was free, or the server did not answer.");
         }
         catch (NpgsqlException e)
         {
@@ -79,7 +95,7 @@ internal sealed class ConnectionWatch(ConnectionStore store, IOptions<DatabaseOp
         Critical = false,
         ByState = new Dictionary<string, int>(),
         ByApplication = new Dictionary<string, int>(),
-        PoolSize = options.Value.PoolSize,
+        PoolSize = _poolSize,
     };
 
     private ConnectionHealth Describe(Dated read)
@@ -90,7 +106,7 @@ internal sealed class ConnectionWatch(ConnectionStore store, IOptions<DatabaseOp
         // On a small server the reserved ones weigh more than a tenth: it is full before it is at 90 %.
         var critical = utilization > CriticalPercent || reading.Active >= usable;
         var warning = utilization > WarningPercent || critical;
-        var budget = reading.Replicas * options.Value.PoolSize;
+        var budget = reading.Replicas * _poolSize;
         return new ConnectionHealth
         {
             Status = critical ? ConnectionStatus.Critical : warning ? ConnectionStatus.Warning : ConnectionStatus.Healthy,
@@ -104,16 +120,18 @@ internal sealed class ConnectionWatch(ConnectionStore store, IOptions<DatabaseOp
             ByState = reading.ByState,
             ByApplication = reading.ByApplication,
             ReplicasSeen = reading.Replicas,
-            PoolSize = options.Value.PoolSize,
+            PoolSize = _poolSize,
             ConnectionBudget = budget,
             BudgetPercent = Percent(budget, usable),
             ReadAt = at,
-            AgeSeconds = Math.Round((time.GetUtcNow() - at).TotalSeconds, 3),
+            AgeSeconds = Math.Round((_time.GetUtcNow() - at).TotalSeconds, 3),
             Detail = warning ? $"{reading.Active} of {reading.Max} connections are taken, and {reading.Reserved} are reserved."
-                : budget > usable ? $"{reading.Replicas} replicas with {options.Value.PoolSize} connections each can take more than the {usable} there are."
+                : budget > usable ? $"{reading.Replicas} replicas with {_poolSize} connections each can take more than the {usable} there are."
                 : null,
         };
     }
+
+    private IEnumerable<Measurement<int>> Last(Func<ConnectionReading, int> value) => _last is { } last ? [new(value(last.Reading))] : [];
 
     private static double Percent(int part, int whole) => Math.Round(100.0 * part / whole, 1);
 

@@ -8,9 +8,9 @@ namespace Allocator.Api.Polls;
 /// nobody waits. It is answered from memory before routing, authentication and the output cache have begun. Everything
 /// else goes on to the endpoint, which answers such a poll too, only at greater cost.
 /// </summary>
-internal sealed class PollMiddleware(RequestDelegate next, VmFleet fleet, PollNotes notes, PollInterval interval)
+internal sealed class PollMiddleware(RequestDelegate next, VmFleet fleet, PollNotes notes, PollInterval interval, PollSignals signals)
 {
-    private const string Prefix = "/assignment/";
+    public const string Prefix = "/assignment/";
 
     public Task InvokeAsync(HttpContext context)
     {
@@ -36,6 +36,7 @@ internal sealed class PollMiddleware(RequestDelegate next, VmFleet fleet, PollNo
         {
             return false;
         }
+        signals.Steady();
         notes.Polled(vm);
         if (view.AwaitsReceipt)
         {

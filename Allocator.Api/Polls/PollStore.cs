@@ -1,3 +1,4 @@
+using Allocator.Api.Assignments;
 using Allocator.Api.Data;
 using Allocator.Api.Fleet;
 using Npgsql;
@@ -8,7 +9,7 @@ namespace Allocator.Api.Polls;
 internal abstract record ClaimOutcome
 {
     /// <summary>The first in the queue has this VM now.</summary>
-    public sealed record Bound(VmView Vm) : ClaimOutcome;
+    public sealed record Bound(VmView Vm, Milestone Milestone) : ClaimOutcome;
 
     /// <summary>There is nobody in the queue.</summary>
     public sealed record NobodyWaits : ClaimOutcome;
@@ -54,7 +55,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
             select 'vm:' || hostname, 'assigned', pool, hostname, id, jsonb_build_object('generation', generation)
             from a
         )
-        select {VmView.Columns}, next.id is not null
+        select {VmView.Columns}, next.id is not null, a.pool, a.hostname, a.requested_at, a.requested_at, a.assigned_at, a.trace_parent
         from (values (1)) one
         left join next on true
         left join v on true
@@ -124,9 +125,13 @@ internal sealed class PollStore(NpgsqlDataSource database)
             set assignment_id = a.id
             from a
             where vms.hostname = a.hostname
+        ),
+        event as (
+            insert into events (actor, action, pool, hostname, assignment_id)
+            select 'vm:' || hostname, 'received', pool, hostname, id
+            from a
         )
-        insert into events (actor, action, pool, hostname, assignment_id)
-        select 'vm:' || hostname, 'received', pool, hostname, id
+        select pool, hostname, requested_at, assigned_at, received_at, trace_parent
         from a
         """;
 
@@ -139,7 +144,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
         await row.ReadAsync(cancel);
         return row.IsDBNull(0)
             ? row.GetBoolean(14) ? new ClaimOutcome.NotFree() : new ClaimOutcome.NobodyWaits()
-            : new ClaimOutcome.Bound(VmView.Read(row));
+            : new ClaimOutcome.Bound(VmView.Read(row), Milestone.Read(row, 15));
     }
 
     public Task WriteLivenessAsync(string[] hostnames, TimeSpan[] ages, TimeSpan resolution, CancellationToken cancel) =>
@@ -148,6 +153,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
     public Task WriteFoundAsync(string[] hostnames, CancellationToken cancel) =>
         database.Command(Found, [hostnames]).ExecuteAsync(cancel);
 
-    public Task WriteReceiptsAsync(string[] hostnames, long[] generations, CancellationToken cancel) =>
-        database.Command(Receipts, hostnames, generations).ExecuteAsync(cancel);
+    /// <returns>Those receipts that are news.</returns>
+    public Task<List<Milestone>> WriteReceiptsAsync(string[] hostnames, long[] generations, CancellationToken cancel) =>
+        database.Command(Receipts, hostnames, generations).ListAsync(row => Milestone.Read(row), cancel);
 }
