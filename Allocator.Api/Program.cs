@@ -48,17 +48,11 @@ try
     app.MapPools();
     app.MapHealth();
     app.MapMetrics();
+    app.MapConfiguration();
     app.MapOpenApi();
 
     app.CheckSettings();
-    var workers = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToArray();
-    await app.RunAsync();
-    return workers.Any(worker => worker.ExecuteTask is { IsFaulted: true }) ? 1 : 0;
-}
-catch (OperationCanceledException)
-{
-    // Asked to stop before it had started.
-    return 0;
+    return await app.RunUntilStoppedAsync();
 }
 catch (Exception e) when (StartFailure.Describe(e) is { } words)
 {

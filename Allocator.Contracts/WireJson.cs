@@ -18,4 +18,5 @@ namespace Allocator.Contracts;
 [JsonSerializable(typeof(IReadOnlyList<Pool>))]
 [JsonSerializable(typeof(PoolSettings))]
 [JsonSerializable(typeof(ConnectionHealth))]
+[JsonSerializable(typeof(ReplicaConfiguration))]
 public sealed partial class WireJson : JsonSerializerContext;

@@ -17,6 +17,11 @@ internal sealed class OtlpOptions
     [ConfigurationKeyName("OTEL_EXPORTER_OTLP_PROTOCOL")]
     public string Protocol { get; set; } = "grpc";
 
+    /// <summary>Sent along with each message, such as <c>api-key=…</c>.</summary>
+    [Secret]
+    [ConfigurationKeyName("OTEL_EXPORTER_OTLP_HEADERS")]
+    public string Headers { get; set; } = "";
+
     internal sealed class Validator : IValidateOptions<OtlpOptions>
     {
         public ValidateOptionsResult Validate(string? name, OtlpOptions options)
