@@ -8,6 +8,7 @@ using Allocator.Api.Health;
 using Allocator.Api.Polls;
 using Allocator.Api.Pools;
 using Allocator.Api.Security;
+using Allocator.Api.Telemetry;
 using Allocator.Api.Vms;
 using Allocator.Api.Web;
 
@@ -29,8 +30,11 @@ try
     builder.AddVms();
     builder.AddPools();
     builder.AddEvents();
+    builder.AddHealth();
+    builder.AddTelemetry();
 
     var app = builder.Build();
+    app.UseMiddleware<RequestSignals>();
     app.UseForwardedHeaders();
     app.UseExceptionHandler();
     app.UseStatusCodePages();
@@ -47,19 +51,12 @@ try
     app.MapRosters();
     app.MapEvents();
     app.MapHealth();
+    app.MapMetrics();
+    app.MapConfiguration();
     app.MapOpenApi();
 
     app.CheckSettings();
-    var workers = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToArray();
-    try
-    {
-        await app.RunAsync();
-    }
-    catch (OperationCanceledException)
-    {
-        // Stopped before it had started: asked to, or because a worker failed at once.
-    }
-    return workers.Any(worker => worker.ExecuteTask is { IsFaulted: true }) ? 1 : 0;
+    return await app.RunUntilStoppedAsync();
 }
 catch (Exception e) when (StartFailure.Describe(e) is { } words)
 {

@@ -27,4 +27,6 @@ namespace Allocator.Contracts;
 [JsonSerializable(typeof(AssignmentSelection))]
 [JsonSerializable(typeof(Touched<TouchedAssignment>))]
 [JsonSerializable(typeof(Page<EventRecord>))]
+[JsonSerializable(typeof(ConnectionHealth))]
+[JsonSerializable(typeof(ReplicaConfiguration))]
 public sealed partial class WireJson : JsonSerializerContext;

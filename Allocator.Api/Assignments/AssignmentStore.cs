@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
 using Allocator.Api.Data;
@@ -91,8 +92,8 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
             where name = $2
         ),
         asked as (
-            insert into assignments (id, pool, email, email_key, code, pin, client_address)
-            select $1, name, $3, $4, $5::text, $7::text, $8::inet
+            insert into assignments (id, pool, email, email_key, code, pin, client_address, trace_parent)
+            select $1, name, $3, $4, $5::text, $7::text, $8::inet, $10::text
             from door
             where verdict = 'open'
             on conflict (pool, email_key) where state <> 'ended' do nothing
@@ -228,9 +229,10 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
     private async Task<(AskOutcome? Door, bool Asked)> AskOnceAsync(
         Guid id, string pool, string email, string key, string? code, string? accessCode, string? pin, IPAddress? address, CancellationToken cancel)
     {
+        var traceParent = Activity.Current is { Recorded: true } request ? request.Id : null;
         await using var batch = database.Batch(
             (TakeAddress, [pool, address]),
-            (Ask, [id, pool, email, key, code, accessCode, pin, address, EmailKey.Domain(key)]));
+            (Ask, [id, pool, email, key, code, accessCode, pin, address, EmailKey.Domain(key), traceParent]));
         await using var row = await batch.ExecuteReaderAsync(cancel);
         await row.NextResultAsync(cancel);
         if (!await row.ReadAsync(cancel))

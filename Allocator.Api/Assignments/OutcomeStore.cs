@@ -6,12 +6,12 @@ using Npgsql;
 namespace Allocator.Api.Assignments;
 
 /// <summary>What VMs report of what they were told.</summary>
-internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryOptions> options)
+internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentSignals signals, IOptions<DeliveryOptions> options)
 {
     private const string Connected =
         """
         with target as (
-            select a.id, a.state, pools.duration
+            select a.id, a.state, a.received_at is null as receipt_is_news, pools.duration
             from assignments a
             join pools on pools.name = a.pool
             where a.live_hostname = $1 and a.generation = $2
@@ -27,7 +27,9 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
                 expires_at = coalesce(expires_at, clock() + target.duration)
             from target
             where assignments.id = target.id
-            returning assignments.id, pool, hostname, expires_at, target.state = 'assigned' as is_news
+            returning
+                assignments.id, pool, hostname, expires_at, target.state = 'assigned' as is_news,
+                requested_at, assigned_at, received_at, connected_at, trace_parent, target.receipt_is_news
         ),
         vm as (
             -- Tells every replica by the feed that no receipt is awaited any more.
@@ -45,7 +47,9 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
             from connected
             where is_news
         )
-        select 1
+        select
+            pool, hostname, requested_at, received_at, connected_at, trace_parent, is_news,
+            pool, hostname, requested_at, assigned_at, received_at, trace_parent, receipt_is_news
         from connected
         """;
 
@@ -103,6 +107,24 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
             Outcome.Failed => database.Command(Failed, hostname, report.Generation, options.Value.MaxAttempts, report.Detail),
             _ => database.Command(Clean, hostname, report.Generation, report.Detail),
         };
-        return await command.ExecuteScalarAsync(cancel) is not null;
+        await using var row = await command.ExecuteReaderAsync(cancel);
+        if (!await row.ReadAsync(cancel))
+        {
+            return false;
+        }
+        signals.Reported(report.Outcome!.Value);
+        if (report.Outcome == Outcome.Connected)
+        {
+            // It may come before the receipt has been written.
+            if (row.GetBoolean(13))
+            {
+                signals.Received(Milestone.Read(row, 7));
+            }
+            if (row.GetBoolean(6))
+            {
+                signals.Connected(Milestone.Read(row));
+            }
+        }
+        return true;
     }
 }

@@ -7,8 +7,8 @@ namespace Allocator.Api.Fleet;
 internal sealed class FleetStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// VMs, each beside its pool; a pool without any has one row of its own. One statement, hence one snapshot, gives
-    /// the rows and the cursor to go on from. A pool's queue is counted once, not once for each VM.
+    /// VMs, each beside its pool, whose queue is counted once; a pool without any has one row of its own. One statement,
+    /// hence one snapshot, gives the rows and the cursor to go on from.
     /// </summary>
     private const string All =
         $"""
@@ -17,10 +17,13 @@ internal sealed class FleetStore(NpgsqlDataSource database)
                 name,
                 (select count(*)::int from assignments where pool = name and state = 'waiting') as waiting,
                 (select count(*)::int from assignments where pool = name and requested_at > clock() - interval '1 minute') as requested,
+                (select extract(epoch from clock() - min(requested_at))::float8 from assignments where pool = name and state = 'waiting') as longest_wait,
                 pool_is_in_rush(opens_at, rush_until) as in_rush
             from pools
         )
-        select pg_snapshot_xmin(pg_current_snapshot()), pool.name, pool.waiting, pool.requested, pool.in_rush, {VmView.Columns}
+        select
+            pg_snapshot_xmin(pg_current_snapshot()), pool.name, pool.waiting, pool.requested, coalesce(pool.longest_wait, 0), pool.in_rush,
+            {VmView.Columns}
         from pool
         left join (vms v left join assignments a on a.id = v.assignment_id)
             on v.pool = pool.name
@@ -55,14 +58,14 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         command.CommandTimeout = 0;
         var cursor = await ReadAsync(
             command,
-            (pool, waiting, requested, rush) => picture.Pool(pool).Update(waiting, requested, rush),
+            (pool, waiting, requested, longestWait, rush) => picture.Pool(pool).Update(waiting, requested, longestWait, rush),
             view => picture.Apply(view),
             cancel);
-        return (picture, cursor);
+        return (picture, cursor.Next);
     }
 
-    /// <summary>Brings the fleet up to date with what changed since <paramref name="cursor"/>; returns the next cursor.</summary>
-    public async Task<ulong> ReadChangesAsync(ulong cursor, VmFleet fleet, CancellationToken cancel)
+    /// <summary>Brings the fleet up to date with what changed since <paramref name="cursor"/>; returns the next cursor, and how many VMs it read.</summary>
+    public async Task<(ulong Next, int Vms)> ReadChangesAsync(ulong cursor, VmFleet fleet, CancellationToken cancel)
     {
         await using var command = database.Command(Changes, cursor);
         return await ReadAsync(command, fleet.ApplyPool, view => fleet.Apply(view), cancel);
@@ -80,11 +83,12 @@ internal sealed class FleetStore(NpgsqlDataSource database)
     public Task<VmView?> FindAsync(string hostname, CancellationToken cancel) =>
         database.Command(One, hostname).FirstAsync(row => VmView.Read(row), cancel);
 
-    private static async Task<ulong> ReadAsync(
-        NpgsqlCommand command, Action<string, int, int, bool> applyPool, Action<VmView> applyVm, CancellationToken cancel)
+    private static async Task<(ulong Next, int Vms)> ReadAsync(
+        NpgsqlCommand command, Action<string, int, int, double, bool> applyPool, Action<VmView> applyVm, CancellationToken cancel)
     {
         await using var reader = await command.ExecuteReaderAsync(cancel);
         ulong cursor = 0;
+        var vms = 0;
         var pool = "";
         while (await reader.ReadAsync(cancel))
         {
@@ -93,13 +97,14 @@ internal sealed class FleetStore(NpgsqlDataSource database)
             if (name != pool)
             {
                 pool = name;
-                applyPool(name, reader.GetInt32(2), reader.GetInt32(3), reader.GetBoolean(4));
+                applyPool(name, reader.GetInt32(2), reader.GetInt32(3), reader.GetDouble(4), reader.GetBoolean(5));
             }
-            if (!reader.IsDBNull(5))
+            if (!reader.IsDBNull(6))
             {
-                applyVm(VmView.Read(reader, 5, pool));
+                applyVm(VmView.Read(reader, 6, pool));
+                vms++;
             }
         }
-        return cursor;
+        return (cursor, vms);
     }
 }

@@ -12,7 +12,8 @@ internal sealed class VmFleet
     /// <summary>Whether the whole fleet has been read once. Until then nothing can be answered.</summary>
     public bool IsLoaded => _isLoaded;
 
-    public int Count => _picture.Vms.Count;
+    /// <summary>Of VMs that are not deleted.</summary>
+    public int Count => _picture.Pools.Values.Sum(pool => pool.Vms());
 
     /// <param name="hostname">In lower case.</param>
     public FleetVm? Find(ReadOnlySpan<char> hostname) => _picture.Vms.Find(hostname) is { View.IsDeleted: false } vm ? vm : null;
@@ -23,11 +24,13 @@ internal sealed class VmFleet
 
     public FleetPool? FindPool(string name) => _picture.Pools.GetValueOrDefault(name);
 
-    /// <summary>Takes over a row, unless a newer one is here already; that of a deleted VM is forgotten.</summary>
+    public IEnumerable<FleetPool> Pools => _picture.Pools.Values;
+
+    /// <summary>Takes over a row, unless a newer one is here already.</summary>
     public FleetVm Apply(VmView view) => _picture.Apply(view);
 
-    public void ApplyPool(string name, int waiting, int requestsInLastMinute, bool inRush) =>
-        _picture.Pool(name).Update(waiting, requestsInLastMinute, inRush);
+    public void ApplyPool(string name, int waiting, int requestsInLastMinute, double longestWait, bool inRush) =>
+        _picture.Pool(name).Update(waiting, requestsInLastMinute, longestWait, inRush);
 
     /// <summary>Takes over a whole new picture: also what it lacks is gone.</summary>
     public void Replace(Picture picture)

@@ -40,6 +40,16 @@ internal sealed record VmView(
 
     public PollFacts Facts => new(Generation, IsFree, IsUnready, AwaitsReceipt);
 
+    /// <summary>What it is counted as among the VMs of its pool; null where it is deleted.</summary>
+    public VmCount? Count => State switch
+    {
+        _ when IsDeleted => null,
+        VmState.Assigned => VmCount.Assigned,
+        VmState.Cleaning => VmCount.Cleaning,
+        VmState.Held => VmCount.Held,
+        _ => IsFree ? VmCount.Free : VmCount.Unready,
+    };
+
     /// <summary>What the VM is told.</summary>
     public VmAssignment ToWire() => new(Hostname, Generation, State, Assignment);
 
@@ -67,4 +77,16 @@ internal sealed record VmView(
             assignment,
             row.GetBoolean(first + 14));
     }
+}
+
+/// <summary>What a VM counts as; each VM as one of them.</summary>
+internal enum VmCount
+{
+    Free,
+    Assigned,
+    Cleaning,
+    Held,
+
+    /// <summary>Nobody's, and yet not free: initializing, in error, rebooting, lost or with an unhealthy GPU.</summary>
+    Unready,
 }

@@ -1,3 +1,4 @@
+using Allocator.Api.Assignments;
 using Allocator.Api.Data;
 using Allocator.Api.Fleet;
 using Npgsql;
@@ -8,7 +9,7 @@ namespace Allocator.Api.Polls;
 internal abstract record ClaimOutcome
 {
     /// <summary>The first in the queue has this VM now.</summary>
-    public sealed record Bound(VmView Vm) : ClaimOutcome;
+    public sealed record Bound(VmView Vm, Milestone Milestone) : ClaimOutcome;
 
     /// <summary>There is nobody in the queue.</summary>
     public sealed record NobodyWaits : ClaimOutcome;
@@ -55,7 +56,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
                 'before', jsonb_build_object('state', 'waiting'), 'after', jsonb_build_object('state', 'assigned'), 'generation', generation)
             from a
         )
-        select {VmView.Columns}, next.id is not null
+        select {VmView.Columns}, next.id is not null, a.pool, a.hostname, a.requested_at, a.requested_at, a.assigned_at, a.trace_parent
         from (values (1)) one
         left join next on true
         left join v on true
@@ -125,9 +126,13 @@ internal sealed class PollStore(NpgsqlDataSource database)
             set assignment_id = a.id
             from a
             where vms.hostname = a.hostname
+        ),
+        event as (
+            insert into events (actor, action, pool, hostname, assignment_id, detail)
+            select 'vm:' || hostname, 'received', pool, hostname, id, '{"before": {"received": false}, "after": {"received": true}}'
+            from a
         )
-        insert into events (actor, action, pool, hostname, assignment_id, detail)
-        select 'vm:' || hostname, 'received', pool, hostname, id, '{"before": {"received": false}, "after": {"received": true}}'
+        select pool, hostname, requested_at, assigned_at, received_at, trace_parent
         from a
         """;
 
@@ -140,7 +145,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
         await row.ReadAsync(cancel);
         return row.IsDBNull(0)
             ? row.GetBoolean(15) ? new ClaimOutcome.NotFree() : new ClaimOutcome.NobodyWaits()
-            : new ClaimOutcome.Bound(VmView.Read(row));
+            : new ClaimOutcome.Bound(VmView.Read(row), Milestone.Read(row, 16));
     }
 
     public Task WriteLivenessAsync(string[] hostnames, TimeSpan[] ages, TimeSpan resolution, CancellationToken cancel) =>
@@ -149,6 +154,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
     public Task WriteFoundAsync(string[] hostnames, CancellationToken cancel) =>
         database.Command(Found, [hostnames]).ExecuteAsync(cancel);
 
-    public Task WriteReceiptsAsync(string[] hostnames, long[] generations, CancellationToken cancel) =>
-        database.Command(Receipts, hostnames, generations).ExecuteAsync(cancel);
+    /// <returns>Those receipts that are news.</returns>
+    public Task<List<Milestone>> WriteReceiptsAsync(string[] hostnames, long[] generations, CancellationToken cancel) =>
+        database.Command(Receipts, hostnames, generations).ListAsync(row => Milestone.Read(row), cancel);
 }

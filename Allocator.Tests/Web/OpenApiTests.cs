@@ -42,6 +42,9 @@ public sealed class OpenApiTests(PostgresServer server)
         { "put /pools/{pool}", "204 400 401 413 415 503", "Admin AdminApiKey" },
         { "get /health/live", "200", "" },
         { "get /health/ready", "200 503", "" },
+        { "get /config", "200 401", "Admin AdminApiKey" },
+        { "get /metrics", "200 404", "" },
+        { "get /api/health/connections", "200 401 503", "Admin AdminApiKey" },
     };
 
     [Fact]
