@@ -54,7 +54,7 @@ internal sealed class FleetPool(string name)
     }
 
     /// <param name="nobodyWaits">The database said so: no more claims until somebody is known to wait.</param>
-    /// <param name="unspent">Somebody waits still; another VM may claim instead.</param>
+    /// <param name="unspent">Nobody was looked for; another VM may claim instead.</param>
     public void EndClaim(bool nobodyWaits, bool unspent)
     {
         Interlocked.Decrement(ref _claimsInFlight);
