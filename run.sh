@@ -87,6 +87,8 @@ export DOTNET_GCgen0size=0x400000
 
 step "Starting $replicas API replica(s) …"
 url=http://127.0.0.1:$port
+# Who asked is what the load balancer says, where there is one.
+[ "$replicas" -eq 1 ] || export Proxies__Known__0=127.0.0.1
 replica_urls=()
 for i in $(seq "$replicas"); do
   replica_port=$([ "$replicas" -eq 1 ] && echo "$port" || echo $((port + i)))
@@ -97,7 +99,7 @@ done
 if [ "$replicas" -gt 1 ]; then
   {
     printf '%s\n' 'defaults' '  mode http' '  timeout connect 2s' '  timeout client 60s' \
-      '  timeout server 60s' '  timeout http-keep-alive 60s' '  option redispatch' 'frontend allocator' \
+      '  timeout server 60s' '  timeout http-keep-alive 60s' '  option redispatch' '  option forwardfor' 'frontend allocator' \
       "  bind 127.0.0.1:$port" '  default_backend replicas' 'backend replicas' '  balance leastconn' \
       '  option httpchk GET /health/ready'
     for i in $(seq "$replicas"); do echo "  server api-$i 127.0.0.1:$((port + i)) check inter 1s"; done

@@ -2,11 +2,13 @@ using Allocator.Api;
 using Allocator.Api.Assignments;
 using Allocator.Api.Configuration;
 using Allocator.Api.Data;
+using Allocator.Api.Events;
 using Allocator.Api.Fleet;
 using Allocator.Api.Health;
 using Allocator.Api.Polls;
 using Allocator.Api.Pools;
 using Allocator.Api.Security;
+using Allocator.Api.Telemetry;
 using Allocator.Api.Vms;
 using Allocator.Api.Web;
 
@@ -27,8 +29,13 @@ try
     builder.AddAssignments();
     builder.AddVms();
     builder.AddPools();
+    builder.AddEvents();
+    builder.AddHealth();
+    builder.AddTelemetry();
 
     var app = builder.Build();
+    app.UseMiddleware<RequestSignals>();
+    app.UseForwardedHeaders();
     app.UseExceptionHandler();
     app.UseStatusCodePages();
     app.UseAuthentication();
@@ -37,20 +44,19 @@ try
 
     app.MapPolls();
     app.MapAssignments();
+    app.MapAdminAssignments();
     app.MapVms();
+    app.MapHolds();
     app.MapPools();
+    app.MapRosters();
+    app.MapEvents();
     app.MapHealth();
+    app.MapMetrics();
+    app.MapConfiguration();
     app.MapOpenApi();
 
     app.CheckSettings();
-    var workers = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToArray();
-    await app.RunAsync();
-    return workers.Any(worker => worker.ExecuteTask is { IsFaulted: true }) ? 1 : 0;
-}
-catch (OperationCanceledException)
-{
-    // Asked to stop before it had started.
-    return 0;
+    return await app.RunUntilStoppedAsync();
 }
 catch (Exception e) when (StartFailure.Describe(e) is { } words)
 {

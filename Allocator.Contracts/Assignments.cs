@@ -20,6 +20,12 @@ public sealed record AssignmentRequest(
 /// <param name="ConnectUrl">Where the person finds the desktop, once connected and if the VM named one.</param>
 /// <param name="Pin">Six digits the desktop asks for, once connected and if a command was given.</param>
 /// <param name="Attempts">How many VMs have failed to take the person.</param>
+/// <param name="ExpiresAt">When the VM is taken back; null: at no set time, or not connected yet.</param>
+/// <param name="WarnAt">From when on the person should be warned that the time is nearly up, where the pool says so.</param>
+/// <param name="EstimatedWaitSeconds">
+/// While waiting: how long still, by what is known now. With a free VM for this place, the mean time until one polls;
+/// else until the cleaning or the expiry that this place depends on is over. Null where nothing true can be said.
+/// </param>
 public sealed record Assignment(
     Guid Id,
     string Pool,
@@ -35,7 +41,38 @@ public sealed record Assignment(
     DateTime? ConnectedAt,
     DateTime? ExpiresAt,
     DateTime? EndedAt,
-    EndReason? EndReason);
+    EndReason? EndReason,
+    DateTime? WarnAt = null,
+    double? EstimatedWaitSeconds = null);
+
+/// <summary>Body of <c>POST /assignments/{id}/move</c>.</summary>
+/// <param name="Hostname">The VM to move to; absent: any free one of the pool.</param>
+/// <param name="From">Move only if the person is on this VM: makes a repeated request harmless.</param>
+public sealed record MoveRequest(string? Hostname = null, string? From = null);
+
+/// <summary>Body of <c>POST /assignments/{id}/extend</c>: one of the two.</summary>
+/// <param name="ExpiresAt">The new end.</param>
+/// <param name="By">So much longer than now set, as <c>hh:mm:ss</c>.</param>
+public sealed record ExtensionRequest(DateTime? ExpiresAt = null, TimeSpan? By = null);
+
+/// <summary>Body of <c>POST /assignments/release</c>: which live assignments. All that is given must fit; at least one filter, or <paramref name="All"/>.</summary>
+/// <param name="Ids">These only; at most 10,000.</param>
+/// <param name="Text">A part of the person's address or of the VM's host name.</param>
+/// <param name="All">Really every live assignment.</param>
+/// <param name="DryRun">Change nothing, only say what would be changed.</param>
+public sealed record AssignmentSelection(
+    IReadOnlyList<Guid>? Ids = null,
+    string? Pool = null,
+    AssignmentState? State = null,
+    string? Hostname = null,
+    string? Email = null,
+    string? Text = null,
+    bool All = false,
+    bool DryRun = false);
+
+/// <summary>An assignment that was changed, or would be.</summary>
+/// <param name="State">As it was before.</param>
+public sealed record TouchedAssignment(Guid Id, string Email, AssignmentState State, string? Hostname);
 
 /// <summary>Answer of <c>GET /assignment/{hostname}</c>: what the VM is to do now. Its ETag is <c>"g&lt;generation&gt;"</c>.</summary>
 /// <param name="Generation">Grows with every change the VM must hear of.</param>

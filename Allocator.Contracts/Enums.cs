@@ -49,6 +49,20 @@ public enum VmHold
     Retired,
 }
 
+/// <summary>How far the VM's person is, where it has one: what the admin's list of VMs filters by.</summary>
+[JsonConverter(typeof(WireEnumConverter<VmOccupancy>))]
+public enum VmOccupancy
+{
+    /// <summary>It has none.</summary>
+    None,
+
+    /// <summary>It prepares for its person.</summary>
+    Assigned,
+
+    /// <summary>Its person can connect.</summary>
+    Connected,
+}
+
 /// <summary>What the VM is to do now.</summary>
 [JsonConverter(typeof(WireEnumConverter<VmState>))]
 public enum VmState

@@ -82,6 +82,10 @@ public sealed record VmDetail : Vm
     [JsonPropertyOrder(1)]
     public required string? BootId { get; init; }
 
+    /// <summary>While it cleans: since when.</summary>
+    [JsonPropertyOrder(1)]
+    public required DateTime? CleaningSince { get; init; }
+
     [JsonPropertyOrder(1)]
     public required IReadOnlyDictionary<string, double>? Startup { get; init; }
 
@@ -97,3 +101,38 @@ public sealed record VmDetail : Vm
 /// <param name="Code">Stable, for programs.</param>
 /// <param name="Text">For people.</param>
 public sealed record NotFreeReason(string Code, string Text);
+
+/// <summary>Body of <c>POST /vms/hold</c>, <c>unhold</c>, <c>drain</c> and <c>release</c>: which VMs. All that is given must fit; at least one filter, or <paramref name="All"/>.</summary>
+/// <param name="Hostnames">These only; at most 10,000.</param>
+/// <param name="Assignment">Without a person, or whose person is so far.</param>
+/// <param name="Free">Whether the next person can get it.</param>
+/// <param name="Text">A part of the host name, or of the address of the person who has it.</param>
+/// <param name="All">Really every VM.</param>
+/// <param name="DryRun">Change nothing, only say what would be changed.</param>
+public sealed record VmSelection(
+    IReadOnlyList<string>? Hostnames = null,
+    string? Pool = null,
+    VmState? State = null,
+    VmStatus? Status = null,
+    VmPresence? Presence = null,
+    VmHold? Hold = null,
+    GpuHealth? Gpu = null,
+    VmOccupancy? Assignment = null,
+    bool? Free = null,
+    string? Text = null,
+    bool All = false,
+    bool DryRun = false);
+
+/// <summary>A VM that was changed, or would be.</summary>
+/// <param name="Email">Whose it was, if anybody's.</param>
+public sealed record TouchedVm(string Hostname, string? Email);
+
+/// <summary>What a change of many changed, or would have changed: only what was not so already.</summary>
+/// <param name="Count">How many in all.</param>
+/// <param name="Items">Which; the first 1,000 of them.</param>
+public sealed record Touched<T>(bool DryRun, int Count, IReadOnlyList<T> Items);
+
+/// <summary>Body of <c>POST /vms/{hostname}/assign</c>: puts a person on this very VM, whatever the pool's door says.</summary>
+/// <param name="Email">Who. If they wait in the VM's pool, it is their assignment that gets the VM.</param>
+/// <param name="Command">The line Chrome Remote Desktop shows; only the code is taken out of it.</param>
+public sealed record VmAssignmentRequest([property: Required] string? Email, string? Command = null);

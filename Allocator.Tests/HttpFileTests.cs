@@ -47,7 +47,7 @@ public sealed partial class HttpFileTests(PostgresServer server)
                 replies[name] = JsonNode.Parse(content)!;
             }
         }
-        Assert.Equal(17, requests.Length);
+        Assert.Equal(32, requests.Length);
 
         string Value(string expression) => variables.TryGetValue(expression, out var value)
             ? value

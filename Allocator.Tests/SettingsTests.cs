@@ -12,10 +12,20 @@ public sealed class SettingsTests(PostgresServer server)
     [InlineData("Database__PoolSize", "0", "Database:PoolSize", "2 to 100")]
     [InlineData("Database__PoolSize", "many", "Database:PoolSize", "many")]
     [InlineData("Database__ConnectionString", "Hots=nowhere;Password=s3cret", "Database:ConnectionString", "Npgsql connection string")]
+    [InlineData("Database__PoolSizes", "s3cret", "Database:PoolSizes", "Database:PoolSize, ")]
+    [InlineData("Database__Migrate", "Sometimes", "Database:Migrate", "one of Start, Command")]
+    [InlineData("Database__Migrate", "7", "Database:Migrate", "one of Start, Command")]
+    [InlineData("Database__CommandTimeout", "1.00:00:00", "Database:CommandTimeout", "00:10:00")]
+    [InlineData("Fleet__FeedInterval", "fast", "Fleet:FeedInterval", "a time (hh:mm:ss)")]
     [InlineData("Fleet__FeedInterval", "01:00:00", "Fleet:FeedInterval", "00:00:10")]
     [InlineData("Polls__PickupsPerSecond", "0", "Polls:PickupsPerSecond", "1 to 1,000")]
     [InlineData("Delivery__DeliveryTimeout", "00:00:00", "Delivery:DeliveryTimeout", "00:00:01")]
+    [InlineData("Delivery__MaxAttempts", "three", "Delivery:MaxAttempts", "a whole number")]
+    [InlineData("Liveness__LostAfter", "1", "Liveness:LostAfter", "a time (hh:mm:ss)")]
     [InlineData("Liveness__LostAfter", "00:00:30", "Liveness:LostAfter", "at least twice")]
+    [InlineData("Telemetry__MetricsPort", "70000", "Telemetry:MetricsPort", "0 to 65,535")]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", "collector", "OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317")]
+    [InlineData("OTEL_EXPORTER_OTLP_PROTOCOL", "json", "OTEL_EXPORTER_OTLP_PROTOCOL", "'grpc' or 'http/protobuf'")]
     [InlineData("Admin__ApiKeys__ci", "my-key", "Admin:ApiKeys:ci", "64 hexadecimal digits")]
     [InlineData("Admin__Users__admin", "my-password", "Admin:Users:admin", "hash-password")]
     [InlineData("Enrolment__TokenHashes__0", "my-token", "Enrolment:TokenHashes:0", "64 hexadecimal digits")]
@@ -44,6 +54,25 @@ public sealed class SettingsTests(PostgresServer server)
         {
             Assert.DoesNotContain(secret, program.Output, StringComparison.Ordinal);
         }
+    }
+
+    [Theory]
+    [InlineData("nowhere")]
+    [InlineData("http://192.0.2.1:1")]
+    public async Task Address_that_cannot_be_listened_on_stops_the_start_and_is_named(string address)
+    {
+        await using var program = Executable.Start("Allocator.Api", [], new Dictionary<string, string?>
+        {
+            ["ASPNETCORE_ENVIRONMENT"] = "Production",
+            ["ASPNETCORE_URLS"] = address,
+            ["Database__ConnectionString"] = await server.CreateDatabaseAsync(),
+            ["Admin__ApiKeys__tests"] = AnyHash,
+            ["Enrolment__TokenHashes__0"] = AnyHash,
+        });
+
+        Assert.Equal(1, await program.WaitForExitAsync());
+
+        Assert.Contains("urls (environment variable ASPNETCORE_URLS), cannot be used: ", program.Output, StringComparison.Ordinal);
     }
 
     [Fact]

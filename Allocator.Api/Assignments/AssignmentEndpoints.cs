@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Claims;
 using Allocator.Api.Fleet;
 using Allocator.Api.Security;
@@ -7,7 +8,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Allocator.Api.Assignments;
 
-/// <summary>What people ask for, what VMs say came of it, and what admins see of both.</summary>
+/// <summary>What people ask for, and what VMs say came of it.</summary>
 internal static class AssignmentEndpoints
 {
     public static void MapAssignments(this IEndpointRouteBuilder routes)
@@ -19,9 +20,11 @@ internal static class AssignmentEndpoints
             .WithName("Ask").WithSummary("Ask for a VM")
             .WithDescription("202: you are in the queue; 200: you had asked before, and this is what you have. The next free VM that polls takes the first in the queue.")
             .Validate<AssignmentRequest>()
+            .Once()
             .ProducesProblem(StatusCodes.Status403Forbidden)
             .ProducesProblem(StatusCodes.Status404NotFound)
-            .ProducesProblem(StatusCodes.Status409Conflict);
+            .ProducesProblem(StatusCodes.Status409Conflict)
+            .ProducesProblem(StatusCodes.Status429TooManyRequests);
 
         people.MapGet("/{id:guid}", FindAsync)
             .WithName("FindAssignment").WithSummary("Where my assignment is")
@@ -32,13 +35,6 @@ internal static class AssignmentEndpoints
             .WithName("EndAssignment").WithSummary("Leave the queue, or give the VM back")
             .ProducesProblem(StatusCodes.Status404NotFound);
 
-        routes.MapGet("/assignments", ListAsync)
-            .WithName("ListAssignments").WithTags("Admins").WithSummary("Assignments, by id")
-            .RequireAuthorization(AdminAuthentication.Name)
-            .ProducesValidationProblem()
-            .ProducesProblem(StatusCodes.Status401Unauthorized)
-            .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
-
         routes.MapPut("/assignment/{hostname}/outcome", ReportOutcomeAsync)
             .WithName("ReportOutcome").WithTags("VMs").WithSummary("How the VM fared with what it was told")
             .RequireAuthorization(VmAuthentication.Name)
@@ -47,39 +43,55 @@ internal static class AssignmentEndpoints
             .ProducesProblem(StatusCodes.Status403Forbidden)
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status409Conflict)
+            .ProducesProblem(StatusCodes.Status410Gone)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
     }
 
     private static async Task<Results<Accepted<Assignment>, Ok<Assignment>, ProblemHttpResult>> AskAsync(
-        AssignmentRequest request, AssignmentStore store, VmFleet fleet, HttpResponse response, CancellationToken cancel)
+        AssignmentRequest request, AssignmentStore store, WaitEstimate estimate, VmFleet fleet, HttpResponse response, CancellationToken cancel)
     {
         var pool = request.Pool ?? Pools.PoolName.Default;
         var code = string.IsNullOrWhiteSpace(request.Command) ? null : CommandLine.Code(request.Command);
-        var outcome = await store.AskAsync(pool, request.Email!.Trim().Normalize(), code, request.AccessCode, cancel);
+        var address = response.HttpContext.Connection.RemoteIpAddress;
+        address = address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address;
+        var outcome = await store.AskAsync(pool, EmailKey.Normalise(request.Email!), code, request.AccessCode, address, cancel);
         switch (outcome)
         {
-            case AskOutcome.Asked asked:
+            case AskOutcome.Asked { Assignment: var asked }:
                 fleet.FindPool(pool)?.SomebodyAsked();
-                return TypedResults.Accepted($"/assignments/{asked.Assignment.Id}", asked.Assignment);
-            case AskOutcome.AskedBefore before:
-                response.Headers.Location = $"/assignments/{before.Assignment.Id}";
-                return TypedResults.Ok(before.Assignment);
-            case AskOutcome.PoolClosed:
-                return Problems.PoolClosed(pool);
+                return TypedResults.Accepted($"/assignments/{asked.Id}", await WithEstimateAsync(asked, estimate, cancel));
+            case AskOutcome.AskedBefore { Assignment: var before }:
+                response.Headers.Location = $"/assignments/{before.Id}";
+                return TypedResults.Ok(await WithEstimateAsync(before, estimate, cancel));
+            case AskOutcome.PoolClosed closed:
+                return Problems.PoolClosed(pool, closed.OpensAt);
             case AskOutcome.WrongAccessCode:
                 return Problems.WrongAccessCode(pool);
+            case AskOutcome.WrongDomain:
+                return Problems.WrongDomain(pool);
+            case AskOutcome.NotOnRoster:
+                return Problems.NotOnRoster(pool);
+            case AskOutcome.TooManyFromAddress:
+                return Problems.TooManyFromAddress(pool);
             default:
                 return Problems.UnknownPool(pool);
         }
     }
 
+    private static async Task<Assignment> WithEstimateAsync(Assignment assignment, WaitEstimate estimate, CancellationToken cancel) =>
+        assignment.Position is { } position
+            ? assignment with { EstimatedWaitSeconds = await estimate.SecondsAsync(assignment.Pool, position, cancel) }
+            : assignment;
+
     private static async Task<Results<Ok<Assignment>, StatusCodeHttpResult, ProblemHttpResult>> FindAsync(
-        Guid id, AssignmentStore store, HttpContext context, CancellationToken cancel)
+        Guid id, AssignmentStore store, WaitEstimate estimate, HttpContext context, CancellationToken cancel)
     {
-        if (await store.FindAsync(id, cancel) is not var (assignment, etag))
+        if (await store.FindAsync(id, cancel) is not var (assignment, version))
         {
             return Problems.UnknownAssignment;
         }
+        assignment = await WithEstimateAsync(assignment, estimate, cancel);
+        var etag = string.Create(CultureInfo.InvariantCulture, $"\"{version}e{assignment.EstimatedWaitSeconds}w{assignment.WarnAt?.Ticks}\"");
         context.Response.Headers.ETag = etag;
         context.Response.Headers.CacheControl = "private, no-cache";
         return context.Request.Headers.IfNoneMatch == etag
@@ -88,18 +100,7 @@ internal static class AssignmentEndpoints
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> EndAsync(Guid id, AssignmentStore store, CancellationToken cancel) =>
-        await store.EndAsync(id, "person", cancel) ? TypedResults.NoContent() : Problems.UnknownAssignment;
-
-    private static async Task<Results<Ok<Page<Assignment>>, ValidationProblem>> ListAsync(
-        AssignmentStore store, CancellationToken cancel, string? pool = null, OneOf<AssignmentState>? state = null, Guid? after = null, int limit = Limits.UsualPage)
-    {
-        if (Limits.Wrong(pool, limit) is { } wrong)
-        {
-            return wrong;
-        }
-        var page = await store.ListAsync(pool, state?.Value, after, limit, cancel);
-        return TypedResults.Ok(new Page<Assignment>(page, page.Count == limit ? page[^1].Id.ToString() : null));
-    }
+        await store.EndAsync(id, Actors.Person, cancel) ? TypedResults.NoContent() : Problems.UnknownAssignment;
 
     private static async Task<Results<NoContent, ProblemHttpResult>> ReportOutcomeAsync(
         string hostname, OutcomeReport report, OutcomeStore store, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal vm, CancellationToken cancel)

@@ -7,12 +7,15 @@ namespace Allocator.Api.Assignments;
 
 internal sealed partial class AssignmentRequestValidator : AbstractValidator<AssignmentRequest>
 {
+    public const string AddressRule = "Must be an e-mail address such as ada@example.org, of at most 254 characters.";
+
+    public static bool IsAddress(string? email) => email?.Trim() is { Length: <= 254 } trimmed && Address().IsMatch(trimmed);
+
     public AssignmentRequestValidator()
     {
         RuleFor(request => request.Email).Cascade(CascadeMode.Stop)
             .NotEmpty().WithMessage("Is needed: the address of the person who asks.")
-            .Must(email => email!.Trim() is { Length: <= 254 } trimmed && Address().IsMatch(trimmed))
-            .WithMessage("Must be an e-mail address such as ada@example.org, of at most 254 characters.");
+            .Must(IsAddress).WithMessage(AddressRule);
         RuleFor(request => request.Pool)
             .Must(pool => pool is null || PoolName.IsValid(pool)).WithMessage($"Must be {PoolName.Rule}.");
         RuleFor(request => request.AccessCode)

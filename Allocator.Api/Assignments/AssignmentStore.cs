@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Net;
 using System.Security.Cryptography;
 using Allocator.Api.Data;
 using Allocator.Contracts;
@@ -16,9 +18,16 @@ internal abstract record AskOutcome
 
     public sealed record UnknownPool : AskOutcome;
 
-    public sealed record PoolClosed : AskOutcome;
+    /// <param name="OpensAt">When it opens by itself, where that is set.</param>
+    public sealed record PoolClosed(DateTime? OpensAt) : AskOutcome;
 
     public sealed record WrongAccessCode : AskOutcome;
+
+    public sealed record WrongDomain : AskOutcome;
+
+    public sealed record NotOnRoster : AskOutcome;
+
+    public sealed record TooManyFromAddress : AskOutcome;
 }
 
 /// <summary>Assignments in the database, as people and admins use them.</summary>
@@ -26,42 +35,76 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
 {
     /// <summary>Of an assignment <c>a</c>. The place in the queue is counted only for those who are in it.</summary>
     private const string Columns =
-        """
-        a.id, a.pool, a.email, a.state,
+        $"""
+        {PersonColumns},
         case when a.state = 'waiting' then 1 + (
             select count(*)
             from assignments ahead
             where ahead.pool = a.pool and ahead.state = 'waiting' and (ahead.requested_at, ahead.id) < (a.requested_at, a.id)
         ) end,
+        {StateColumns}
+        """;
+
+    private const string PersonColumns = "a.id, a.pool, a.email, a.state";
+
+    private const string StateColumns =
+        """
         a.hostname, a.connect_url, case when a.state = 'connected' then a.pin end, a.attempts,
-        a.requested_at, a.assigned_at, a.connected_at, a.expires_at, a.ended_at, a.end_reason, a.revision
+        a.requested_at, a.assigned_at, a.connected_at, a.expires_at, a.ended_at, a.end_reason,
+        case when a.state <> 'ended' then a.expires_at - (select warning from pools where name = a.pool) end,
+        a.revision
+        """;
+
+    /// <summary>
+    /// One at a time from each address, where the pool counts them: the statement that follows in the same transaction
+    /// sees what the one before it has done.
+    /// </summary>
+    private const string TakeAddress =
+        """
+        select pg_advisory_xact_lock(hashtextextended(name || ' ' || host($2::inet), 0))
+        from pools
+        where name = $1 and most_per_address is not null
         """;
 
     /// <summary>
     /// Joins the queue. Of many requests of one person at once, the unique index lets one in. Says in the same breath
-    /// why nobody was let in: no such pool (no row), a wrong code, closed, or else: asked before.
+    /// why nobody was let in: no such pool (no row), what the door says, or else: asked before.
     /// </summary>
     private const string Ask =
         """
         with door as (
-            select name, open, coalesce(access_code = $6::text, access_code is null) as code_is_right
+            select name, opens_at, case
+                -- Hashes: how long it takes to compare them tells nothing of where the codes differ.
+                when access_code is not null
+                    and sha256(convert_to(access_code, 'UTF8')) is distinct from sha256(convert_to($6::text, 'UTF8')) then 'wrong_access_code'
+                when not pool_is_open(open, opens_at, closes_at) then 'closed'
+                when not $9 = any (email_domains) then 'wrong_domain'
+                when exists (select from roster where pool = name)
+                    and not exists (select from roster where pool = name and email_key = $4) then 'not_on_roster'
+                when most_per_address <= (
+                    select count(*)
+                    from assignments
+                    where client_address = $8::inet and pool = name and state <> 'ended'
+                ) then 'too_many_from_address'
+                else 'open'
+            end as verdict
             from pools
             where name = $2
         ),
         asked as (
-            insert into assignments (id, pool, email, email_key, code, pin)
-            select $1, name, $3, $4, $5::text, $7::text
+            insert into assignments (id, pool, email, email_key, code, pin, client_address, trace_parent)
+            select $1, name, $3, $4, $5::text, $7::text, $8::inet, $10::text
             from door
-            where open and code_is_right
+            where verdict = 'open'
             on conflict (pool, email_key) where state <> 'ended' do nothing
             returning id, pool
         ),
         event as (
-            insert into events (actor, action, pool, assignment_id)
-            select 'person', 'requested', pool, id
+            insert into events (actor, action, pool, assignment_id, detail)
+            select 'person', 'requested', pool, id, '{"before": null, "after": {"state": "waiting"}}'
             from asked
         )
-        select door.open, door.code_is_right, asked.id is not null
+        select door.verdict, asked.id is not null, case when door.opens_at > clock() then door.opens_at end
         from door
         left join asked on true
         """;
@@ -94,41 +137,16 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
         where a.id = $1
         """;
 
-    /// <summary>
-    /// Ends an assignment, whatever state it is in. Whoever holds an assignment's row lock knows what its VM's row says
-    /// of it, so the VM is found by name alone; that also finds one that was bound a moment ago.
-    /// </summary>
+    /// <summary>Ends an assignment, whatever state it is in.</summary>
     private const string End =
-        """
+        $"""
         with target as (
-            select id, state
+            select id, state, case state when 'waiting' then 'cancelled' else 'released' end as reason, $2 as actor
             from assignments
             where id = $1 and state <> 'ended'
             for no key update
         ),
-        ended as (
-            update assignments
-            set state = 'ended',
-                ended_at = clock(),
-                end_reason = case target.state when 'waiting' then 'cancelled' else 'released' end,
-                code = null,
-                pin = null,
-                connect_url = null
-            from target
-            where assignments.id = target.id
-            returning assignments.id, pool, hostname, end_reason
-        ),
-        vm as (
-            update vms
-            set assignment_id = null, cleaning = true
-            from ended
-            where vms.hostname = ended.hostname
-        ),
-        event as (
-            insert into events (actor, action, pool, hostname, assignment_id)
-            select $2, end_reason, pool, hostname, id
-            from ended
-        )
+        {Ending.Ctes}
         select 1
         from assignments
         where id = $1
@@ -136,24 +154,36 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
 
     private const string List =
         $"""
-        select {Columns}
-        from assignments a
-        where ($1::text is null or a.pool = $1)
-            and ($2::text is null or a.state = $2)
-            and ($3::uuid is null or a.id > $3)
+        with page as (
+            select a.*
+            from assignments a
+            where {AssignmentFilter.Where}
+                and ($7::uuid is null or a.id > $7)
+            order by a.id
+            limit $8
+        ),
+        place as (
+            select id, row_number() over (partition by pool order by requested_at, id) as position
+            from assignments
+            where state = 'waiting' and pool in (select pool from page where state = 'waiting')
+        )
+        select {PersonColumns}, place.position, {StateColumns}
+        from page a
+        left join place on place.id = a.id
         order by a.id
-        limit $4
         """;
 
-    public async Task<AskOutcome> AskAsync(string pool, string email, string? code, string? accessCode, CancellationToken cancel)
+    /// <param name="address">Where the request came from.</param>
+    public async Task<AskOutcome> AskAsync(
+        string pool, string email, string? code, string? accessCode, IPAddress? address, CancellationToken cancel)
     {
-        var key = email.ToLowerInvariant();
-        var pin = code is null ? null : RandomNumberGenerator.GetInt32(1_000_000).ToString("D6", null);
+        var key = EmailKey.Of(email);
+        var pin = NewPin(code);
         // Their earlier assignment may end between the look at the door and the look for it; then the door is open.
         for (var attempt = 1; ; attempt++)
         {
             var id = Guid.CreateVersion7();
-            var (door, asked) = await AskOnceAsync(id, pool, email, key, code, accessCode, pin, cancel);
+            var (door, asked) = await AskOnceAsync(id, pool, email, key, code, accessCode, pin, address, cancel);
             if (asked)
             {
                 return new AskOutcome.Asked((await FindAsync(id, cancel))!.Value.Assignment);
@@ -178,8 +208,11 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
         }
     }
 
-    /// <summary>The assignment and its ETag, or null where there is none of that id.</summary>
-    public async Task<(Assignment Assignment, string ETag)?> FindAsync(Guid id, CancellationToken cancel) =>
+    /// <summary>Six random digits for a desktop that is started by this code.</summary>
+    public static string? NewPin(string? code) => code is null ? null : RandomNumberGenerator.GetInt32(1_000_000).ToString("D6", null);
+
+    /// <summary>The assignment and what tells this state of it from another, or null where there is none of that id.</summary>
+    public async Task<(Assignment Assignment, string Version)?> FindAsync(Guid id, CancellationToken cancel) =>
         await database.Command(Find, id).ListAsync(Read, cancel) is [var found] ? found : null;
 
     /// <returns>False where there is none of that id. One that has ended already stays as it is.</returns>
@@ -190,25 +223,35 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
     }
 
     /// <summary>For admins: without the PINs, which are the persons' own.</summary>
-    public async Task<List<Assignment>> ListAsync(string? pool, AssignmentState? state, Guid? after, int limit, CancellationToken cancel) =>
-        [.. (await database.Command(List, pool, state?.Text(), after, limit).ListAsync(Read, cancel)).Select(row => row.Assignment with { Pin = null })];
+    public async Task<List<Assignment>> ListAsync(AssignmentFilter which, Guid? after, int limit, CancellationToken cancel) =>
+        [.. (await database.Command(List, [.. which.Values, after, limit]).ListAsync(Read, cancel)).Select(row => row.Assignment with { Pin = null })];
 
     private async Task<(AskOutcome? Door, bool Asked)> AskOnceAsync(
-        Guid id, string pool, string email, string key, string? code, string? accessCode, string? pin, CancellationToken cancel)
+        Guid id, string pool, string email, string key, string? code, string? accessCode, string? pin, IPAddress? address, CancellationToken cancel)
     {
-        await using var command = database.Command(Ask, id, pool, email, key, code, accessCode, pin);
-        await using var row = await command.ExecuteReaderAsync(cancel);
+        var traceParent = Activity.Current is { Recorded: true } request ? request.Id : null;
+        await using var batch = database.Batch(
+            (TakeAddress, [pool, address]),
+            (Ask, [id, pool, email, key, code, accessCode, pin, address, EmailKey.Domain(key), traceParent]));
+        await using var row = await batch.ExecuteReaderAsync(cancel);
+        await row.NextResultAsync(cancel);
         if (!await row.ReadAsync(cancel))
         {
             return (new AskOutcome.UnknownPool(), false);
         }
-        var door = !row.GetBoolean(1) ? new AskOutcome.WrongAccessCode()
-            : !row.GetBoolean(0) ? new AskOutcome.PoolClosed()
-            : (AskOutcome?)null;
-        return (door, row.GetBoolean(2));
+        AskOutcome? door = row.GetString(0) switch
+        {
+            "wrong_access_code" => new AskOutcome.WrongAccessCode(),
+            "closed" => new AskOutcome.PoolClosed(row.GetOrNull<DateTime>(2)),
+            "wrong_domain" => new AskOutcome.WrongDomain(),
+            "not_on_roster" => new AskOutcome.NotOnRoster(),
+            "too_many_from_address" => new AskOutcome.TooManyFromAddress(),
+            _ => null,
+        };
+        return (door, row.GetBoolean(1));
     }
 
-    private static (Assignment Assignment, string ETag) Read(NpgsqlDataReader row)
+    private static (Assignment Assignment, string Version) Read(NpgsqlDataReader row)
     {
         var assignment = new Assignment(
             row.GetGuid(0),
@@ -225,7 +268,8 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
             row.GetOrNull<DateTime>(11),
             row.GetOrNull<DateTime>(12),
             row.GetOrNull<DateTime>(13),
-            row.GetEnumOrNull<EndReason>(14));
-        return (assignment, $"\"r{row.GetInt64(15)}p{assignment.Position}\"");
+            row.GetEnumOrNull<EndReason>(14),
+            row.GetOrNull<DateTime>(15));
+        return (assignment, $"r{row.GetInt64(16)}p{assignment.Position}");
     }
 }

@@ -7,7 +7,10 @@ internal static class AssignmentsSetup
     public static void AddAssignments(this IHostApplicationBuilder builder)
     {
         builder.Services.AddSettings<DeliveryOptions, DeliveryOptions.Validator>(DeliveryOptions.Section);
+        builder.Services.AddSingleton<AssignmentSignals>();
         builder.Services.AddSingleton<AssignmentStore>();
         builder.Services.AddSingleton<OutcomeStore>();
+        builder.Services.AddSingleton<MoveStore>();
+        builder.Services.AddSingleton<WaitEstimate>();
     }
 }

@@ -6,25 +6,30 @@ using Npgsql;
 namespace Allocator.Api.Assignments;
 
 /// <summary>What VMs report of what they were told.</summary>
-internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryOptions> options)
+internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentSignals signals, IOptions<DeliveryOptions> options)
 {
     private const string Connected =
         """
         with target as (
-            select id, state
-            from assignments
-            where live_hostname = $1 and generation = $2
-            for no key update
+            select a.id, a.state, a.received_at is null as receipt_is_news, pools.duration
+            from assignments a
+            join pools on pools.name = a.pool
+            where a.live_hostname = $1 and a.generation = $2
+            for no key update of a
         ),
         connected as (
             update assignments
             set state = 'connected',
                 received_at = coalesce(received_at, clock()),
                 connected_at = coalesce(connected_at, clock()),
-                connect_url = coalesce($3::text, connect_url)
+                connect_url = coalesce($3::text, connect_url),
+                -- Somebody who was moved keeps the end that they had.
+                expires_at = coalesce(expires_at, clock() + target.duration)
             from target
             where assignments.id = target.id
-            returning assignments.id, pool, hostname, target.state = 'assigned' as is_news
+            returning
+                assignments.id, pool, hostname, expires_at, target.state = 'assigned' as is_news,
+                requested_at, assigned_at, received_at, connected_at, trace_parent, target.receipt_is_news
         ),
         vm as (
             -- Tells every replica by the feed that no receipt is awaited any more.
@@ -35,11 +40,16 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
         ),
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select 'vm:' || hostname, 'connected', pool, hostname, id, jsonb_strip_nulls(jsonb_build_object('detail', $4::text))
+            select 'vm:' || hostname, 'connected', pool, hostname, id, jsonb_strip_nulls(jsonb_build_object(
+                'before', jsonb_build_object('state', 'assigned'),
+                'after', jsonb_build_object('state', 'connected', 'expiresAt', expires_at),
+                'detail', $4::text))
             from connected
             where is_news
         )
-        select 1
+        select
+            pool, hostname, requested_at, received_at, connected_at, trace_parent, is_news,
+            pool, hostname, requested_at, assigned_at, received_at, trace_parent, receipt_is_news
         from connected
         """;
 
@@ -50,7 +60,7 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
     private const string Failed =
         $"""
         with target as (
-            select id, hostname, true as failed, attempts + 1 >= $3 as ends, 'hook_failed' as why, $4::text as detail
+            select id, hostname, state, true as failed, attempts + 1 >= $3 as ends, 'hook_failed' as why, $4::text as detail
             from assignments
             where live_hostname = $1 and generation = $2 and state = 'assigned'
             for no key update
@@ -64,7 +74,8 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
         {Requeue.Ctes},
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select 'vm:' || hostname, 'broken', pool, hostname, assignment_id, jsonb_strip_nulls(jsonb_build_object('detail', $4::text))
+            select 'vm:' || hostname, 'broken', pool, hostname, assignment_id, jsonb_strip_nulls(jsonb_build_object(
+                'after', jsonb_build_object('status', 'error'), 'detail', $4::text))
             from broken
         )
         select 1 from requeued
@@ -81,7 +92,8 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
             returning hostname, pool
         )
         insert into events (actor, action, pool, hostname, detail)
-        select 'vm:' || hostname, 'clean', pool, hostname, jsonb_strip_nulls(jsonb_build_object('detail', $3::text))
+        select 'vm:' || hostname, 'clean', pool, hostname, jsonb_strip_nulls(jsonb_build_object(
+            'before', jsonb_build_object('cleaning', true), 'after', jsonb_build_object('cleaning', false), 'detail', $3::text))
         from clean
         returning 1
         """;
@@ -95,6 +107,24 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, IOptions<DeliveryO
             Outcome.Failed => database.Command(Failed, hostname, report.Generation, options.Value.MaxAttempts, report.Detail),
             _ => database.Command(Clean, hostname, report.Generation, report.Detail),
         };
-        return await command.ExecuteScalarAsync(cancel) is not null;
+        await using var row = await command.ExecuteReaderAsync(cancel);
+        if (!await row.ReadAsync(cancel))
+        {
+            return false;
+        }
+        signals.Reported(report.Outcome!.Value);
+        if (report.Outcome == Outcome.Connected)
+        {
+            // It may come before the receipt has been written.
+            if (row.GetBoolean(13))
+            {
+                signals.Received(Milestone.Read(row, 7));
+            }
+            if (row.GetBoolean(6))
+            {
+                signals.Connected(Milestone.Read(row));
+            }
+        }
+        return true;
     }
 }

@@ -7,8 +7,8 @@ namespace Allocator.Api.Assignments;
 internal static class Requeue
 {
     /// <summary>
-    /// Follows a CTE <c>target (id, hostname, failed, ends, why, detail)</c> of locked, assigned rows: whether it counts
-    /// as a failed attempt, whether it was the last one, and why, for the event.
+    /// Follows a CTE <c>target (id, hostname, state, failed, ends, why, detail)</c> of locked rows, assigned or connected:
+    /// whether it counts as a failed attempt, whether it was the last one, and why, for the event.
     /// </summary>
     public const string Ctes =
         """
@@ -20,13 +20,16 @@ internal static class Requeue
                 generation = case when ends then generation end,
                 assigned_at = case when ends then assigned_at end,
                 received_at = case when ends then received_at end,
+                connected_at = case when ends then connected_at end,
+                connect_url = null,
                 ended_at = case when ends then clock() end,
                 end_reason = case when ends then 'failed' end,
                 code = case when not ends then code end,
                 pin = case when not ends then pin end
             from target
             where assignments.id = target.id
-            returning assignments.id, assignments.pool, assignments.attempts, target.hostname, target.ends, target.why, target.detail
+            returning assignments.id, assignments.pool, assignments.attempts, target.hostname, target.ends, target.why, target.detail,
+                target.state as was, assignments.state
         ),
         vm as (
             update vms
@@ -43,7 +46,9 @@ internal static class Requeue
                 case why when 'hook_failed' then 'vm:' || hostname else 'allocator' end,
                 case when ends then 'failed' else 'requeued' end,
                 pool, hostname, id,
-                jsonb_strip_nulls(jsonb_build_object('why', why, 'attempts', attempts, 'detail', detail))
+                jsonb_strip_nulls(jsonb_build_object(
+                    'before', jsonb_build_object('state', was), 'after', jsonb_build_object('state', state),
+                    'why', why, 'attempts', attempts, 'detail', detail))
             from moved
             returning 1
         )

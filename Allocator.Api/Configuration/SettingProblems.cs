@@ -19,7 +19,7 @@ internal sealed class SettingProblems(string section)
         if (!right)
         {
             _problems.Add(string.Create(CultureInfo.InvariantCulture,
-                $"{Name($"{section}:{key}")} is '{value}'; it must be {whatWouldBeRight}."));
+                $"{Name(section.Length == 0 ? key : $"{section}:{key}")} is '{value}'; it must be {whatWouldBeRight}."));
         }
     }
 

@@ -20,6 +20,7 @@ internal sealed class DatabaseOptions
     public const string Section = "Database";
 
     /// <summary>An Npgsql connection string. Empty: a private PostgreSQL is started.</summary>
+    [Secret(IsConnectionString = true)]
     public string ConnectionString { get; set; } = "";
 
     /// <summary>When the schema is brought up to date.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Allocator.Api.Configuration;
 using Npgsql;
 
@@ -59,9 +60,13 @@ internal static partial class DatabaseSetup
             // To connect, in seconds. A VM that polls meanwhile waits as long, and gives up after ten.
             settings.Timeout = 5;
         }
-        settings.ApplicationName ??= $"allocator-api {Environment.MachineName}:{Environment.ProcessId}";
+        settings.ApplicationName ??= ReplicaName.Value;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         builder.UseLoggerFactory(logs);
+        // In signals, instead of the connection string.
+        builder.Name = "allocator";
+        // The feed asks twice a second and is nobody's request.
+        builder.ConfigureTracing(traces => traces.ConfigureCommandFilter(_ => Activity.Current is not null));
         return builder.Build();
     }
 

@@ -79,6 +79,15 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         }
         _server?.Dispose();
         _server = null;
+        try
+        {
+            // The server has taken its socket with it.
+            Directory.Delete(_socket);
+        }
+        catch (IOException)
+        {
+            // Gone already, or something lies there that is not this server's.
+        }
     }
 
     /// <summary>How to reach one database in it.</summary>

@@ -19,6 +19,22 @@ internal static class Sql
         return command;
     }
 
+    /// <summary>Statements in one transaction and one round trip.</summary>
+    public static NpgsqlBatch Batch(this NpgsqlDataSource database, params ReadOnlySpan<(string Sql, object?[] Values)> statements)
+    {
+        var batch = database.CreateBatch();
+        foreach (var (sql, values) in statements)
+        {
+            var command = new NpgsqlBatchCommand(sql);
+            foreach (var value in values)
+            {
+                command.Parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value });
+            }
+            batch.BatchCommands.Add(command);
+        }
+        return batch;
+    }
+
     /// <summary>The row that <paramref name="read"/> makes of the first one, or null where there is none.</summary>
     public static async Task<T?> FirstAsync<T>(this NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken cancel)
         where T : class

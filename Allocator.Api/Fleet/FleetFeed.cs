@@ -9,6 +9,7 @@ internal sealed partial class FleetFeed(
     VmFleet fleet,
     FleetStore store,
     Migrator migrator,
+    FleetSignals signals,
     IOptions<FleetOptions> options,
     TimeProvider time,
     ILogger<FleetFeed> log) : BackgroundService
@@ -34,6 +35,7 @@ internal sealed partial class FleetFeed(
             }
             catch (Exception e) when (e is NpgsqlException or TimeoutException && !stoppingToken.IsCancellationRequested)
             {
+                signals.NotFed();
                 // Once, not twice a second: an outage must not fill the disk with its own description.
                 if (failures++ == 0)
                 {
@@ -62,7 +64,8 @@ internal sealed partial class FleetFeed(
             await LoadAsync(cancel);
             return;
         }
-        var next = await store.ReadChangesAsync(cursor, fleet, cancel);
+        var started = time.GetTimestamp();
+        var (next, vms) = await store.ReadChangesAsync(cursor, fleet, cancel);
         if (next < cursor)
         {
             // Transaction numbers never go back, so this is another database, such as a restored backup.
@@ -71,6 +74,7 @@ internal sealed partial class FleetFeed(
             return;
         }
         _cursor = next;
+        signals.Fed(started, vms);
     }
 
     private async Task LoadAsync(CancellationToken cancel)
@@ -79,6 +83,7 @@ internal sealed partial class FleetFeed(
         var (picture, cursor) = await store.LoadAsync(cancel);
         fleet.Replace(picture);
         _cursor = cursor;
+        signals.Fed(started, fleet.Count);
         Log.Loaded(log, fleet.Count, time.GetElapsedTime(started));
     }
 

@@ -3,12 +3,16 @@ namespace Allocator.Api.Fleet;
 /// <summary>One pool as a replica knows it: how many VMs are free, how many people wait, and how many claims that allows.</summary>
 internal sealed class FleetPool(string name)
 {
+    private readonly int[] _counts = new int[Enum.GetValues<VmCount>().Length];
     private int _free;
+    private int _lost;
     private int _unready;
     private int _waiting;
     private int _claimsLeft;
     private int _claimsInFlight;
     private int _requestsInLastMinute;
+    private double _longestWait;
+    private bool _inRush;
 
     public string Name { get; } = name;
 
@@ -17,8 +21,22 @@ internal sealed class FleetPool(string name)
     /// <summary>VMs that are nobody's and will be free once they say so: they clean, start, or were in error.</summary>
     public int Unready => Volatile.Read(ref _unready);
 
+    /// <summary>VMs whose polls have stopped, whatever else they are.</summary>
+    public int Lost => Volatile.Read(ref _lost);
+
     public int Waiting => Volatile.Read(ref _waiting);
+
+    /// <summary>How long the first in the queue had waited when the feed last asked, in seconds; 0 where nobody waits.</summary>
+    public double LongestWait => Volatile.Read(ref _longestWait);
+
     public int RequestsInLastMinute => Volatile.Read(ref _requestsInLastMinute);
+
+    /// <summary>By its opening time, or by an admin's word.</summary>
+    public bool InRush => Volatile.Read(ref _inRush);
+
+    public int Vms() => Enum.GetValues<VmCount>().Sum(Vms);
+
+    public int Vms(VmCount what) => Volatile.Read(ref _counts[(int)what]);
 
     /// <summary>Whether a claim is worth a query now.</summary>
     public bool MayClaim => Volatile.Read(ref _claimsLeft) > 0;
@@ -36,7 +54,7 @@ internal sealed class FleetPool(string name)
     }
 
     /// <param name="nobodyWaits">The database said so: no more claims until somebody is known to wait.</param>
-    /// <param name="unspent">Somebody waits still; another VM may claim instead.</param>
+    /// <param name="unspent">Nobody was looked for; another VM may claim instead.</param>
     public void EndClaim(bool nobodyWaits, bool unspent)
     {
         Interlocked.Decrement(ref _claimsInFlight);
@@ -51,9 +69,11 @@ internal sealed class FleetPool(string name)
     }
 
     /// <summary>Takes over what the feed said. Claims under way may be of the very people it counted, so they are not allowed twice.</summary>
-    public void Update(int waiting, int requestsInLastMinute)
+    public void Update(int waiting, int requestsInLastMinute, double longestWait, bool inRush)
     {
+        Volatile.Write(ref _inRush, inRush);
         Volatile.Write(ref _waiting, waiting);
+        Volatile.Write(ref _longestWait, longestWait);
         Volatile.Write(ref _requestsInLastMinute, requestsInLastMinute);
         Volatile.Write(ref _claimsLeft, Math.Max(0, waiting - Volatile.Read(ref _claimsInFlight)));
     }
@@ -69,6 +89,15 @@ internal sealed class FleetPool(string name)
     {
         Interlocked.Add(ref _free, One(after is { IsFree: true }) - One(before is { IsFree: true }));
         Interlocked.Add(ref _unready, One(after is { IsUnready: true }) - One(before is { IsUnready: true }));
+        Interlocked.Add(ref _lost, One(after is { IsLost: true }) - One(before is { IsLost: true }));
+        if (before?.Count is { } was)
+        {
+            Interlocked.Decrement(ref _counts[(int)was]);
+        }
+        if (after?.Count is { } now)
+        {
+            Interlocked.Increment(ref _counts[(int)now]);
+        }
 
         static int One(bool condition) => condition ? 1 : 0;
     }

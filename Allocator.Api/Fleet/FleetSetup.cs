@@ -8,6 +8,7 @@ internal static class FleetSetup
     {
         builder.Services.AddSettings<FleetOptions, FleetOptions.Validator>(FleetOptions.Section);
         builder.Services.AddSingleton<VmFleet>();
+        builder.Services.AddSingleton<FleetSignals>();
         builder.Services.AddSingleton<FleetStore>();
         builder.Services.AddSingleton<ReadThrough>();
         builder.Services.AddHostedService<FleetFeed>();

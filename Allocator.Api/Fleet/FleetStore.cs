@@ -7,18 +7,24 @@ namespace Allocator.Api.Fleet;
 internal sealed class FleetStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// VMs, each beside its pool; a pool without any has one row of its own. One statement, hence one snapshot, gives
-    /// the rows and the cursor to go on from.
+    /// VMs, each beside its pool, whose queue is counted once; a pool without any has one row of its own. One statement,
+    /// hence one snapshot, gives the rows and the cursor to go on from.
     /// </summary>
     private const string All =
         $"""
+        with pool as materialized (
+            select
+                name,
+                (select count(*)::int from assignments where pool = name and state = 'waiting') as waiting,
+                (select count(*)::int from assignments where pool = name and requested_at > clock() - interval '1 minute') as requested,
+                (select extract(epoch from clock() - min(requested_at))::float8 from assignments where pool = name and state = 'waiting') as longest_wait,
+                pool_is_in_rush(opens_at, rush_until) as in_rush
+            from pools
+        )
         select
-            pg_snapshot_xmin(pg_current_snapshot()),
-            pool.name,
-            (select count(*)::int from assignments where pool = pool.name and state = 'waiting'),
-            (select count(*)::int from assignments where pool = pool.name and requested_at > clock() - interval '1 minute'),
+            pg_snapshot_xmin(pg_current_snapshot()), pool.name, pool.waiting, pool.requested, coalesce(pool.longest_wait, 0), pool.in_rush,
             {VmView.Columns}
-        from pools pool
+        from pool
         left join (vms v left join assignments a on a.id = v.assignment_id)
             on v.pool = pool.name
         """;
@@ -48,18 +54,18 @@ internal sealed class FleetStore(NpgsqlDataSource database)
     public async Task<(VmFleet.Picture Picture, ulong Cursor)> LoadAsync(CancellationToken cancel)
     {
         var picture = new VmFleet.Picture();
-        await using var command = database.Command(All);
+        await using var command = database.Command($"{All} and v.deleted_at is null");
         command.CommandTimeout = 0;
         var cursor = await ReadAsync(
             command,
-            (pool, waiting, requested) => picture.Pool(pool).Update(waiting, requested),
+            (pool, waiting, requested, longestWait, rush) => picture.Pool(pool).Update(waiting, requested, longestWait, rush),
             view => picture.Apply(view),
             cancel);
-        return (picture, cursor);
+        return (picture, cursor.Next);
     }
 
-    /// <summary>Brings the fleet up to date with what changed since <paramref name="cursor"/>; returns the next cursor.</summary>
-    public async Task<ulong> ReadChangesAsync(ulong cursor, VmFleet fleet, CancellationToken cancel)
+    /// <summary>Brings the fleet up to date with what changed since <paramref name="cursor"/>; returns the next cursor, and how many VMs it read.</summary>
+    public async Task<(ulong Next, int Vms)> ReadChangesAsync(ulong cursor, VmFleet fleet, CancellationToken cancel)
     {
         await using var command = database.Command(Changes, cursor);
         return await ReadAsync(command, fleet.ApplyPool, view => fleet.Apply(view), cancel);
@@ -77,11 +83,12 @@ internal sealed class FleetStore(NpgsqlDataSource database)
     public Task<VmView?> FindAsync(string hostname, CancellationToken cancel) =>
         database.Command(One, hostname).FirstAsync(row => VmView.Read(row), cancel);
 
-    private static async Task<ulong> ReadAsync(
-        NpgsqlCommand command, Action<string, int, int> applyPool, Action<VmView> applyVm, CancellationToken cancel)
+    private static async Task<(ulong Next, int Vms)> ReadAsync(
+        NpgsqlCommand command, Action<string, int, int, double, bool> applyPool, Action<VmView> applyVm, CancellationToken cancel)
     {
         await using var reader = await command.ExecuteReaderAsync(cancel);
         ulong cursor = 0;
+        var vms = 0;
         var pool = "";
         while (await reader.ReadAsync(cancel))
         {
@@ -90,13 +97,14 @@ internal sealed class FleetStore(NpgsqlDataSource database)
             if (name != pool)
             {
                 pool = name;
-                applyPool(name, reader.GetInt32(2), reader.GetInt32(3));
+                applyPool(name, reader.GetInt32(2), reader.GetInt32(3), reader.GetDouble(4), reader.GetBoolean(5));
             }
-            if (!reader.IsDBNull(4))
+            if (!reader.IsDBNull(6))
             {
-                applyVm(VmView.Read(reader, 4, pool));
+                applyVm(VmView.Read(reader, 6, pool));
+                vms++;
             }
         }
-        return cursor;
+        return (cursor, vms);
     }
 }

@@ -35,7 +35,7 @@ internal sealed class FleetVm(FleetPool pool, VmView view)
             {
                 return;
             }
-            if (!view.TokenHash.Equals(_view.TokenHash))
+            if (view.IsDeleted || !view.TokenHash.Equals(_view.TokenHash))
             {
                 _secret = default;
             }
@@ -68,7 +68,11 @@ internal sealed class FleetVm(FleetPool pool, VmView view)
             {
                 return false;
             }
-            _secret = token.Secret;
+            // A deleted VM never takes the shortest way: it is answered by name.
+            if (!_view.IsDeleted)
+            {
+                _secret = token.Secret;
+            }
             return true;
         }
     }

@@ -12,10 +12,11 @@ internal sealed class VmFleet
     /// <summary>Whether the whole fleet has been read once. Until then nothing can be answered.</summary>
     public bool IsLoaded => _isLoaded;
 
-    public int Count => _picture.Vms.Count;
+    /// <summary>Of VMs that are not deleted.</summary>
+    public int Count => _picture.Pools.Values.Sum(pool => pool.Vms());
 
     /// <param name="hostname">In lower case.</param>
-    public FleetVm? Find(ReadOnlySpan<char> hostname) => _picture.Vms.Find(hostname);
+    public FleetVm? Find(ReadOnlySpan<char> hostname) => _picture.Vms.Find(hostname) is { View.IsDeleted: false } vm ? vm : null;
 
     /// <summary>The VM of this name, if this is its token; asks the database nothing.</summary>
     public FleetVm? FindProved(ReadOnlySpan<char> hostname, VmToken token) =>
@@ -23,11 +24,13 @@ internal sealed class VmFleet
 
     public FleetPool? FindPool(string name) => _picture.Pools.GetValueOrDefault(name);
 
+    public IEnumerable<FleetPool> Pools => _picture.Pools.Values;
+
     /// <summary>Takes over a row, unless a newer one is here already.</summary>
     public FleetVm Apply(VmView view) => _picture.Apply(view);
 
-    public void ApplyPool(string name, int waiting, int requestsInLastMinute) =>
-        _picture.Pool(name).Update(waiting, requestsInLastMinute);
+    public void ApplyPool(string name, int waiting, int requestsInLastMinute, double longestWait, bool inRush) =>
+        _picture.Pool(name).Update(waiting, requestsInLastMinute, longestWait, inRush);
 
     /// <summary>Takes over a whole new picture: also what it lacks is gone.</summary>
     public void Replace(Picture picture)
@@ -44,6 +47,10 @@ internal sealed class VmFleet
 
         public FleetPool Pool(string name) => Pools.GetOrAdd(name, static name => new FleetPool(name));
 
+        /// <summary>
+        /// Takes over a row, unless a newer one is here already. A deleted VM stays in the table, so that an older
+        /// picture of its row that comes late does not bring it back.
+        /// </summary>
         public FleetVm Apply(VmView view)
         {
             var pool = Pool(view.Pool);

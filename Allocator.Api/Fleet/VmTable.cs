@@ -12,8 +12,6 @@ internal sealed class VmTable
     private Slot[] _slots = new Slot[64];
     private int _count;
 
-    public int Count => Volatile.Read(ref _count);
-
     /// <param name="hostname">In lower case.</param>
     public FleetVm? Find(ReadOnlySpan<char> hostname)
     {
@@ -74,7 +72,7 @@ internal sealed class VmTable
             }
             vm = new FleetVm(pool, view);
             Put(_slots, vm, string.GetHashCode(view.Hostname));
-            Volatile.Write(ref _count, _count + 1);
+            _count++;
             return true;
         }
     }

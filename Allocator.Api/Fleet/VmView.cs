@@ -18,13 +18,14 @@ internal sealed record VmView(
     VmState State,
     bool IsFree,
     bool IsLost,
+    bool IsDeleted,
     AssignedPerson? Assignment,
     bool Received)
 {
     /// <summary>The columns of <see cref="Read"/>, of a VM <c>v</c> and its live assignment <c>a</c>.</summary>
     public const string Columns =
         """
-        v.hostname, v.pool, v.revision, v.generation, v.token_hash, v.state, v.is_free, v.lost_at is not null,
+        v.hostname, v.pool, v.revision, v.generation, v.token_hash, v.state, v.is_free, v.lost_at is not null, v.deleted_at is not null,
         a.id, a.email, a.code, a.pin, a.assigned_at, a.received_at is not null
         """;
 
@@ -39,6 +40,16 @@ internal sealed record VmView(
 
     public PollFacts Facts => new(Generation, IsFree, IsUnready, AwaitsReceipt);
 
+    /// <summary>What it is counted as among the VMs of its pool; null where it is deleted.</summary>
+    public VmCount? Count => State switch
+    {
+        _ when IsDeleted => null,
+        VmState.Assigned => VmCount.Assigned,
+        VmState.Cleaning => VmCount.Cleaning,
+        VmState.Held => VmCount.Held,
+        _ => IsFree ? VmCount.Free : VmCount.Unready,
+    };
+
     /// <summary>What the VM is told.</summary>
     public VmAssignment ToWire() => new(Hostname, Generation, State, Assignment);
 
@@ -46,13 +57,13 @@ internal sealed record VmView(
     /// <param name="pool">The pool's name where it is at hand: a fleet shall not keep a copy of it for each VM.</param>
     public static VmView Read(NpgsqlDataReader row, int first = 0, string? pool = null)
     {
-        var assignment = row.IsDBNull(first + 8)
+        var assignment = row.IsDBNull(first + 9)
             ? null
             : new AssignedPerson(
-                row.GetGuid(first + 8),
-                row.GetString(first + 9),
-                row.IsDBNull(first + 10) ? null : new RemoteDesktopCommand(row.GetString(first + 10), row.GetString(first + 11)),
-                row.GetDateTime(first + 12));
+                row.GetGuid(first + 9),
+                row.GetString(first + 10),
+                row.IsDBNull(first + 11) ? null : new RemoteDesktopCommand(row.GetString(first + 11), row.GetString(first + 12)),
+                row.GetDateTime(first + 13));
         return new VmView(
             row.GetString(first),
             pool ?? row.GetString(first + 1),
@@ -62,7 +73,20 @@ internal sealed record VmView(
             row.GetEnum<VmState>(first + 5),
             row.GetBoolean(first + 6),
             row.GetBoolean(first + 7),
+            row.GetBoolean(first + 8),
             assignment,
-            row.GetBoolean(first + 13));
+            row.GetBoolean(first + 14));
     }
+}
+
+/// <summary>What a VM counts as; each VM as one of them.</summary>
+internal enum VmCount
+{
+    Free,
+    Assigned,
+    Cleaning,
+    Held,
+
+    /// <summary>Nobody's, and yet not free: initializing, in error, rebooting, lost or with an unhealthy GPU.</summary>
+    Unready,
 }

@@ -1,3 +1,4 @@
+using Allocator.Api.Assignments;
 using Allocator.Api.Fleet;
 using Allocator.Api.Web;
 using Microsoft.Extensions.Primitives;
@@ -5,7 +6,14 @@ using Microsoft.Extensions.Primitives;
 namespace Allocator.Api.Polls;
 
 /// <summary>Decides what a VM is told: the poll path in full, of which <see cref="SteadyPolls"/> is the shortest way through.</summary>
-internal sealed partial class Poll(ReadThrough readThrough, PollStore store, PollNotes notes, ILogger<Poll> log)
+internal sealed partial class Poll(
+    ReadThrough readThrough,
+    PollStore store,
+    PollNotes notes,
+    PollSignals signals,
+    AssignmentSignals assignments,
+    TimeProvider time,
+    ILogger<Poll> log)
 {
     /// <summary>
     /// The newest that is known of this VM after it polled: if it is free and somebody waits, that person is its now.
@@ -41,6 +49,7 @@ internal sealed partial class Poll(ReadThrough readThrough, PollStore store, Pol
     {
         var pool = vm.Pool;
         ClaimOutcome? outcome = null;
+        var started = time.GetTimestamp();
         try
         {
             // Not cancelled when the VM hangs up: what is claimed shall be known here.
@@ -53,12 +62,14 @@ internal sealed partial class Poll(ReadThrough readThrough, PollStore store, Pol
         }
         finally
         {
+            signals.Claimed(started, outcome);
             pool.EndClaim(nobodyWaits: outcome is ClaimOutcome.NobodyWaits, unspent: outcome is ClaimOutcome.NotFree);
         }
         switch (outcome)
         {
             case ClaimOutcome.Bound bound:
                 vm.Apply(pool, bound.Vm);
+                assignments.Assigned(bound.Milestone);
                 break;
             case ClaimOutcome.NotFree:
                 await readThrough.RefreshAsync(vm.View.Hostname, (UInt128)vm.View.Revision << 64);

@@ -41,17 +41,23 @@ internal sealed class PollInterval(IOptions<PollOptions> options)
     {
         // The next poll is the receipt that the person's delivery waits for.
         { AwaitsReceipt: true } => 1,
-        { IsFree: true } => FreeMaxAge(pool.Free, pool.RequestsInLastMinute >= _options.RushRequestsPerMinute),
+        { IsFree: true } => FreeMaxAge(pool),
         // Once it has said that it is ready, the next person waits for its next poll.
         { IsUnready: true } => Share(pool.Unready, _options.PickupsPerSecond, 1),
         _ => _usual,
     };
 
-    private int FreeMaxAge(int free, bool rush)
+    /// <summary>How long, on average, until as many different free VMs of this pool have polled.</summary>
+    public TimeSpan UntilPolled(int vms, FleetPool pool) =>
+        TimeSpan.FromSeconds(MeanIntervalInMaxAges * FreeMaxAge(pool) * vms / (pool.Free + 1));
+
+    public bool InRush(FleetPool pool) => pool.InRush || pool.RequestsInLastMinute >= _options.RushRequestsPerMinute;
+
+    private int FreeMaxAge(FleetPool pool)
     {
-        var calm = Share(free, _options.PickupsPerSecond, 1);
+        var calm = Share(pool.Free, _options.PickupsPerSecond, 1);
         // In a rush everybody needs a VM of their own to poll, not just any: all of them hurry, as far as that is affordable.
-        return rush ? Math.Min(calm, Share(free, _options.RushPollsPerSecond, _rush)) : calm;
+        return InRush(pool) ? Math.Min(calm, Share(pool.Free, _options.RushPollsPerSecond, _rush)) : calm;
     }
 
     /// <summary>The max-age at which so many VMs together make so many polls per second.</summary>

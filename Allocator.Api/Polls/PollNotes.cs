@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Allocator.Api.Assignments;
 using Allocator.Api.Fleet;
 using Allocator.Api.Vms;
 using Allocator.Api.Web;
@@ -10,8 +11,13 @@ namespace Allocator.Api.Polls;
 /// What polls leave behind: who polled, who was found again, who has received. Noted in memory, written in bulk a
 /// moment later; what could not be written is kept for the next time.
 /// </summary>
-internal sealed partial class PollNotes(PollStore store, IOptions<LivenessOptions> options, TimeProvider time, ILogger<PollNotes> log)
-    : BackgroundService
+internal sealed partial class PollNotes(
+    PollStore store,
+    PollSignals signals,
+    AssignmentSignals assignments,
+    IOptions<LivenessOptions> options,
+    TimeProvider time,
+    ILogger<PollNotes> log) : BackgroundService
 {
     /// <summary>Rows per statement, so that none takes long.</summary>
     private const int LargestBatch = 50_000;
@@ -67,12 +73,15 @@ internal sealed partial class PollNotes(PollStore store, IOptions<LivenessOption
 
     private async Task TryFlushAsync(CancellationToken cancel)
     {
+        var started = time.GetTimestamp();
         try
         {
             await FlushAsync(cancel);
+            signals.Flushed(started, written: true, _polled.Count);
         }
         catch (Exception e) when (Outage.Is(e))
         {
+            signals.Flushed(started, written: false, _polled.Count);
             Log.Kept(log, e.Message);
         }
     }
@@ -84,8 +93,9 @@ internal sealed partial class PollNotes(PollStore store, IOptions<LivenessOption
         {
             return;
         }
-        await store.WriteReceiptsAsync(
+        var received = await store.WriteReceiptsAsync(
             [.. receipts.Select(receipt => receipt.Hostname)], [.. receipts.Select(receipt => receipt.Generation)], cancel);
+        received.ForEach(assignments.Received);
         foreach (var receipt in receipts)
         {
             _received.TryRemove(receipt, out _);
@@ -120,6 +130,7 @@ internal sealed partial class PollNotes(PollStore store, IOptions<LivenessOption
             throw;
         }
         batch.ForEach(vm => vm.Noted(now));
+        signals.Written(batch.Count);
     }
 
     private static partial class Log

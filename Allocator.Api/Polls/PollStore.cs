@@ -1,3 +1,4 @@
+using Allocator.Api.Assignments;
 using Allocator.Api.Data;
 using Allocator.Api.Fleet;
 using Npgsql;
@@ -8,12 +9,12 @@ namespace Allocator.Api.Polls;
 internal abstract record ClaimOutcome
 {
     /// <summary>The first in the queue has this VM now.</summary>
-    public sealed record Bound(VmView Vm) : ClaimOutcome;
+    public sealed record Bound(VmView Vm, Milestone Milestone) : ClaimOutcome;
 
     /// <summary>There is nobody in the queue.</summary>
     public sealed record NobodyWaits : ClaimOutcome;
 
-    /// <summary>Somebody waits, but this VM is not free any more: the fleet here is behind.</summary>
+    /// <summary>This VM is not free any more, or about to be no longer: the fleet here is behind.</summary>
     public sealed record NotFree : ClaimOutcome;
 }
 
@@ -21,16 +22,23 @@ internal abstract record ClaimOutcome
 internal sealed class PollStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// Binds the first in the queue to the VM that polls. Two VMs never get the same person: the row is locked, and
-    /// those who come second skip it. Two persons never get the same VM: whoever locks its row second finds it no
-    /// longer free. The assignment is always locked before its VM, here as everywhere, so that nobody waits in a circle.
+    /// Binds the first in the queue to the VM that polls. Two VMs never get the same person, and two persons never the
+    /// same VM: both rows are locked, and those who come second skip them. The VM comes first: a second claim of it, at
+    /// whichever replica, ends there, and does not keep a person from their turn for nothing. All others lock the
+    /// assignment before its VM; this one waits for no lock, so that nobody waits in a circle.
     /// </summary>
     private const string Claim =
         $"""
-        with next as (
+        with vm as (
+            select hostname
+            from vms
+            where hostname = $1 and pool = $2 and is_free
+            for no key update skip locked
+        ),
+        next as (
             select id
             from assignments
-            where pool = $2 and state = 'waiting'
+            where pool = $2 and state = 'waiting' and exists (select from vm)
             order by requested_at, id
             limit 1
             for no key update skip locked
@@ -38,8 +46,8 @@ internal sealed class PollStore(NpgsqlDataSource database)
         v as (
             update vms
             set assignment_id = next.id
-            from next
-            where vms.hostname = $1 and vms.pool = $2 and vms.is_free
+            from vm, next
+            where vms.hostname = vm.hostname
             returning vms.*
         ),
         a as (
@@ -51,12 +59,12 @@ internal sealed class PollStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select 'vm:' || hostname, 'assigned', pool, hostname, id, jsonb_build_object('generation', generation)
+            select 'vm:' || hostname, 'assigned', pool, hostname, id, jsonb_build_object(
+                'before', jsonb_build_object('state', 'waiting'), 'after', jsonb_build_object('state', 'assigned'), 'generation', generation)
             from a
         )
-        select {VmView.Columns}, next.id is not null
+        select {VmView.Columns}, exists (select from vm), a.pool, a.hostname, a.requested_at, a.requested_at, a.assigned_at, a.trace_parent
         from (values (1)) one
-        left join next on true
         left join v on true
         left join a on true
         """;
@@ -97,8 +105,8 @@ internal sealed class PollStore(NpgsqlDataSource database)
             where vms.hostname = found.hostname
             returning vms.hostname, vms.pool
         )
-        insert into events (actor, action, pool, hostname)
-        select 'allocator', 'vm_found', pool, hostname
+        insert into events (actor, action, pool, hostname, detail)
+        select 'allocator', 'vm_found', pool, hostname, '{"before": {"presence": "lost"}, "after": {"presence": "present"}}'
         from v
         """;
 
@@ -125,9 +133,13 @@ internal sealed class PollStore(NpgsqlDataSource database)
             set assignment_id = a.id
             from a
             where vms.hostname = a.hostname
+        ),
+        event as (
+            insert into events (actor, action, pool, hostname, assignment_id, detail)
+            select 'vm:' || hostname, 'received', pool, hostname, id, '{"before": {"received": false}, "after": {"received": true}}'
+            from a
         )
-        insert into events (actor, action, pool, hostname, assignment_id)
-        select 'vm:' || hostname, 'received', pool, hostname, id
+        select pool, hostname, requested_at, assigned_at, received_at, trace_parent
         from a
         """;
 
@@ -139,8 +151,8 @@ internal sealed class PollStore(NpgsqlDataSource database)
         await using var row = await command.ExecuteReaderAsync(cancel);
         await row.ReadAsync(cancel);
         return row.IsDBNull(0)
-            ? row.GetBoolean(14) ? new ClaimOutcome.NotFree() : new ClaimOutcome.NobodyWaits()
-            : new ClaimOutcome.Bound(VmView.Read(row));
+            ? row.GetBoolean(15) ? new ClaimOutcome.NobodyWaits() : new ClaimOutcome.NotFree()
+            : new ClaimOutcome.Bound(VmView.Read(row), Milestone.Read(row, 16));
     }
 
     public Task WriteLivenessAsync(string[] hostnames, TimeSpan[] ages, TimeSpan resolution, CancellationToken cancel) =>
@@ -149,6 +161,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
     public Task WriteFoundAsync(string[] hostnames, CancellationToken cancel) =>
         database.Command(Found, [hostnames]).ExecuteAsync(cancel);
 
-    public Task WriteReceiptsAsync(string[] hostnames, long[] generations, CancellationToken cancel) =>
-        database.Command(Receipts, hostnames, generations).ExecuteAsync(cancel);
+    /// <returns>Those receipts that are news.</returns>
+    public Task<List<Milestone>> WriteReceiptsAsync(string[] hostnames, long[] generations, CancellationToken cancel) =>
+        database.Command(Receipts, hostnames, generations).ListAsync(row => Milestone.Read(row), cancel);
 }

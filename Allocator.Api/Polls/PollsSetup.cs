@@ -14,6 +14,7 @@ internal static class PollsSetup
         builder.Services.AddSettings<PollOptions, PollOptions.Validator>(PollOptions.Section);
         builder.Services.AddSingleton<Poll>();
         builder.Services.AddSingleton<PollInterval>();
+        builder.Services.AddSingleton<PollSignals>();
         builder.Services.AddSingleton<PollStore>();
         builder.Services.AddSingleton<PollCachePolicy>();
         builder.Services.AddSingleton<SteadyPolls>();

@@ -10,9 +10,9 @@ namespace Allocator.Api.Polls;
 /// nobody waits. It is answered from memory as soon as its headers are here, before an HttpContext, a trace or the
 /// pipeline is made of it. Everything else goes on to the endpoint, which answers such a poll too, only at greater cost.
 /// </summary>
-internal sealed class SteadyPolls(VmFleet fleet, PollNotes notes, PollInterval interval)
+internal sealed class SteadyPolls(VmFleet fleet, PollNotes notes, PollInterval interval, PollSignals signals)
 {
-    private const string Prefix = "/assignment/";
+    public const string Prefix = "/assignment/";
 
     /// <summary>Answers the request if that can be done here; otherwise nothing has happened.</summary>
     public bool TryAnswer(IFeatureCollection features)
@@ -31,6 +31,7 @@ internal sealed class SteadyPolls(VmFleet fleet, PollNotes notes, PollInterval i
         {
             return false;
         }
+        signals.Steady();
         notes.Polled(vm);
         if (facts.AwaitsReceipt)
         {

@@ -18,7 +18,7 @@ internal static class PoolEndpoints
         pools.MapGet("/", ListAsync).WithName("ListPools").WithSummary("All pools at a glance");
         pools.MapGet("/{pool}", FindAsync).WithName("FindPool").WithSummary("One pool at a glance")
             .ProducesProblem(StatusCodes.Status404NotFound);
-        pools.MapPut("/{pool}", PutAsync).WithName("PutPool").WithSummary("Make a pool, or open, close or guard it")
+        pools.MapPut("/{pool}", PutAsync).WithName("PutPool").WithSummary("Make a pool, or say how it is to be")
             .Validate<PoolSettings>();
     }
 
@@ -35,7 +35,7 @@ internal static class PoolEndpoints
         {
             return Problems.Invalid("pool", PoolName.Rule);
         }
-        await store.PutAsync(pool, settings, $"admin:{admin.Identity!.Name}", cancel);
+        await store.PutAsync(pool, settings, admin.Actor(), cancel);
         return TypedResults.NoContent();
     }
 }

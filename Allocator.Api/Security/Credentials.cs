@@ -13,9 +13,11 @@ internal sealed class AdminOptions
     public const string Section = "Admin";
 
     /// <summary>Password hashes by user name.</summary>
+    [Secret]
     public Dictionary<string, string> Users { get; set; } = [];
 
     /// <summary>SHA-256 of API keys (64 hexadecimal digits) by the name under which their use is recorded.</summary>
+    [Secret]
     public Dictionary<string, string> ApiKeys { get; set; } = [];
 
     internal sealed class Validator : IValidateOptions<AdminOptions>
@@ -43,6 +45,7 @@ internal sealed class EnrolmentOptions
     public const string Section = "Enrolment";
 
     /// <summary>SHA-256 (64 hexadecimal digits) of each token that lets a machine enrol; several at once while one is replaced by the next.</summary>
+    [Secret]
     public List<string> TokenHashes { get; set; } = [];
 
     internal sealed class Validator : IValidateOptions<EnrolmentOptions>

@@ -50,6 +50,10 @@ internal sealed class VmAuthentication(
                     : Problems.WrongVmToken);
             }
             var (vm, known) = await FindAsync(hostname, token);
+            if (vm is { View.IsDeleted: true })
+            {
+                return Refuse(Problems.VmDeleted(hostname));
+            }
             if (!known)
             {
                 return Refuse(vm is null ? Problems.UnknownVm(hostname) : Problems.WrongVmToken);

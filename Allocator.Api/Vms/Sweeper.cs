@@ -1,12 +1,14 @@
 using Allocator.Api.Assignments;
+using Allocator.Api.Events;
 using Allocator.Api.Web;
 using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Vms;
 
-/// <summary>Looks regularly for deliveries that are overdue and VMs that are gone. Runs on every replica.</summary>
+/// <summary>Looks regularly for what time has brought about. Runs on every replica.</summary>
 internal sealed partial class Sweeper(
     SweeperStore store,
+    RetentionStore retention,
     IOptions<LivenessOptions> liveness,
     IOptions<DeliveryOptions> delivery,
     TimeProvider time,
@@ -36,10 +38,27 @@ internal sealed partial class Sweeper(
             {
                 Log.Requeued(log, requeued);
             }
-            if (await store.MarkLostAsync(liveness.Value.SweepInterval, liveness.Value.LostAfter, cancel) is > 0 and var lost)
+            if (await store.MoveOffLostAsync(delivery.Value, cancel) is > 0 and var moved)
+            {
+                Log.Requeued(log, moved);
+            }
+            if (await store.ExpireAsync(cancel) is > 0 and var expired)
+            {
+                Log.Expired(log, expired);
+            }
+            if (await store.RetireAsync(cancel) is > 0 and var retired)
+            {
+                Log.Retired(log, retired);
+            }
+            if (!await store.TakeTurnAsync(liveness.Value.SweepInterval, liveness.Value.LostAfter, cancel))
+            {
+                return;
+            }
+            if (await store.MarkLostAsync(liveness.Value.LostAfter, cancel) is > 0 and var lost)
             {
                 Log.Lost(log, lost);
             }
+            await retention.RemoveAsync(cancel);
         }
         catch (Exception e) when (Outage.Is(e))
         {
@@ -51,6 +70,12 @@ internal sealed partial class Sweeper(
     {
         [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} assignment(s) were taken from VMs that did not take them; the events say why")]
         public static partial void Requeued(ILogger log, int count);
+
+        [LoggerMessage(Level = LogLevel.Information, Message = "{Count} assignment(s) have expired")]
+        public static partial void Expired(ILogger log, int count);
+
+        [LoggerMessage(Level = LogLevel.Information, Message = "{Count} drained VM(s) are retired")]
+        public static partial void Retired(ILogger log, int count);
 
         [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} VM(s) are lost: no poll for Liveness:LostAfter")]
         public static partial void Lost(ILogger log, int count);

@@ -14,10 +14,10 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
         $"""
         with target as (
             select
-                a.id, a.hostname, a.why = 'no_outcome' as failed, a.why = 'no_outcome' and a.attempts + 1 >= $3 as ends,
+                a.id, a.hostname, a.state, a.why = 'no_outcome' as failed, a.why = 'no_outcome' and a.attempts + 1 >= $3 as ends,
                 a.why, null::text as detail
             from (
-                select assignments.id, assignments.hostname, assignments.attempts, case
+                select assignments.id, assignments.hostname, assignments.state, assignments.attempts, case
                     when vms.lost_at is not null then 'vm_lost'
                     when received_at is null and assigned_at < clock() - $1::interval then 'undelivered'
                     when assigned_at < clock() - $2::interval then 'no_outcome'
@@ -33,6 +33,63 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
         {Requeue.Ctes}
         select count(*)::int
         from requeued
+        """;
+
+    /// <summary>
+    /// Persons who were connected to VMs that are gone, in pools that want them moved. A VM that reboots is given
+    /// <c>$1</c> to come back.
+    /// </summary>
+    private const string MoveOffLost =
+        $"""
+        with target as (
+            select a.id, a.hostname, a.state, false as failed, false as ends, 'vm_lost' as why, null::text as detail
+            from vms
+            join pools on pools.name = vms.pool and pools.move_when_lost
+            join assignments a on a.id = vms.assignment_id and a.hostname = vms.hostname
+            where vms.lost_at is not null
+                and (vms.status <> 'rebooting' or vms.lost_at < clock() - $1::interval)
+                and a.state = 'connected'
+            for no key update of a skip locked
+        ),
+        {Requeue.Ctes}
+        select count(*)::int
+        from requeued
+        """;
+
+    private const string Expire =
+        $"""
+        with target as (
+            select id, state, 'expired' as reason, 'allocator' as actor
+            from assignments
+            where expires_at <= clock() and state <> 'ended'
+            order by expires_at
+            for no key update skip locked
+        ),
+        {Ending.Ctes}
+        select count(*)::int
+        from ended
+        """;
+
+    /// <summary>Drained VMs that are nobody's and clean.</summary>
+    private const string Retire =
+        """
+        with drained as (
+            select hostname
+            from vms
+            where hold = 'draining' and state = 'held'
+            order by hostname
+            for no key update skip locked
+        ),
+        retired as (
+            update vms
+            set hold = 'retired'
+            from drained
+            where vms.hostname = drained.hostname
+            returning vms.hostname, vms.pool
+        )
+        insert into events (actor, action, pool, hostname, detail)
+        select 'allocator', 'vm_retired', pool, hostname, '{"before": {"hold": "draining"}, "after": {"hold": "retired"}}'
+        from retired
         """;
 
     /// <summary>
@@ -87,8 +144,8 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
                 and exists (select from sweeper where dark_at <= clock() - $1::interval)
             returning vms.hostname, vms.pool
         )
-        insert into events (actor, action, pool, hostname)
-        select 'allocator', 'vm_lost', pool, hostname
+        insert into events (actor, action, pool, hostname, detail)
+        select 'allocator', 'vm_lost', pool, hostname, '{"before": {"presence": "present"}, "after": {"presence": "lost"}}'
         from lost
         """;
 
@@ -99,9 +156,28 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
         return (int)(await command.ExecuteScalarAsync(cancel))!;
     }
 
+    /// <returns>How many persons were put back to the head of the queue because their VM is gone.</returns>
+    public async Task<int> MoveOffLostAsync(DeliveryOptions options, CancellationToken cancel)
+    {
+        await using var command = database.Command(MoveOffLost, options.OutcomeTimeout);
+        return (int)(await command.ExecuteScalarAsync(cancel))!;
+    }
+
+    /// <returns>How many assignments ended because their time was up.</returns>
+    public async Task<int> ExpireAsync(CancellationToken cancel)
+    {
+        await using var command = database.Command(Expire);
+        return (int)(await command.ExecuteScalarAsync(cancel))!;
+    }
+
+    /// <returns>How many drained VMs were retired.</returns>
+    public Task<int> RetireAsync(CancellationToken cancel) => database.Command(Retire).ExecuteAsync(cancel);
+
+    /// <returns>Whether it is this replica's turn to do what is needed only once for each interval.</returns>
+    public async Task<bool> TakeTurnAsync(TimeSpan interval, TimeSpan lostAfter, CancellationToken cancel) =>
+        await database.Command(TakeTurn, interval, lostAfter).ExecuteAsync(cancel) == 1;
+
     /// <returns>How many VMs were marked lost.</returns>
-    public async Task<int> MarkLostAsync(TimeSpan interval, TimeSpan lostAfter, CancellationToken cancel) =>
-        await database.Command(TakeTurn, interval, lostAfter).ExecuteAsync(cancel) == 1
-            ? await database.Command(MarkLost, lostAfter).ExecuteAsync(cancel)
-            : 0;
+    public Task<int> MarkLostAsync(TimeSpan lostAfter, CancellationToken cancel) =>
+        database.Command(MarkLost, lostAfter).ExecuteAsync(cancel);
 }

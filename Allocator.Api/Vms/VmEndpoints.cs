@@ -11,6 +11,23 @@ namespace Allocator.Api.Vms;
 /// <summary>How VMs join and what they say of themselves; what admins see of them.</summary>
 internal static class VmEndpoints
 {
+    private static readonly CsvColumn<Vm>[] CsvColumns =
+    [
+        new("hostname", vm => vm.Hostname),
+        new("pool", vm => vm.Pool),
+        new("state", vm => vm.State),
+        new("status", vm => vm.Status),
+        new("presence", vm => vm.Presence),
+        new("hold", vm => vm.Hold),
+        new("gpu", vm => vm.Gpu),
+        new("inUse", vm => vm.InUse),
+        new("free", vm => vm.Free),
+        new("email", vm => vm.Email),
+        new("assignmentId", vm => vm.AssignmentId),
+        new("enrolledAt", vm => vm.EnrolledAt),
+        new("polledAt", vm => vm.PolledAt),
+    ];
+
     public static void MapVms(this IEndpointRouteBuilder routes)
     {
         routes.MapPost("/vms", EnrolAsync)
@@ -30,6 +47,7 @@ internal static class VmEndpoints
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status403Forbidden)
             .ProducesProblem(StatusCodes.Status404NotFound)
+            .ProducesProblem(StatusCodes.Status410Gone)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
         var admins = routes.MapGroup("/vms").WithTags("Admins")
@@ -37,9 +55,13 @@ internal static class VmEndpoints
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
-        admins.MapGet("/", ListAsync).WithName("ListVms").WithSummary("VMs, by host name").ProducesValidationProblem();
+        admins.MapGet("/", ListAsync).WithName("ListVms").WithSummary("VMs, by host name")
+            .WithDescription("All filters that are given must fit. As CSV: everything from 'after' on, whatever the limit.")
+            .AlsoAsCsv()
+            .ProducesValidationProblem();
         admins.MapGet("/{hostname}", FindAsync).WithName("FindVm").WithSummary("One VM, and why it is or is not free")
-            .ProducesProblem(StatusCodes.Status404NotFound);
+            .ProducesProblem(StatusCodes.Status404NotFound)
+            .ProducesProblem(StatusCodes.Status410Gone);
     }
 
     private static async Task<Results<Created<Enrolment>, ProblemHttpResult>> EnrolAsync(
@@ -64,10 +86,13 @@ internal static class VmEndpoints
         return TypedResults.NoContent();
     }
 
-    private static async Task<Results<Ok<Page<Vm>>, ValidationProblem>> ListAsync(
-        VmStore store, CancellationToken cancel, string? pool = null, OneOf<VmState>? state = null, string? after = null, int limit = Limits.UsualPage)
+    private static async Task<Results<Ok<Page<Vm>>, ValidationProblem, CsvResult<Vm>>> ListAsync(
+        HttpRequest request, VmStore store, CancellationToken cancel,
+        string? pool = null, OneOf<VmState>? state = null, OneOf<VmStatus>? status = null, OneOf<VmPresence>? presence = null,
+        OneOf<VmHold>? hold = null, OneOf<GpuHealth>? gpu = null, OneOf<VmOccupancy>? assignment = null, bool? free = null,
+        string? text = null, string? after = null, int limit = Limits.UsualPage)
     {
-        if (Limits.Wrong(pool, limit) is { } wrong)
+        if (Limits.Wrong(pool, limit, text) is { } wrong)
         {
             return wrong;
         }
@@ -75,12 +100,27 @@ internal static class VmEndpoints
         {
             return Problems.Invalid("after", "the 'next' of the page before");
         }
-        var page = await store.ListAsync(pool, state?.Value, Hostname.Normalise(after ?? ""), limit, cancel);
+        var which = new VmFilter(pool, state?.Value, status?.Value, presence?.Value, hold?.Value, gpu?.Value, assignment?.Value, free, text);
+        var start = Hostname.Normalise(after ?? "");
+        if (Csv.IsWanted(request))
+        {
+            return new CsvResult<Vm>(CsvColumns, (last, cancel) => store.ListAsync(which, last?.Hostname ?? start, Limits.LargestPage, cancel));
+        }
+        var page = await store.ListAsync(which, start, limit, cancel);
         return TypedResults.Ok(new Page<Vm>(page, page.Count == limit ? page[^1].Hostname : null));
     }
 
     private static async Task<Results<Ok<VmDetail>, ProblemHttpResult>> FindAsync(string hostname, VmStore store, CancellationToken cancel) =>
         Hostname.IsValid(hostname) && await store.FindAsync(Hostname.Normalise(hostname), cancel) is { } vm
             ? TypedResults.Ok(vm with { NotFreeBecause = NotFree.Reasons(vm) })
-            : Problems.UnknownVm(hostname);
+            : await MissingAsync(hostname, store, cancel) ?? Problems.UnknownVm(hostname);
+
+    /// <summary>Why there is no such VM: it is deleted, or it never was. Null where there is one.</summary>
+    public static async Task<ProblemHttpResult?> MissingAsync(string hostname, VmStore store, CancellationToken cancel) =>
+        (Hostname.IsValid(hostname) ? await store.IsDeletedAsync(Hostname.Normalise(hostname), cancel) : null) switch
+        {
+            true => Problems.VmDeleted(hostname),
+            false => null,
+            null => Problems.UnknownVm(hostname),
+        };
 }

@@ -22,7 +22,9 @@ internal sealed class VmStore(NpgsqlDataSource database)
 {
     /// <summary>
     /// A machine joins, or comes back for a fresh token. What it had stays: its person, its hold, and its pool too as
-    /// long as it has a person. Another machine under the same name changes nothing.
+    /// long as it has a person. Another machine under the same name changes nothing, unless the one that had it was
+    /// deleted: then the name is free, and whoever takes it begins anew. Only the very machine that was deleted before
+    /// it was clean has to be cleaned still.
     /// </summary>
     private const string Enrol =
         """
@@ -31,6 +33,11 @@ internal sealed class VmStore(NpgsqlDataSource database)
             from pools
             where name = $2
         ),
+        before as (
+            select vm_facts(pool, hold, machine_id, deleted_at is not null) as facts
+            from vms
+            where hostname = $1
+        ),
         enrolled as (
             insert into vms (hostname, pool, machine_id, token_hash, metadata)
             select $1, name, $3, $4, $5::jsonb
@@ -38,9 +45,20 @@ internal sealed class VmStore(NpgsqlDataSource database)
             on conflict (hostname) do update
             set token_hash = excluded.token_hash,
                 metadata = excluded.metadata,
-                pool = case when vms.assignment_id is null then excluded.pool else vms.pool end
-            where vms.machine_id = excluded.machine_id
-            returning hostname, pool, revision = 1 as is_new
+                pool = case when vms.assignment_id is null then excluded.pool else vms.pool end,
+                machine_id = excluded.machine_id,
+                status = case when vms.deleted_at is null then vms.status else excluded.status end,
+                status_detail = case when vms.deleted_at is null then vms.status_detail end,
+                gpu = case when vms.deleted_at is null then vms.gpu end,
+                in_use = case when vms.deleted_at is null then vms.in_use end,
+                boot_id = case when vms.deleted_at is null then vms.boot_id end,
+                startup = case when vms.deleted_at is null then vms.startup end,
+                hold = case when vms.deleted_at is null then vms.hold end,
+                cleaning = vms.cleaning and vms.machine_id = excluded.machine_id,
+                enrolled_at = case when vms.deleted_at is null then vms.enrolled_at else excluded.enrolled_at end,
+                deleted_at = null
+            where vms.machine_id = excluded.machine_id or vms.deleted_at is not null
+            returning hostname, pool, hold, machine_id, enrolled_at = clock() as is_new
         ),
         alive as (
             insert into liveness (hostname, polled_at)
@@ -50,9 +68,12 @@ internal sealed class VmStore(NpgsqlDataSource database)
             set polled_at = excluded.polled_at
         ),
         event as (
-            insert into events (actor, action, pool, hostname)
-            select 'vm:' || hostname, case when is_new then 'enrolled' else 'enrolled_again' end, pool, hostname
+            insert into events (actor, action, pool, hostname, detail)
+            select
+                'vm:' || hostname, case when is_new then 'enrolled' else 'enrolled_again' end, pool, hostname,
+                jsonb_build_object('before', before.facts, 'after', vm_facts(enrolled.pool, enrolled.hold, enrolled.machine_id, false))
             from enrolled
+            left join before on true
         )
         select enrolled.pool
         from pool
@@ -107,20 +128,36 @@ internal sealed class VmStore(NpgsqlDataSource database)
         left join assignments a on a.id = v.assignment_id
         """;
 
+    /// <summary>The page first, and then what goes with its rows: so no filter makes it look at more of the other tables.</summary>
     private const string List =
         $"""
+        with page as (
+            select v.hostname
+            from vms v
+            left join assignments a on a.id = v.assignment_id
+            where {VmFilter.Where}
+                and v.hostname > $11
+            order by v.hostname
+            limit $12
+        )
         select {Columns}
         {From}
-        where v.hostname > $1 and ($2::text is null or v.pool = $2) and ($3::text is null or v.state = $3)
+        join page on page.hostname = v.hostname
         order by v.hostname
-        limit $4
         """;
 
     private const string Find =
         $"""
-        select {Columns}, v.status_detail, v.boot_id, v.startup, v.metadata
+        select {Columns}, v.status_detail, v.boot_id, v.startup, v.metadata, v.cleaning_since
         {From}
-        where v.hostname = $1
+        where v.hostname = $1 and v.deleted_at is null
+        """;
+
+    private const string IsDeleted =
+        """
+        select deleted_at is not null
+        from vms
+        where hostname = $1
         """;
 
     public async Task<EnrolmentOutcome> EnrolAsync(EnrolmentRequest request, string hostname, string pool, TokenHash tokenHash, CancellationToken cancel)
@@ -139,11 +176,18 @@ internal sealed class VmStore(NpgsqlDataSource database)
         Report, hostname, report.Status?.Text(), report.Gpu?.Text(), report.InUse, report.BootId,
         report.Startup is null ? null : JsonSerializer.Serialize(report.Startup)).ExecuteAsync(cancel);
 
-    public Task<List<Vm>> ListAsync(string? pool, VmState? state, string after, int limit, CancellationToken cancel) =>
-        database.Command(List, after, pool, state?.Text(), limit).ListAsync(ReadVm, cancel);
+    public Task<List<Vm>> ListAsync(VmFilter which, string after, int limit, CancellationToken cancel) =>
+        database.Command(List, [.. which.Values, after, limit]).ListAsync(ReadVm, cancel);
 
     public Task<VmDetail?> FindAsync(string hostname, CancellationToken cancel) =>
         database.Command(Find, hostname).FirstAsync(ReadDetail, cancel);
+
+    /// <summary>Whether the VM is deleted; null where there never was one of that name.</summary>
+    public async Task<bool?> IsDeletedAsync(string hostname, CancellationToken cancel)
+    {
+        await using var command = database.Command(IsDeleted, hostname);
+        return (bool?)await command.ExecuteScalarAsync(cancel);
+    }
 
     private static Vm ReadVm(NpgsqlDataReader row) => new()
     {
@@ -169,5 +213,6 @@ internal sealed class VmStore(NpgsqlDataSource database)
         BootId = row.GetStringOrNull(15),
         Startup = row.IsDBNull(16) ? null : JsonSerializer.Deserialize<Dictionary<string, double>>(row.GetString(16)),
         Metadata = JsonSerializer.Deserialize<Dictionary<string, string>>(row.GetString(17))!,
+        CleaningSince = row.GetOrNull<DateTime>(18),
     };
 }

@@ -65,6 +65,8 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
         not null when type == typeof(Guid) => "an id",
         not null when type == typeof(bool) => "true or false",
         not null when type == typeof(double) => "a number",
+        not null when type == typeof(DateTime) => Instant.Rule,
+        not null when type == typeof(TimeSpan) => "a time (hh:mm:ss)",
         { IsPrimitive: true } => "a whole number",
         _ => kind switch
         {

@@ -50,6 +50,31 @@ internal static class OpenApiSetup
                 operation.Security ??= [];
                 operation.Security.Add(new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(scheme, context.Document)] = [] });
             }
+            var text = new OpenApiSchema { Type = JsonSchemaType.String };
+            var marks = context.Description.ActionDescriptor.EndpointMetadata;
+            if (marks.OfType<CsvMetadata>().Any())
+            {
+                operation.Responses!["200"].Content!.Add(Csv.ContentType, new OpenApiMediaType { Schema = text });
+            }
+            if (marks.OfType<CsvBodyMetadata>().Any())
+            {
+                operation.RequestBody = new OpenApiRequestBody
+                {
+                    Required = true,
+                    Content = new Dictionary<string, OpenApiMediaType> { [Csv.ContentType] = new() { Schema = text } },
+                };
+            }
+            if (marks.OfType<IdempotencyMetadata>().Any())
+            {
+                operation.Parameters ??= [];
+                operation.Parameters.Add(new OpenApiParameter
+                {
+                    Name = "Idempotency-Key",
+                    In = ParameterLocation.Header,
+                    Description = "The same request with the same key is answered for 24 hours as it was the first time.",
+                    Schema = text,
+                });
+            }
             return Task.CompletedTask;
         });
     }

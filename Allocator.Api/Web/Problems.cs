@@ -1,6 +1,8 @@
 using System.Globalization;
 using Allocator.Api.Vms;
+using Allocator.Contracts;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Http.Metadata;
 
 namespace Allocator.Api.Web;
 
@@ -30,14 +32,57 @@ internal static class Problems
     public static ProblemHttpResult UnknownVm(string hostname) => Make(404, "unknown-vm",
         "There is no such VM", $"No VM named {hostname} is enrolled. Enrol it with POST /vms.");
 
+    public static ProblemHttpResult VmDeleted(string hostname) => Make(410, "vm-deleted",
+        "The VM is deleted", $"{hostname} was deleted by an admin, and its token is good for nothing. What happened on it stays at GET /events?hostname={hostname}; a machine can take the name by POST /vms.");
+
+    public static ProblemHttpResult VmHasPerson(string hostname) => Make(409, "vm-has-person",
+        "Somebody has the VM", $"{hostname} cannot be deleted while somebody has it. Move the person (POST /assignments/{{id}}/move) or release the VM (POST /vms/{hostname}/release) first.");
+
     public static ProblemHttpResult MachineConflict(string hostname) => Make(409, "machine-conflict",
         "Another machine has this host name", $"{hostname} is enrolled with another machineId. Enrol under another host name, or with the id of the machine that has this one.");
 
     public static ProblemHttpResult UnknownPool(string pool) => Make(404, "unknown-pool",
         "There is no such pool", $"No pool is named '{pool}'. An admin makes one with PUT /pools/{{pool}}.");
 
-    public static ProblemHttpResult PoolClosed(string pool) => Make(409, "pool-closed",
-        "The pool is closed", $"Pool '{pool}' takes no requests now. Ask its host when it opens.");
+    /// <param name="opensAt">When it opens by itself, where that is set.</param>
+    public static ProblemHttpResult PoolClosed(string pool, DateTime? opensAt) => Make(409, "pool-closed",
+        "The pool is closed", $"Pool '{pool}' takes no requests now. " + (opensAt is { } at ? $"It opens at {at:yyyy-MM-ddTHH:mm:ssZ}." : "Ask its host when it opens."));
+
+    public static ProblemHttpResult WrongDomain(string pool) => Make(403, "wrong-domain",
+        "The address is of another domain", $"Pool '{pool}' admits addresses of certain domains only, such as that of your school or company. Ask its host which.");
+
+    public static ProblemHttpResult NotOnRoster(string pool) => Make(403, "not-on-roster",
+        "The address is not on the roster", $"Pool '{pool}' admits those only who are on its roster. Use the address you registered with, or ask its host to add you.");
+
+    public static ProblemHttpResult TooManyFromAddress(string pool) => Make(429, "too-many-from-address",
+        "Too many have asked from this address", $"Pool '{pool}' takes no more requests from your network until somebody there gives a VM back. Its host can raise mostPerAddress.");
+
+    public static ProblemHttpResult AssignmentEnded => Make(409, "assignment-ended",
+        "The assignment has ended", "Only a live one can be changed. The person can ask again, or an admin can put them on a VM with POST /vms/{hostname}/assign.");
+
+    public static ProblemHttpResult NoEnd => Make(409, "no-end",
+        "The assignment has no end to extend", "It lasts for as long as the person likes. Give expiresAt to set an end.");
+
+    public static ProblemHttpResult NoFreeVm(string pool) => Make(409, "no-free-vm",
+        "No VM is free", $"Pool '{pool}' has no free VM to move to; the person stays where they are. GET /pools/{pool} says why.");
+
+    public static ProblemHttpResult VmOfAnotherPool(string hostname, string pool) => Make(409, "vm-of-another-pool",
+        "The VM is in another pool", $"{hostname} is in pool '{pool}'. Choose a VM of the assignment's own pool.");
+
+    public static ProblemHttpResult VmNotFree(VmDetail vm) => Make(409, "vm-not-free",
+        "The VM is not free", $"{vm.Hostname} cannot take a person now. {string.Join(' ', NotFree.Reasons(vm).Where(reason => reason.Code != "held").Select(reason => reason.Text))}".TrimEnd());
+
+    public static ProblemHttpResult PersonHasVm(string hostname, Guid id) => Make(409, "person-has-vm",
+        "The person has another VM", $"They have {hostname}. Move them with POST /assignments/{id}/move.");
+
+    public static ProblemHttpResult NotCsv => Make(415, "not-csv",
+        "The body is not CSV", "Send the body with 'Content-Type: text/csv'.");
+
+    public static ProblemHttpResult KeyReused => Make(422, "idempotency-key-reused",
+        "The Idempotency-Key was used for another request", "A key stands for one request for 24 hours. Send a new key with a new request.");
+
+    public static ProblemHttpResult KeyInUse => Make(409, "idempotency-key-in-use",
+        "The first request with this Idempotency-Key is still under way", "Ask again in a moment: its answer will be yours.");
 
     public static ProblemHttpResult WrongAccessCode(string pool) => Make(403, "wrong-access-code",
         "The access code is wrong", $"Pool '{pool}' needs the access code that its host gave out.");
@@ -60,12 +105,15 @@ internal static class Problems
         {
             404 => ("not-found", "There is nothing at this path; /openapi/v1.json lists what there is."),
             405 => ("method-not-allowed", $"This path takes {context.HttpContext.Response.Headers.Allow}."),
-            413 => ("body-too-large", $"A body may have {Limits.LargestBody:N0} bytes."),
+            413 => ("body-too-large", $"A body may have {LargestBody(context.HttpContext):N0} bytes here."),
             415 => ("not-json", "Send the body with 'Content-Type: application/json'."),
             _ => ("unreadable-request", "/openapi/v1.json says what this call takes."),
         };
         problem.Type = TypePrefix + type;
     }
+
+    private static long LargestBody(HttpContext context) =>
+        context.GetEndpoint()?.Metadata.GetMetadata<IRequestSizeLimitMetadata>()?.MaxRequestBodySize ?? Limits.LargestBody;
 
     public static IResult TryAgain() => new TryAgainResult();
 

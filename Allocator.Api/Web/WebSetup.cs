@@ -1,8 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Allocator.Api.Configuration;
 using Allocator.Contracts;
 using FluentValidation;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Web;
 
@@ -31,6 +33,9 @@ internal static class WebSetup
         builder.Services.AddExceptionHandler<ExceptionToProblem>();
         builder.Services.AddValidatorsFromAssemblyContaining<ExceptionToProblem>(ServiceLifetime.Singleton, includeInternalTypes: true);
         ValidatorOptions.Global.PropertyNameResolver = (_, member, _) => member is null ? null : JsonNamingPolicy.CamelCase.ConvertName(member.Name);
+        builder.Services.AddSettings<ProxyOptions, ProxyOptions.Validator>(ProxyOptions.Section);
+        builder.Services.AddSingleton<IConfigureOptions<ForwardedHeadersOptions>, ProxyOptions.Headers>();
+        builder.Services.AddSingleton<IdempotencyStore>();
         builder.Services.AddOpenApi("v1", OpenApiSetup.Configure);
     }
 }

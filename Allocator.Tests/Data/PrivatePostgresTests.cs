@@ -47,7 +47,8 @@ public sealed class PrivatePostgresTests : IDisposable
     {
         await using var program = Executable.Start("Allocator.Api", ["database"], new Dictionary<string, string?> { ["Database__DataFolder"] = _folder });
         await Wait.UntilAsync(() => program.Output.Contains("Host=", StringComparison.Ordinal), "the database runs");
-        var server = int.Parse((await File.ReadAllLinesAsync(Path.Combine(_folder, "postgres", "postmaster.pid")))[0], null);
+        var postmaster = await File.ReadAllLinesAsync(Path.Combine(_folder, "postgres", "postmaster.pid"));
+        var (server, socket) = (int.Parse(postmaster[0], null), postmaster[4]);
         Assert.True(IsRunning(server));
 
         if (killed)
@@ -60,6 +61,30 @@ public sealed class PrivatePostgresTests : IDisposable
         }
 
         await Wait.UntilAsync(() => !IsRunning(server), "the server has ended");
+        Assert.Equal(killed, Directory.Exists(socket));
+        if (killed)
+        {
+            // There was nobody left to do it.
+            Directory.Delete(socket);
+        }
+    }
+
+    [Fact]
+    public async Task Folder_of_the_socket_goes_with_the_server_unless_there_is_something_else_in_it()
+    {
+        await using var postgres = await PrivatePostgres.StartAsync(_folder);
+        var socket = new NpgsqlConnectionStringBuilder(postgres.ConnectionString).Host!;
+        Assert.True(Directory.Exists(socket));
+        await postgres.StopAsync();
+        Assert.False(Directory.Exists(socket));
+
+        await postgres.StartAsync();
+        Assert.Equal(1, await ExecuteAsync(postgres, "select 1"));
+        var others = Path.Combine(socket, "somebody-else's");
+        await File.WriteAllTextAsync(others, "");
+        await postgres.StopAsync();
+        Assert.Equal([others], Directory.GetFileSystemEntries(socket));
+        Directory.Delete(socket, recursive: true);
     }
 
     [Fact]

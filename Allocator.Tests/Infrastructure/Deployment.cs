@@ -1,9 +1,11 @@
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.Json.Nodes;
 using Allocator.Api.Data;
 using Allocator.Contracts;
 using Npgsql;
+using Xunit;
 
 namespace Allocator.Tests.Infrastructure;
 
@@ -14,7 +16,13 @@ internal sealed class Deployment : IAsyncDisposable
 
     private TimeSpan _clock;
 
-    private Deployment(string connectionString) => Database = NpgsqlDataSource.Create(connectionString + ";No Reset On Close=true");
+    private Deployment(string connectionString)
+    {
+        ConnectionString = connectionString;
+        Database = NpgsqlDataSource.Create(connectionString + ";No Reset On Close=true");
+    }
+
+    public string ConnectionString { get; }
 
     public NpgsqlDataSource Database { get; }
 
@@ -107,6 +115,53 @@ internal sealed class Deployment : IAsyncDisposable
     public async Task<VmDetail> FindVmAsync(string hostname) => (await Admin.GetFromJsonAsync<VmDetail>($"/vms/{hostname}"))!;
 
     public async Task EndAsync(Guid id) => (await Person.DeleteAsync($"/assignments/{id}")).EnsureSuccessStatusCode().Dispose();
+
+    /// <summary>As the admin, who has to be obeyed.</summary>
+    public async Task DoAsync(string path, object? body = null)
+    {
+        using var response = await SendAsync(path, body);
+        Assert.True(response.IsSuccessStatusCode, $"{path}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}");
+    }
+
+    public async Task<T> DoAsync<T>(string path, object? body = null)
+    {
+        using var response = await SendAsync(path, body);
+        Assert.True(response.IsSuccessStatusCode, $"{path}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}");
+        return (await response.Content.ReadFromJsonAsync<T>())!;
+    }
+
+    /// <summary>As the admin, who is refused: the status, and the last part of the problem's type.</summary>
+    public async Task<(int Status, string Type)> RefusedAsync(string path, object? body = null)
+    {
+        using var response = await SendAsync(path, body);
+        var problem = (await response.Content.ReadFromJsonAsync<JsonNode>())!;
+        return ((int)response.StatusCode, problem["type"]!.GetValue<string>().Split(':')[^1]);
+    }
+
+    public async Task PutPoolAsync(string pool, PoolSettings settings) =>
+        (await Admin.PutAsJsonAsync($"/pools/{pool}", settings)).EnsureSuccessStatusCode().Dispose();
+
+    public async Task<Pool> FindPoolAsync(string pool) => (await Admin.GetFromJsonAsync<Pool>($"/pools/{pool}"))!;
+
+    public async Task<IReadOnlyList<EventRecord>> EventsAsync(string query) =>
+        (await Admin.GetFromJsonAsync<Page<EventRecord>>($"/events?{query}"))!.Items;
+
+    /// <summary>Waits until a sweep has begun and ended since now.</summary>
+    public async Task SweepAsync()
+    {
+        for (var i = 0; i < 3; i++)
+        {
+            var swept = await QueryAsync<DateTime>("select swept_at from sweeper");
+            await Wait.UntilAsync(async () => await QueryAsync<DateTime>("select swept_at from sweeper") > swept, "a replica has swept");
+        }
+    }
+
+    private Task<HttpResponseMessage> SendAsync(string path, object? body)
+    {
+        var words = path.Split(' ');
+        var (method, target) = words.Length == 2 ? (new HttpMethod(words[0]), words[1]) : (HttpMethod.Post, path);
+        return Admin.SendAsync(new HttpRequestMessage(method, target) { Content = body is null ? null : JsonContent.Create(body) });
+    }
 
     /// <summary>Moves the database's clock forward, for all rules that go by it.</summary>
     public async Task MoveClockAsync(TimeSpan by)

@@ -50,6 +50,34 @@ public sealed class SweeperTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task Person_connected_to_a_lost_vm_is_moved_once_where_the_pool_wants_it_and_keeps_place_and_end()
+    {
+        await using var deployment = await Deployment.StartAsync(server, replicas: 3, new() { ["Liveness:SweepInterval"] = "00:00:00.01" });
+        await deployment.PutPoolAsync("default", new PoolSettings(MoveWhenLost: true, Duration: TimeSpan.FromHours(8)));
+        var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2", "vm-3");
+        var asked = await deployment.AskAsync("ada@example.org");
+        await vms[1].PollUntilAsync(VmState.Assigned);
+        await vms[1].ReportAsync(Outcome.Connected, "https://vm-2.example.org/");
+        var before = await deployment.FindAsync(asked.Id);
+        await deployment.WaitForFleetAsync("vm-2", view => view.Received);
+        await deployment.DoAsync("/vms/vm-1/hold");
+        await deployment.DoAsync("/vms/vm-3/hold");
+        await deployment.AskAsync("later@example.org");
+
+        await PollOnWhileTheClockMovesAsync(deployment, [vms[0], vms[2]]);
+
+        var moved = await deployment.FindAsync(asked.Id);
+        Assert.Equal((AssignmentState.Waiting, 1L, null, before.ExpiresAt), (moved.State, moved.Position, moved.ConnectUrl, moved.ExpiresAt));
+        await deployment.DoAsync("/vms/vm-1/unhold");
+        Assert.Equal(asked.Id, (await vms[0].PollUntilAsync(VmState.Assigned)).Assignment!.Id);
+        await vms[0].ReportAsync(Outcome.Connected);
+        Assert.Equal(before.ExpiresAt, (await deployment.FindAsync(asked.Id)).ExpiresAt);
+        Assert.Single(await deployment.EventsAsync($"assignment={asked.Id}&action=requeued"));
+        // The lost one, once found, has to be cleaned of that person.
+        await vms[1].PollUntilAsync(VmState.Cleaning);
+    }
+
+    [Fact]
     public async Task Nobody_is_lost_when_the_allocator_itself_was_away()
     {
         var connectionString = await server.CreateDatabaseAsync();

@@ -74,6 +74,41 @@ public sealed class VmEndpointsTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task Each_filter_of_the_list_leaves_those_that_fit_and_all_of_them_together_too()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        var vms = await deployment.EnrolFreeAsync("lab-1", "lab-2", "lab-3", "vm-4", "vm-5");
+        await deployment.AskAsync("ada@example.org");
+        await vms[0].PollUntilAsync(VmState.Assigned);
+        await deployment.AskAsync("grace@example.org");
+        await vms[1].PollUntilAsync(VmState.Assigned);
+        await vms[1].ReportAsync(Outcome.Connected);
+        await vms[2].ReportAsync(new VmReport(VmStatus.Error, GpuHealth.Unhealthy));
+        await deployment.DoAsync("/vms/vm-4/hold");
+        await deployment.ExecuteAsync("update vms set lost_at = clock() where hostname = 'vm-4'");
+
+        Assert.Equal(["lab-1"], await ListAsync("assignment=assigned"));
+        Assert.Equal(["lab-2"], await ListAsync("assignment=connected"));
+        Assert.Equal(["lab-3", "vm-4", "vm-5"], await ListAsync("assignment=none"));
+        Assert.Equal(["lab-3"], await ListAsync("status=error"));
+        Assert.Equal(["lab-3"], await ListAsync("gpu=unhealthy"));
+        Assert.Equal(["vm-4"], await ListAsync("hold=held"));
+        Assert.Equal(["vm-4"], await ListAsync("presence=lost"));
+        Assert.Equal(["vm-5"], await ListAsync("free=true"));
+        Assert.Equal(["lab-1", "lab-2", "lab-3"], await ListAsync("text=LAB-"));
+        Assert.Equal(["lab-2"], await ListAsync("text=grace@"));
+        Assert.Equal(["lab-3"], await ListAsync("text=lab&assignment=none&presence=present&status=error&pool=default"));
+        Assert.Empty(await ListAsync("text=lab&free=true"));
+        // Every reason at once, in words and codes.
+        await deployment.DoAsync("/vms/lab-3/hold");
+        Assert.Equal(["held", "error", "gpu_unhealthy"], (await deployment.FindVmAsync("lab-3")).NotFreeBecause.Select(reason => reason.Code));
+        Assert.All((await deployment.FindVmAsync("vm-4")).NotFreeBecause, reason => Assert.NotEmpty(reason.Text));
+
+        async Task<IEnumerable<string>> ListAsync(string query) =>
+            (await deployment.Admin.GetFromJsonAsync<Page<Vm>>($"/vms?{query}"))!.Items.Select(vm => vm.Hostname);
+    }
+
+    [Fact]
     public async Task Pool_counts_its_vms_and_its_queue()
     {
         await using var deployment = await Deployment.StartAsync(server);
@@ -94,6 +129,9 @@ public sealed class VmEndpointsTests(PostgresServer server)
         var pool = (await deployment.Admin.GetFromJsonAsync<Pool>("/pools/default"))!;
 
         Assert.Equal(new PoolVms(Total: 6, Free: 0, Assigned: 1, Connected: 1, Cleaning: 1, Unready: 3, Lost: 0, GpuUnhealthy: 1, Held: 2), pool.Vms);
+        Assert.Equal(
+            [("assigned", 2L), ("cleaning", 1L), ("held", 2L), ("gpu_unhealthy", 1L)],
+            pool.NotFree.Select(reason => (reason.Code, reason.Vms)));
         Assert.Equal(1, pool.Waiting);
         Assert.InRange(pool.LongestWaitSeconds!.Value, 30, 60);
         Assert.StartsWith("0 free, 2 assigned, 1 cleaning, 0 lost, 1 GPU unhealthy, 2 held; 1 waiting, longest 3", pool.Summary, StringComparison.Ordinal);
@@ -117,5 +155,10 @@ public sealed class VmEndpointsTests(PostgresServer server)
         var first = (await deployment.Admin.GetFromJsonAsync<Page<Assignment>>("/assignments?limit=1"))!;
         Assert.Equal(waiting.Id, Assert.Single((await deployment.Admin.GetFromJsonAsync<Page<Assignment>>($"/assignments?after={first.Next}"))!.Items).Id);
         Assert.Equal(waiting.Id, Assert.Single((await deployment.Admin.GetFromJsonAsync<Page<Assignment>>("/assignments?state=waiting&pool=default"))!.Items).Id);
+        foreach (var query in new[] { "hostname=VM-1", "email=ADA@example.org", "text=vm-1", "text=Ada", "state=connected" })
+        {
+            Assert.Equal(connected.Id, Assert.Single((await deployment.Admin.GetFromJsonAsync<Page<Assignment>>($"/assignments?{query}"))!.Items).Id);
+        }
+        Assert.Equal(1, (await deployment.Admin.GetFromJsonAsync<Page<Assignment>>("/assignments?state=waiting"))!.Items[0].Position);
     }
 }

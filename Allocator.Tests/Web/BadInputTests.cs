@@ -200,12 +200,56 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     [InlineData("/vms?after=%00", "after")]
     [InlineData("/vms?state=gone", "state")]
     [InlineData("/vms?state=1", "state")]
+    [InlineData("/vms?status=gone", "status")]
+    [InlineData("/vms?presence=away", "presence")]
+    [InlineData("/vms?hold=on", "hold")]
+    [InlineData("/vms?assignment=some", "assignment")]
+    [InlineData("/vms?free=maybe", "free")]
+    [InlineData("/vms?text=", "text")]
+    [InlineData("/vms?text=%00", "text")]
+    [InlineData("/assignments?hostname=vm_1", "hostname")]
+    [InlineData("/assignments?email=", "email")]
     [InlineData("/assignments?after=x", "after")]
     [InlineData("/assignments?state=gone", "state")]
     public async Task Parameters_of_lists_are_checked(string path, string field)
     {
         using var response = await _deployment.Admin.GetAsync(path);
         await AssertProblemAsync(response, 400, "invalid", field);
+    }
+
+    [Theory]
+    [InlineData("/vms/hold", "{}", 400, "invalid", "all")]
+    [InlineData("/vms/hold", "null", 400, "not-json", null)]
+    [InlineData("/vms/hold", """{"state":"gone","all":true}""", 400, "invalid", "state")]
+    [InlineData("/vms/drain", """{"pool":"No Such"}""", 400, "invalid", "pool")]
+    [InlineData("/vms/release", """{"hostnames":[]}""", 400, "invalid", "hostnames")]
+    [InlineData("/vms/release", """{"text":""}""", 400, "invalid", "text")]
+    [InlineData("/vms/release", """{"dryRun":"yes","all":true}""", 400, "invalid", "dryRun")]
+    [InlineData("/vms/vm-1/assign", "{}", 400, "invalid", "email")]
+    [InlineData("/vms/vm-1/assign", """{"email":"ada@example.org","command":"rm -rf /"}""", 400, "invalid", "command")]
+    [InlineData("/assignments/release", """{"ids":["x"]}""", 400, "invalid", "ids[0]")]
+    [InlineData("/assignments/release", """{"hostname":"vm_1"}""", 400, "invalid", "hostname")]
+    [InlineData("/assignments/00000000-0000-0000-0000-000000000000/move", """{"hostname":7}""", 400, "invalid", "hostname")]
+    [InlineData("/assignments/00000000-0000-0000-0000-000000000000/move", """{"from":"vm_1"}""", 400, "invalid", "from")]
+    [InlineData("/assignments/00000000-0000-0000-0000-000000000000/extend", """{"by":"-01:00:00"}""", 400, "invalid", "by")]
+    [InlineData("PUT /pools/x", """{"opensAt":"2026-01-01T00:00:00"}""", 400, "invalid", "opensAt")]
+    [InlineData("PUT /pools/x", """{"opensAt":"soon"}""", 400, "invalid", "opensAt")]
+    [InlineData("PUT /pools/x", """{"duration":"00:00:01"}""", 400, "invalid", "duration")]
+    [InlineData("PUT /pools/x", """{"duration":3600}""", 400, "invalid", "duration")]
+    [InlineData("PUT /pools/x", """{"warning":"00:10:00"}""", 400, "invalid", "warning")]
+    [InlineData("PUT /pools/x", """{"emailDomains":[]}""", 400, "invalid", "emailDomains")]
+    [InlineData("PUT /pools/x", """{"mostPerAddress":0}""", 400, "invalid", "mostPerAddress")]
+    [InlineData("PUT /pools/x", """{"moveWhenLost":"no"}""", 400, "invalid", "moveWhenLost")]
+    [InlineData("PUT /pools/No%20Such", "{}", 400, "invalid", "pool")]
+    public async Task Admins_bodies_are_checked(string call, string body, int status, string type, string? field)
+    {
+        var words = call.Split(' ');
+        using var request = new HttpRequestMessage(words.Length == 2 ? HttpMethod.Put : HttpMethod.Post, words[^1])
+        {
+            Content = new StringContent(body, Encoding.UTF8, "application/json"),
+        };
+        using var response = await _deployment.Admin.SendAsync(request);
+        await AssertProblemAsync(response, status, type, field);
     }
 
     [Theory]

@@ -1,0 +1,68 @@
+using Allocator.Api.Pools;
+using Allocator.Api.Vms;
+using Allocator.Api.Web;
+using Allocator.Contracts;
+using FluentValidation;
+
+namespace Allocator.Api.Assignments;
+
+internal sealed class AssignmentSelectionValidator : AbstractValidator<AssignmentSelection>
+{
+    public AssignmentSelectionValidator()
+    {
+        RuleFor(selection => selection.Ids)
+            .Must(ids => ids is null or { Count: > 0 and <= Limits.MostNamed }).WithMessage($"Must be 1 to {Limits.MostNamed:N0} ids.");
+        RuleFor(selection => selection.Pool)
+            .Must(pool => pool is null || PoolName.IsValid(pool)).WithMessage($"Must be {PoolName.Rule}.");
+        RuleFor(selection => selection.Hostname)
+            .Must(hostname => hostname is null || Hostname.IsValid(hostname)).WithMessage($"Must be {Hostname.Rule}.");
+        RuleFor(selection => selection.Email)
+            .Must(Limits.IsText).WithMessage("Must be an e-mail address.");
+        RuleFor(selection => selection.Text)
+            .Must(Limits.IsText).WithMessage($"Must be {Limits.TextRule}.");
+        // A forgotten filter must not send everybody home.
+        RuleFor(selection => selection.All)
+            .Must((selection, all) => all != (selection with { All = false, DryRun = false } != new AssignmentSelection()))
+            .WithMessage("Must be true where no filter is given, to mean every live assignment, and only there.");
+    }
+}
+
+internal sealed class MoveRequestValidator : AbstractValidator<MoveRequest>
+{
+    public MoveRequestValidator()
+    {
+        RuleFor(move => move.Hostname)
+            .Must(hostname => hostname is null || Hostname.IsValid(hostname)).WithMessage($"Must be {Hostname.Rule}.");
+        RuleFor(move => move.From)
+            .Must(hostname => hostname is null || Hostname.IsValid(hostname)).WithMessage($"Must be {Hostname.Rule}.");
+    }
+}
+
+internal sealed class ExtensionRequestValidator : AbstractValidator<ExtensionRequest>
+{
+    private static readonly TimeSpan Least = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Most = TimeSpan.FromDays(366);
+
+    public ExtensionRequestValidator()
+    {
+        RuleFor(extension => extension.By)
+            .Must((extension, by) => (by is null) != (extension.ExpiresAt is null)).WithMessage("Must be given where expiresAt is not, and only there.");
+        RuleFor(extension => extension.By)
+            .Must(by => by is null || (by >= Least && by <= Most)).WithMessage($"Must be a time (hh:mm:ss) from {Least} to {Most}.");
+        RuleFor(extension => extension.ExpiresAt)
+            .Must(Instant.IsOne).WithMessage($"Must be {Instant.Rule}.");
+    }
+}
+
+internal sealed class VmAssignmentRequestValidator : AbstractValidator<VmAssignmentRequest>
+{
+    public VmAssignmentRequestValidator()
+    {
+        RuleFor(request => request.Email).Cascade(CascadeMode.Stop)
+            .NotEmpty().WithMessage("Is needed: the address of the person who is to have the VM.")
+            .Must(AssignmentRequestValidator.IsAddress).WithMessage(AssignmentRequestValidator.AddressRule);
+        RuleFor(request => request.Command)
+            .Must(command => string.IsNullOrWhiteSpace(command) || CommandLine.Code(command) is not null)
+            .WithMessage($"Must be {CommandLine.Rule}.");
+    }
+}

@@ -1,0 +1,36 @@
+using Allocator.Api.Data;
+using Allocator.Contracts;
+
+namespace Allocator.Api.Assignments;
+
+/// <summary>Which assignments: of a list, or of a change of many. What is null says nothing.</summary>
+internal sealed record AssignmentFilter(
+    string? Pool = null,
+    AssignmentState? State = null,
+    string? Hostname = null,
+    string? Email = null,
+    string? Text = null,
+    IReadOnlyList<Guid>? Ids = null)
+{
+    /// <summary>Of an assignment <c>a</c>, by the parameters <c>$1</c> to <c>$6</c>, which are <see cref="Values"/>.</summary>
+    public const string Where =
+        """
+        ($1::text is null or a.pool = $1)
+        and ($2::text is null or a.state = $2)
+        and ($3::text is null or a.hostname = $3)
+        and ($4::text is null or a.email_key = $4)
+        and ($5::text is null or strpos(a.email_key, $5) > 0 or strpos(a.hostname, $5) > 0)
+        and ($6::uuid[] is null or a.id = any ($6))
+        """;
+
+    public AssignmentFilter(AssignmentSelection selection)
+        : this(selection.Pool, selection.State, selection.Hostname, selection.Email, selection.Text, selection.Ids)
+    {
+    }
+
+    public object?[] Values =>
+    [
+        Pool, State?.Text(), Hostname is null ? null : Vms.Hostname.Normalise(Hostname), Email is null ? null : EmailKey.Of(Email),
+        Text?.ToLowerInvariant(), Ids?.ToArray(),
+    ];
+}

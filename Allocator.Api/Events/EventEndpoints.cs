@@ -1,0 +1,79 @@
+using Allocator.Api.Security;
+using Allocator.Api.Vms;
+using Allocator.Api.Web;
+using Allocator.Contracts;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace Allocator.Api.Events;
+
+/// <summary>In which order events come.</summary>
+internal enum EventOrder
+{
+    /// <summary>Oldest first: to read a story, and to follow what happens.</summary>
+    Asc,
+
+    /// <summary>Newest first: to see what has just happened.</summary>
+    Desc,
+}
+
+internal static class EventEndpoints
+{
+    private static readonly CsvColumn<EventRecord>[] CsvColumns =
+    [
+        new("id", one => one.Id),
+        new("at", one => one.At),
+        new("actor", one => one.Actor),
+        new("action", one => one.Action),
+        new("pool", one => one.Pool),
+        new("hostname", one => one.Hostname),
+        new("assignmentId", one => one.AssignmentId),
+        new("detail", one => one.Detail),
+    ];
+
+    public static void MapEvents(this IEndpointRouteBuilder routes) =>
+        routes.MapGet("/events", ListAsync)
+            .WithName("ListEvents").WithTags("Admins").WithSummary("Who did what, when")
+            .WithDescription("Of one VM (hostname), one person (email), one assignment, one pool, one actor; all filters that are given must fit. As CSV: everything from 'after' on, whatever the limit.")
+            .RequireAuthorization(AdminAuthentication.Name)
+            .AlsoAsCsv()
+            .ProducesValidationProblem()
+            .ProducesProblem(StatusCodes.Status401Unauthorized)
+            .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+
+    private static async Task<Results<Ok<Page<EventRecord>>, ValidationProblem, CsvResult<EventRecord>>> ListAsync(
+        HttpRequest request, EventStore store, CancellationToken cancel,
+        string? hostname = null, Guid? assignment = null, string? email = null, string? pool = null, string? actor = null, string? action = null,
+        DateTime? since = null, DateTime? until = null, OneOf<EventOrder>? order = null, long? after = null, int limit = Limits.UsualPage)
+    {
+        if (Limits.Wrong(pool, limit) is { } wrong)
+        {
+            return wrong;
+        }
+        if (hostname is not null && !Hostname.IsValid(hostname))
+        {
+            return Problems.Invalid("hostname", Hostname.Rule);
+        }
+        foreach (var (name, text) in new[] { ("email", email), ("actor", actor), ("action", action) })
+        {
+            if (!Limits.IsText(text))
+            {
+                return Problems.Invalid(name, Limits.TextRule);
+            }
+        }
+        foreach (var (name, time) in new[] { ("since", since), ("until", until) })
+        {
+            if (!Instant.IsOne(time))
+            {
+                return Problems.Invalid(name, Instant.Rule);
+            }
+        }
+        var which = new EventFilter(hostname is null ? null : Hostname.Normalise(hostname), assignment, email, pool, actor, action, since, until);
+        var newestFirst = order?.Value == EventOrder.Desc;
+        if (Csv.IsWanted(request))
+        {
+            return new CsvResult<EventRecord>(CsvColumns, (last, cancel) => store.ListAsync(which, newestFirst, last?.Id ?? after, Limits.LargestPage, cancel));
+        }
+        var page = await store.ListAsync(which, newestFirst, after, limit, cancel);
+        return TypedResults.Ok(new Page<EventRecord>(page, page.Count == limit ? Csv.Text(page[^1].Id) : null));
+    }
+}

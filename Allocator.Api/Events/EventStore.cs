@@ -1,0 +1,67 @@
+using System.Text.Json;
+using Allocator.Api.Assignments;
+using Allocator.Api.Data;
+using Allocator.Contracts;
+using Npgsql;
+
+namespace Allocator.Api.Events;
+
+/// <summary>Which events. What is null says nothing.</summary>
+internal sealed record EventFilter(
+    string? Hostname = null,
+    Guid? Assignment = null,
+    string? Email = null,
+    string? Pool = null,
+    string? Actor = null,
+    string? Action = null,
+    DateTime? Since = null,
+    DateTime? Until = null);
+
+/// <summary>Events in the database. Each is written by the statement whose change it tells; here they are only read.</summary>
+internal sealed class EventStore(NpgsqlDataSource database)
+{
+    private const string List =
+        """
+        select id, at, actor, action, pool, hostname, assignment_id, detail
+        from events
+        where ($1::text is null or hostname = $1)
+            and ($2::uuid is null or assignment_id = $2)
+            and ($3::text is null or assignment_id = any (array(select id from assignments where email_key = $3)))
+            and ($4::text is null or pool = $4)
+            and ($5::text is null or actor = $5)
+            and ($6::text is null or action = $6)
+            and ($7::timestamptz is null or at >= $7)
+            and ($8::timestamptz is null or at < $8)
+        """;
+
+    private const string OldestFirst =
+        $"""
+        {List}
+            and ($9::bigint is null or id > $9)
+        order by id
+        limit $10
+        """;
+
+    private const string NewestFirst =
+        $"""
+        {List}
+            and ($9::bigint is null or id < $9)
+        order by id desc
+        limit $10
+        """;
+
+    public Task<List<EventRecord>> ListAsync(EventFilter which, bool newestFirst, long? after, int limit, CancellationToken cancel) => database.Command(
+        newestFirst ? NewestFirst : OldestFirst,
+        which.Hostname, which.Assignment, which.Email is null ? null : EmailKey.Of(which.Email), which.Pool, which.Actor, which.Action,
+        which.Since?.ToUniversalTime(), which.Until?.ToUniversalTime(), after, limit).ListAsync(Read, cancel);
+
+    private static EventRecord Read(NpgsqlDataReader row) => new(
+        row.GetInt64(0),
+        row.GetDateTime(1),
+        row.GetString(2),
+        row.GetString(3),
+        row.GetStringOrNull(4),
+        row.GetStringOrNull(5),
+        row.GetOrNull<Guid>(6),
+        JsonSerializer.Deserialize<JsonElement>(row.GetString(7)));
+}

@@ -1,0 +1,13 @@
+using Allocator.Api.Configuration;
+
+namespace Allocator.Api.Events;
+
+internal static class EventsSetup
+{
+    public static void AddEvents(this IHostApplicationBuilder builder)
+    {
+        builder.Services.AddSettings<RetentionOptions, RetentionOptions.Validator>(RetentionOptions.Section);
+        builder.Services.AddSingleton<EventStore>();
+        builder.Services.AddSingleton<RetentionStore>();
+    }
+}

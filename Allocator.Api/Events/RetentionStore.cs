@@ -1,0 +1,63 @@
+using Allocator.Api.Data;
+using Allocator.Api.Web;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace Allocator.Api.Events;
+
+/// <summary>Removes what has been kept for long enough: a small batch each time, so that nobody waits for it.</summary>
+internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<RetentionOptions> options)
+{
+    /// <summary>Local to the transaction: the trigger that keeps events from being changed lets these deletions pass.</summary>
+    private const string Announce = "select set_config('allocator.retention', 'on', true)";
+
+    private const string RemoveEvents =
+        """
+        delete from events
+        where id in (
+            select id
+            from events
+            where at < clock() - $1::interval
+            order by at
+            limit $2
+            for update skip locked
+        )
+        """;
+
+    private const string RemoveAssignments =
+        """
+        delete from assignments
+        where id in (
+            select id
+            from assignments
+            where state = 'ended' and ended_at < clock() - $1::interval
+            order by ended_at
+            limit $2
+            for update skip locked
+        )
+        """;
+
+    private const string RemoveIdempotencyKeys =
+        """
+        delete from idempotency_keys
+        where (caller, key) in (
+            select caller, key
+            from idempotency_keys
+            where started_at < clock() - $1::interval
+            order by started_at
+            limit $2
+            for update skip locked
+        )
+        """;
+
+    public async Task RemoveAsync(CancellationToken cancel)
+    {
+        var (kept, batchSize) = (options.Value, options.Value.BatchSize);
+        await using var batch = database.Batch(
+            (Announce, []),
+            (RemoveEvents, [kept.Events, batchSize]),
+            (RemoveAssignments, [kept.EndedAssignments, batchSize]),
+            (RemoveIdempotencyKeys, [IdempotencyStore.KeptFor, batchSize]));
+        await batch.ExecuteNonQueryAsync(cancel);
+    }
+}

@@ -1,0 +1,139 @@
+using System.Diagnostics.Metrics;
+using Allocator.Api.Data;
+using Allocator.Api.Telemetry;
+using Allocator.Contracts;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace Allocator.Api.Health;
+
+/// <summary>
+/// Knows how the server fares with connections, also when there is none left to ask it by: reads it four times a minute
+/// and on demand, one reading at a time, and keeps the last one.
+/// </summary>
+internal sealed class ConnectionWatch : BackgroundService
+{
+    private const double WarningPercent = 80;
+    private const double CriticalPercent = 90;
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
+    private readonly ConnectionStore _store;
+    private readonly TimeProvider _time;
+    private readonly int _poolSize;
+    private readonly Lock _gate = new();
+    private Task<ConnectionHealth>? _underway;
+    private volatile Dated? _last;
+
+    public ConnectionWatch(ConnectionStore store, IOptions<DatabaseOptions> options, IMeterFactory meters, TimeProvider time)
+    {
+        (_store, _time, _poolSize) = (store, time, options.Value.PoolSize);
+        var meter = meters.Create(Signals.Name);
+        meter.CreateObservableGauge("allocator.server.connections", () => Last(reading => reading.Active), "{connection}", "Client connections of the whole database server, when it could last be asked");
+        meter.CreateObservableGauge("allocator.server.connections.max", () => Last(reading => reading.Max), "{connection}", "What the database server allows");
+        meter.CreateObservableGauge("allocator.server.connections.reserved", () => Last(reading => reading.Reserved), "{connection}", "Of those, for superusers and reserved roles only");
+        meter.CreateObservableGauge("allocator.server.connections.budget", () => Last(reading => reading.Replicas * _poolSize), "{connection}", "What the replicas may take together");
+        meter.CreateObservableGauge("allocator.server.connections.age", () => _last is { } last ? [new((time.GetUtcNow() - last.At).TotalSeconds)] : Array.Empty<Measurement<double>>(), "s", "How old these numbers are");
+    }
+
+    /// <summary>Asks the server. Those who ask at once share one reading, and with it one connection.</summary>
+    public Task<ConnectionHealth> ReadAsync()
+    {
+        lock (_gate)
+        {
+            return _underway is { IsCompleted: false } ? _underway : _underway = ReadOnceAsync();
+        }
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, _time);
+        try
+        {
+            do
+            {
+                await ReadAsync();
+            }
+            while (await timer.WaitForNextTickAsync(stoppingToken));
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // Stopping.
+        }
+    }
+
+    private async Task<ConnectionHealth> ReadOnceAsync()
+    {
+        using var patience = new CancellationTokenSource(Patience, _time);
+        try
+        {
+            var read = new Dated(await _store.ReadAsync(patience.Token), _time.GetUtcNow());
+            _last = read;
+            return Describe(read);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.TooManyConnections)
+        {
+            return Unavailable($"The server has no connection left: {e.MessageText}.") with { Critical = true };
+        }
+        catch (Exception e) when (e is OperationCanceledException or NpgsqlException { InnerException: TimeoutException })
+        {
+            return Unavailable($"Within {Patience.TotalSeconds:0} s none of this replica's {_poolSize} connections was free, or the server did not answer.");
+        }
+        catch (NpgsqlException e)
+        {
+            return Unavailable($"The database cannot be asked: {e.Message}");
+        }
+    }
+
+    private ConnectionHealth Unavailable(string why) =>
+        (_last is { } last ? Describe(last) : Nothing) with { Status = ConnectionStatus.Unavailable, Detail = why };
+
+    private ConnectionHealth Nothing => new()
+    {
+        Status = ConnectionStatus.Unavailable,
+        Warning = false,
+        Critical = false,
+        ByState = new Dictionary<string, int>(),
+        ByApplication = new Dictionary<string, int>(),
+        PoolSize = _poolSize,
+    };
+
+    private ConnectionHealth Describe(Dated read)
+    {
+        var (reading, at) = read;
+        var usable = reading.Max - reading.Reserved;
+        var utilization = Percent(reading.Active, reading.Max);
+        // On a small server the reserved ones weigh more than a tenth: it is full before it is at 90 %.
+        var critical = utilization > CriticalPercent || reading.Active >= usable;
+        var warning = utilization > WarningPercent || critical;
+        var budget = reading.Replicas * _poolSize;
+        return new ConnectionHealth
+        {
+            Status = critical ? ConnectionStatus.Critical : warning ? ConnectionStatus.Warning : ConnectionStatus.Healthy,
+            ActiveConnections = reading.Active,
+            ListenConnections = reading.Listening,
+            MaxConnections = reading.Max,
+            UtilizationPercent = utilization,
+            Warning = warning,
+            Critical = critical,
+            ReservedConnections = reading.Reserved,
+            ByState = reading.ByState,
+            ByApplication = reading.ByApplication,
+            ReplicasSeen = reading.Replicas,
+            PoolSize = _poolSize,
+            ConnectionBudget = budget,
+            BudgetPercent = Percent(budget, usable),
+            ReadAt = at,
+            AgeSeconds = Math.Round((_time.GetUtcNow() - at).TotalSeconds, 3),
+            Detail = warning ? $"{reading.Active} of {reading.Max} connections are taken, and {reading.Reserved} are reserved."
+                : budget > usable ? $"{reading.Replicas} replicas with {_poolSize} connections each can take more than the {usable} there are."
+                : null,
+        };
+    }
+
+    private IEnumerable<Measurement<int>> Last(Func<ConnectionReading, int> value) => _last is { } last ? [new(value(last.Reading))] : [];
+
+    private static double Percent(int part, int whole) => Math.Round(100.0 * part / whole, 1);
+
+    private sealed record Dated(ConnectionReading Reading, DateTimeOffset At);
+}

@@ -1,0 +1,11 @@
+namespace Allocator.Api.Health;
+
+internal static class HealthSetup
+{
+    public static void AddHealth(this IHostApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton<ConnectionStore>();
+        builder.Services.AddSingleton<ConnectionWatch>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<ConnectionWatch>());
+    }
+}

@@ -1,0 +1,62 @@
+using System.Globalization;
+using Allocator.Api.Assignments;
+using CsvHelper;
+using CsvHelper.Configuration;
+
+namespace Allocator.Api.Pools;
+
+/// <summary>Reads a roster as a spreadsheet or a registration form writes it.</summary>
+internal static class Roster
+{
+    public const int MostPeople = 50_000;
+
+    public const string Rule = "CSV with a column named 'email', or with addresses only, one on each line";
+
+    private const int MostErrors = 20;
+
+    /// <returns>The addresses by their keys; or what is wrong, by line.</returns>
+    public static (Dictionary<string, string> People, List<string> Errors) Read(string csv)
+    {
+        var people = new Dictionary<string, string>(StringComparer.Ordinal);
+        var errors = new List<string>();
+        using var reader = new CsvParser(new StringReader(csv), new CsvConfiguration(CultureInfo.InvariantCulture)
+        {
+            TrimOptions = TrimOptions.Trim,
+            DetectDelimiter = true,
+            DetectDelimiterValues = [",", ";", "\t"],
+            BadDataFound = null,
+        });
+        var column = -1;
+        while (reader.Read() && errors.Count < MostErrors)
+        {
+            var record = reader.Record!;
+            if (column < 0)
+            {
+                column = Array.FindIndex(record, name => name.Equals("email", StringComparison.OrdinalIgnoreCase));
+                if (column >= 0)
+                {
+                    continue;
+                }
+                if (record.Length > 1)
+                {
+                    return (people, [$"Must be {Rule}."]);
+                }
+                column = 0;
+            }
+            var email = record.ElementAtOrDefault(column);
+            if (!AssignmentRequestValidator.IsAddress(email))
+            {
+                errors.Add($"Line {reader.RawRow} has no e-mail address where one must be.");
+            }
+            else
+            {
+                people.TryAdd(EmailKey.Of(email!), EmailKey.Normalise(email!));
+            }
+        }
+        if (errors.Count == 0 && people.Count is 0 or > MostPeople)
+        {
+            errors.Add($"Must name 1 to {MostPeople:N0} people. To admit everybody, delete the roster.");
+        }
+        return (people, errors);
+    }
+}

@@ -1,0 +1,72 @@
+using System.Reflection;
+using Allocator.Api.Configuration;
+using OpenTelemetry;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+
+namespace Allocator.Api.Telemetry;
+
+/// <summary>Registers metrics, which Prometheus can read, and where a collector is named, sends it metrics, traces and logs.</summary>
+internal static class TelemetrySetup
+{
+    public static void AddTelemetry(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSettings<TelemetryOptions, TelemetryOptions.Validator>(TelemetryOptions.Section);
+        builder.Services.AddSettings<OtlpOptions, OtlpOptions.Validator>("");
+        ListenOnMetricsPort(builder);
+
+        var telemetry = builder.Services.AddOpenTelemetry()
+            .ConfigureResource(resource => resource.AddService(
+                builder.Configuration["OTEL_SERVICE_NAME"] ?? ReplicaName.Prefix.Trim(),
+                serviceVersion: Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
+                serviceInstanceId: ReplicaName.Value[ReplicaName.Prefix.Length..]))
+            .WithMetrics(metrics => metrics
+                .AddMeter(Signals.Name, "Npgsql", "System.Runtime", "Microsoft.AspNetCore.Server.Kestrel")
+                .AddPrometheusExporter(prometheus => prometheus.ScopeInfoEnabled = false));
+
+        var otlp = builder.Configuration.Get<OtlpOptions>()!;
+        if (otlp.Endpoint.Length > 0)
+        {
+            telemetry
+                .WithTracing(traces => traces.AddSource(Signals.Name, "Npgsql"))
+                .WithLogging(null, logs => logs.IncludeFormattedMessage = true)
+                .UseOtlpExporter();
+        }
+    }
+
+    public static void MapMetrics(this WebApplication app)
+    {
+        var branch = ((IApplicationBuilder)app).New();
+        branch.UseOpenTelemetryPrometheusScrapingEndpoint(_ => true);
+        var scrape = branch.Build();
+        var port = app.Configuration.GetValue<int>($"{TelemetryOptions.Section}:{nameof(TelemetryOptions.MetricsPort)}");
+
+        // By the connection's port: the one in the Host header is the caller's word.
+        Task AnswerAsync(HttpContext context) =>
+            port == 0 || context.Connection.LocalPort == port ? scrape(context) : Results.NotFound().ExecuteAsync(context);
+
+        app.MapGet("/metrics", (Delegate)AnswerAsync)
+            .WithName("Metrics").WithTags("Machines").WithSummary("Metrics, for Prometheus")
+            .Produces<string>(StatusCodes.Status200OK, "text/plain")
+            .ProducesProblem(StatusCodes.Status404NotFound);
+    }
+
+    /// <summary>Adds the port to those that are listened on, however they are given.</summary>
+    private static void ListenOnMetricsPort(WebApplicationBuilder builder)
+    {
+        var port = builder.Configuration.GetSection(TelemetryOptions.Section).Get<TelemetryOptions>()?.MetricsPort ?? 0;
+        if (port is < 1 or > 65_535)
+        {
+            return;
+        }
+        if (builder.Configuration[WebHostDefaults.ServerUrlsKey] is { Length: > 0 } urls)
+        {
+            builder.WebHost.UseSetting(WebHostDefaults.ServerUrlsKey, $"{urls};http://*:{port}");
+        }
+        else
+        {
+            var ports = builder.Configuration[WebHostDefaults.HttpPortsKey];
+            builder.WebHost.UseSetting(WebHostDefaults.HttpPortsKey, ports is { Length: > 0 } ? $"{ports};{port}" : $"5000;{port}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+using Allocator.Api.Pools;
+using Allocator.Api.Web;
+using Allocator.Contracts;
+using FluentValidation;
+
+namespace Allocator.Api.Vms;
+
+internal sealed class VmSelectionValidator : AbstractValidator<VmSelection>
+{
+    public VmSelectionValidator()
+    {
+        RuleFor(selection => selection.Hostnames)
+            .Must(names => names is null || (names.Count is > 0 and <= Limits.MostNamed && names.All(Hostname.IsValid)))
+            .WithMessage($"Must be 1 to {Limits.MostNamed:N0} host names.");
+        RuleFor(selection => selection.Pool)
+            .Must(pool => pool is null || PoolName.IsValid(pool)).WithMessage($"Must be {PoolName.Rule}.");
+        RuleFor(selection => selection.Text)
+            .Must(Limits.IsText).WithMessage($"Must be {Limits.TextRule}.");
+        // A forgotten filter must not empty the whole house.
+        RuleFor(selection => selection.All)
+            .Must((selection, all) => all != IsFiltered(selection))
+            .WithMessage("Must be true where no filter is given, to mean every VM, and only there.");
+    }
+
+    private static bool IsFiltered(VmSelection selection) => selection with { All = false, DryRun = false } != new VmSelection();
+}

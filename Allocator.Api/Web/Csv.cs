@@ -1,0 +1,91 @@
+using System.Globalization;
+using CsvHelper;
+using CsvHelper.Configuration;
+using Microsoft.Net.Http.Headers;
+
+namespace Allocator.Api.Web;
+
+/// <summary>One column of a spreadsheet.</summary>
+internal sealed record CsvColumn<T>(string Name, Func<T, object?> Value);
+
+/// <summary>Lists as spreadsheets take them (RFC 4180), for who asks with <c>Accept: text/csv</c>.</summary>
+internal static class Csv
+{
+    public const string ContentType = "text/csv";
+
+    // What people and VMs wrote must not become a formula in the admin's spreadsheet.
+    public static readonly CsvConfiguration Configuration = new(CultureInfo.InvariantCulture)
+    {
+        InjectionOptions = InjectionOptions.Escape,
+        NewLine = "\r\n",
+    };
+
+    public static bool IsWanted(HttpRequest request) =>
+        request.GetTypedHeaders().Accept.Any(type => type.MediaType.Equals(ContentType, StringComparison.OrdinalIgnoreCase) && type.Quality is not 0);
+
+    /// <summary>Says in the OpenAPI document that the list comes as CSV too.</summary>
+    public static RouteHandlerBuilder AlsoAsCsv(this RouteHandlerBuilder endpoint) => endpoint.WithMetadata(new CsvMetadata());
+
+    /// <summary>As cells write a value: enums and booleans as in JSON, times in RFC 3339.</summary>
+    public static string Text(object? value) => value switch
+    {
+        null => "",
+        DateTime time => time.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture),
+        bool or Enum => $"{value}".ToLowerInvariant(),
+        _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
+    };
+}
+
+/// <summary>Marks a list that comes as CSV too.</summary>
+internal sealed class CsvMetadata;
+
+/// <summary>Marks a call whose body is CSV.</summary>
+internal sealed class CsvBodyMetadata;
+
+/// <summary>A whole list as CSV: page after page from the database, so that no length of it takes memory.</summary>
+/// <param name="next">The page after this item; the first one after null.</param>
+internal sealed class CsvResult<T>(IReadOnlyList<CsvColumn<T>> columns, Func<T?, CancellationToken, Task<List<T>>> next) : IResult
+    where T : class
+{
+    public async Task ExecuteAsync(HttpContext httpContext)
+    {
+        var cancel = httpContext.RequestAborted;
+        // Before anything is sent: a database that is away is a problem, not half a file.
+        var page = await next(null, cancel);
+        httpContext.Response.ContentType = Csv.ContentType + "; charset=utf-8; header=present";
+        httpContext.Response.Headers[HeaderNames.Vary] = HeaderNames.Accept;
+        await WriteAsync(httpContext.Response, csv => columns.ToList().ForEach(column => csv.WriteField(column.Name)), cancel);
+        while (page is [.., var last])
+        {
+            var items = page;
+            await WriteAsync(httpContext.Response, csv => WriteRows(csv, items), cancel);
+            page = page.Count < Limits.LargestPage ? [] : await next(last, cancel);
+        }
+    }
+
+    private void WriteRows(CsvWriter csv, List<T> items)
+    {
+        foreach (var (index, item) in items.Index())
+        {
+            if (index > 0)
+            {
+                csv.NextRecord();
+            }
+            foreach (var column in columns)
+            {
+                csv.WriteField(Csv.Text(column.Value(item)));
+            }
+        }
+    }
+
+    private static async Task WriteAsync(HttpResponse response, Action<CsvWriter> write, CancellationToken cancel)
+    {
+        using var text = new StringWriter(CultureInfo.InvariantCulture);
+        await using (var csv = new CsvWriter(text, Csv.Configuration))
+        {
+            write(csv);
+            await csv.NextRecordAsync();
+        }
+        await response.WriteAsync(text.ToString(), cancel);
+    }
+}

@@ -1,0 +1,27 @@
+using Allocator.Api.Fleet;
+using Allocator.Contracts;
+using Xunit;
+
+namespace Allocator.Tests.Fleet;
+
+public sealed class ForgettingTests
+{
+    [Fact]
+    public void Older_picture_of_a_deleted_vm_that_comes_late_does_not_bring_it_back()
+    {
+        var fleet = new VmFleet();
+        fleet.Apply(View(1));
+        Assert.Equal((1, 1), (fleet.Count, fleet.FindPool("default")!.Free));
+        fleet.Apply(View(3) with { State = VmState.Held, IsFree = false, IsDeleted = true });
+        Assert.Equal((0, 0), (fleet.Count, fleet.FindPool("default")!.Free));
+
+        fleet.Apply(View(2));
+        Assert.Equal((0, 0), (fleet.Count, fleet.FindPool("default")!.Free));
+        // A newer one does: the name was taken again.
+        fleet.Apply(View(4));
+        Assert.Equal((1, 1), (fleet.Count, fleet.FindPool("default")!.Free));
+    }
+
+    private static VmView View(long revision) =>
+        new("vm-1", "default", revision, revision, default, VmState.Free, IsFree: true, IsLost: false, IsDeleted: false, null, Received: false);
+}

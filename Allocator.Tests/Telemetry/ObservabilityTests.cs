@@ -1,0 +1,93 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Allocator.Tests.Infrastructure;
+using Xunit;
+
+namespace Allocator.Tests.Telemetry;
+
+/// <summary>The dashboard, the alert rules and the documents in <c>docs/</c> speak of what there is.</summary>
+public sealed partial class ObservabilityTests(PostgresServer server)
+{
+    private static readonly string[] Words = ["and", "or", "unless", "by", "on", "without", "ignoring", "bool", "offset", "sum", "max", "min", "rate", "absent"];
+
+    [Fact]
+    public async Task Every_metric_of_dashboard_and_alerts_is_in_a_scrape_and_every_metric_of_ours_is_documented()
+    {
+        await using var api = await ApiProcess.StartAsync(await server.CreateDatabaseAsync());
+        await api.WalkTheWholeWayAsync();
+        var scrape = await Wait.ForAsync(async () => await Scrape.OfAsync(api.Http) is var read
+            && read.Names.Contains("allocator_server_connections")
+            && read.Names.Contains("allocator_liveness_flush_duration_seconds_count") ? read : null, "everything has been measured once");
+
+        // Prometheus itself makes this one.
+        string[] there = [.. scrape.Names, "up"];
+        Assert.NotEmpty(Expressions("alerts.yml"));
+        Assert.NotEmpty(Expressions("grafana-dashboard.json"));
+        Assert.Empty(Expressions("alerts.yml").SelectMany(Metrics).Except(there));
+        Assert.Empty(Expressions("grafana-dashboard.json").SelectMany(Metrics).Except(there));
+
+        var ours = there.Where(name => name.StartsWith("allocator_", StringComparison.Ordinal))
+            .Select(name => name.Contains("_duration_", StringComparison.Ordinal) ? HistogramSuffix().Replace(name, "") : name);
+        var documented = DocumentedMetric().Matches(Read("docs", "observability", "README.md")).Select(match => match.Groups[1].Value);
+        Assert.Equal(ours.Distinct().Order(StringComparer.Ordinal), documented.Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Every_alert_has_its_section_in_the_runbook()
+    {
+        var rules = Read("docs", "observability", "alerts.yml");
+        var alerts = Alert().Matches(rules).Select(match => match.Groups[1].Value).ToArray();
+        var sections = Section().Matches(Read("docs", "runbook.md")).Select(match => match.Groups[1].Value);
+
+        Assert.Equal(alerts.Length, alerts.Distinct().Count());
+        Assert.Equal(alerts.Order(StringComparer.Ordinal), sections.Order(StringComparer.Ordinal));
+        foreach (var alert in alerts)
+        {
+            Assert.Contains($"runbook: docs/runbook.md#{alert.ToLowerInvariant()}\n", rules, StringComparison.Ordinal);
+        }
+        Assert.Equal(alerts.Length, Expressions("alerts.yml").Length);
+    }
+
+    [Fact]
+    public void Dashboard_has_a_query_in_each_panel_and_no_two_panels_in_one_place()
+    {
+        var panels = JsonNode.Parse(Read("docs", "observability", "grafana-dashboard.json"))!["panels"]!.AsArray();
+        Assert.All(panels.Where(panel => (string)panel!["type"]! != "row"), panel => Assert.NotEmpty(panel!["targets"]!.AsArray()));
+        Assert.Equal(panels.Count, panels.Select(panel => (int)panel!["id"]!).Distinct().Count());
+        Assert.Equal(panels.Count, panels.Select(panel => ((int)panel!["gridPos"]!["x"]!, (int)panel["gridPos"]!["y"]!)).Distinct().Count());
+        Assert.All(panels, panel => Assert.NotEmpty((string)panel!["title"]!));
+    }
+
+    private static string[] Expressions(string file) => file.EndsWith(".json", StringComparison.Ordinal)
+        ? [.. JsonNode.Parse(Read("docs", "observability", file))!["panels"]!.AsArray()
+            .SelectMany(panel => panel!["targets"]?.AsArray() ?? []).Select(target => (string)target!["expr"]!)]
+        : [.. Expression().Matches(Read("docs", "observability", file)).Select(match => match.Groups[1].Value)];
+
+    /// <summary>The names in a query that are neither functions, labels nor words of the language.</summary>
+    private static IEnumerable<string> Metrics(string expression) =>
+        Name().Matches(NotNames().Replace(expression, " ")).Select(match => match.Value).Except(Words);
+
+    private static string Read(params string[] path) => File.ReadAllText(Path.Combine([RepositoryRoot.Path, .. path]));
+
+    /// <summary>Label matchers, ranges, and the labels of a grouping.</summary>
+    [GeneratedRegex(@"\{[^}]*\}|\[[^\]]*\]|\b(by|on|without|ignoring) *\([^)]*\)")]
+    private static partial Regex NotNames();
+
+    [GeneratedRegex(@"\b[a-z_:][a-z0-9_:]*\b(?! *\()", RegexOptions.IgnoreCase)]
+    private static partial Regex Name();
+
+    [GeneratedRegex(@"^ +expr: (.+)$", RegexOptions.Multiline)]
+    private static partial Regex Expression();
+
+    [GeneratedRegex(@"^ +- alert: (\w+)$", RegexOptions.Multiline)]
+    private static partial Regex Alert();
+
+    [GeneratedRegex(@"^## (\w+)$", RegexOptions.Multiline)]
+    private static partial Regex Section();
+
+    [GeneratedRegex(@"^\| `(allocator_\w+)`", RegexOptions.Multiline)]
+    private static partial Regex DocumentedMetric();
+
+    [GeneratedRegex("_(bucket|sum|count)$")]
+    private static partial Regex HistogramSuffix();
+}

@@ -1,0 +1,109 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+using Allocator.Contracts;
+using Allocator.Tests.Infrastructure;
+using Xunit;
+
+namespace Allocator.Tests.Web;
+
+public sealed class IdempotencyTests(PostgresServer server)
+{
+    [Fact]
+    public async Task Request_with_the_same_key_is_answered_as_the_first_one_was_on_every_replica()
+    {
+        await using var deployment = await Deployment.StartAsync(server, replicas: 2);
+        var (status, body, location) = await AskAsync(deployment, "key-1", "ada@example.org");
+        var id = JsonNode.Parse(body)!["id"]!.GetValue<Guid>();
+        Assert.Equal((202, $"/assignments/{id}"), (status, location));
+        await deployment.EndAsync(id);
+
+        // Without the key it would be a new request by now.
+        Assert.Equal((202, body, location), await AskAsync(deployment, "key-1", "ada@example.org", deployment.Replicas[1]));
+        Assert.Equal(1, await deployment.QueryAsync<long>("select count(*) from assignments"));
+        Assert.NotEqual(location, (await AskAsync(deployment, "key-2", "ada@example.org")).Location);
+        // An admin's keys are not a person's.
+        await deployment.EnrolFreeAsync("vm-1");
+        using var assign = await AssignAsync(deployment, "key-1", "grace@example.org");
+        using var again = await AssignAsync(deployment, "key-1", "grace@example.org");
+        Assert.Equal((HttpStatusCode.Created, HttpStatusCode.Created), (assign.StatusCode, again.StatusCode));
+        Assert.Equal(await assign.Content.ReadAsStringAsync(), await again.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task Same_key_with_another_request_is_refused_and_after_a_day_it_is_free()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        await AskAsync(deployment, "key-1", "ada@example.org");
+        var (status, body, _) = await AskAsync(deployment, "key-1", "grace@example.org");
+        Assert.Equal((422, "urn:allocator:problem:idempotency-key-reused"), (status, JsonNode.Parse(body)!["type"]!.GetValue<string>()));
+        Assert.Equal(1, await deployment.QueryAsync<long>("select count(*) from assignments"));
+
+        await deployment.MoveClockAsync(TimeSpan.FromHours(25));
+        Assert.Equal(202, (await AskAsync(deployment, "key-1", "grace@example.org")).Status);
+        Assert.Equal(400, (await AskAsync(deployment, new string('k', 256), "alan@example.org")).Status);
+        await deployment.MoveClockAsync(TimeSpan.FromHours(25));
+        await Wait.UntilAsync(async () => await deployment.QueryAsync<long>("select count(*) from idempotency_keys") == 0, "old keys are removed");
+    }
+
+    [Fact]
+    public async Task What_was_refused_is_not_remembered()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        await deployment.PutPoolAsync("default", new PoolSettings(Open: false));
+        Assert.Equal(409, (await AskAsync(deployment, "key-1", "ada@example.org")).Status);
+        await deployment.PutPoolAsync("default", new PoolSettings());
+        Assert.Equal(202, (await AskAsync(deployment, "key-1", "ada@example.org")).Status);
+    }
+
+    [Fact]
+    public async Task Of_many_requests_with_one_key_at_once_one_is_carried_out()
+    {
+        await using var deployment = await Deployment.StartAsync(server, replicas: 2);
+        await deployment.EnrolFreeAsync("vm-1");
+        var statuses = await Task.WhenAll(Enumerable.Range(0, 20).Select(async _ =>
+        {
+            using var response = await AssignAsync(deployment, "key-1", "ada@example.org");
+            return (int)response.StatusCode;
+        }));
+        Assert.All(statuses, status => Assert.True(status is 201 or 409, $"{status}"));
+        Assert.Contains(201, statuses);
+        Assert.Single(await deployment.EventsAsync("action=assigned"));
+        // Those that came too early find the answer a moment later.
+        using var late = await AssignAsync(deployment, "key-1", "ada@example.org");
+        Assert.Equal(HttpStatusCode.Created, late.StatusCode);
+    }
+
+    [Fact]
+    public async Task Request_whose_replica_died_half_way_can_be_repeated()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        await AskAsync(deployment, "key-1", "ada@example.org");
+        await deployment.ExecuteAsync("update idempotency_keys set status = null, location = null, body = null");
+        var (status, body, _) = await AskAsync(deployment, "key-1", "ada@example.org");
+        Assert.Equal((409, "urn:allocator:problem:idempotency-key-in-use"), (status, JsonNode.Parse(body)!["type"]!.GetValue<string>()));
+        await deployment.MoveClockAsync(TimeSpan.FromMinutes(2));
+        Assert.Equal(200, (await AskAsync(deployment, "key-1", "ada@example.org")).Status);
+    }
+
+    private static async Task<(int Status, string Body, string? Location)> AskAsync(Deployment deployment, string key, string email, Replica? replica = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri((replica ?? deployment.Replica).Address, "/assignments"))
+        {
+            Content = JsonContent.Create(new AssignmentRequest(email)),
+            Headers = { { "Idempotency-Key", key } },
+        };
+        using var response = await deployment.Person.SendAsync(request);
+        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(), response.Headers.Location?.ToString());
+    }
+
+    private static async Task<HttpResponseMessage> AssignAsync(Deployment deployment, string key, string email)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/vms/vm-1/assign")
+        {
+            Content = JsonContent.Create(new VmAssignmentRequest(email)),
+            Headers = { { "Idempotency-Key", key } },
+        };
+        return await deployment.Admin.SendAsync(request);
+    }
+}
