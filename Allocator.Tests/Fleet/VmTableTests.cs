@@ -15,7 +15,6 @@ public sealed class VmTableTests
         {
             Put(i);
         }
-        Assert.Equal(20_000, _picture.Vms.Count);
         Assert.All(Enumerable.Range(0, 20_000), i => Assert.Equal($"vm-{i}", _picture.Vms.Find($"vm-{i}")?.View.Hostname));
         Assert.Null(_picture.Vms.Find("vm-20000"));
         Assert.Null(_picture.Vms.Find(""));
@@ -25,7 +24,6 @@ public sealed class VmTableTests
     public void Vm_that_is_put_in_twice_is_the_same()
     {
         Assert.Same(Put(1), Put(1));
-        Assert.Equal(1, _picture.Vms.Count);
     }
 
     [Fact]
@@ -57,9 +55,9 @@ public sealed class VmTableTests
         await Task.WhenAll(writers);
         Volatile.Write(ref there, Vms);
         await Task.WhenAll(readers);
-        Assert.Equal(Vms, _picture.Vms.Count);
+        Assert.All(Enumerable.Range(0, Vms), i => Assert.NotNull(_picture.Vms.Find($"vm-{i}")));
     }
 
     private FleetVm Put(int i) =>
-        _picture.Apply(new VmView($"vm-{i}", "default", 1, 1, default, VmState.Free, IsFree: true, IsLost: false, null, Received: false));
+        _picture.Apply(new VmView($"vm-{i}", "default", 1, 1, default, VmState.Free, IsFree: true, IsLost: false, IsDeleted: false, null, Received: false));
 }
