@@ -68,7 +68,14 @@ internal sealed partial class PollNotes(
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        await TryFlushAsync(cancellationToken);
+        try
+        {
+            await TryFlushAsync(cancellationToken);
+        }
+        catch (ObjectDisposedException)
+        {
+            // A host that is stopped twice at once, as test hosts are: the other has written it.
+        }
     }
 
     private async Task TryFlushAsync(CancellationToken cancel)
