@@ -38,7 +38,8 @@ stop() {
   end "${vms_running[@]}"; end "${proxy[@]}"; end "${api[@]}"; end "${database[@]}"
   rm -f "$data/state.json"
 }
-end() { [ $# -eq 0 ] || { kill -TERM "$@"; wait "$@"; } 2>/dev/null || true; }
+# One that was stopped with SIGSTOP has to go on to end.
+end() { [ $# -eq 0 ] || { kill -TERM "$@"; kill -CONT "$@"; wait "$@"; } 2>/dev/null || true; }
 trap 'stop; exit 130' INT
 trap 'stop; exit 143' TERM
 trap stop EXIT
@@ -117,6 +118,7 @@ for i in $(seq "$vms"); do
     ALLOCATOR_Hooks__Assigned__0=$PWD/Allocator.Client/hooks/write-down.sh ALLOCATOR_Hooks__Assigned__1=$folder/hooks.jsonl \
     ALLOCATOR_Hooks__Released__0=$PWD/Allocator.Client/hooks/write-down.sh ALLOCATOR_Hooks__Released__1=$folder/hooks.jsonl \
     start vms_running "vms/vm-$i" "$allocator" run
+  echo "${vms_running[-1]}" >"$folder/pid"
 done
 if [ "$vms" -gt 0 ]; then
   ready() { curl -fs -K - "$url/vms?limit=1000" <<<"user = \"admin:$admin_password\"" | jq -e --argjson n "$vms" '[.items[] | select(.status == "running")] | length >= $n'; }

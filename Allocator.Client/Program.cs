@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 using Allocator.Client;
+using Allocator.Client.Admin;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -8,7 +10,15 @@ using Microsoft.Extensions.Logging;
 var config = new Option<FileInfo?>("--config") { Description = "The settings file; /etc/allocator/client.json if it is there" };
 var run = new Command("run", "Poll the allocator and act on what it says, until stopped") { config };
 run.SetAction((parsed, cancel) => RunAsync(parsed.GetValue(config), cancel));
-return await new RootCommand("The allocator's client: runs on each workshop VM") { run }.Parse(args).InvokeAsync();
+var root = new RootCommand("The allocator's client: runs on each workshop VM, and is what admins use") { run };
+// The program on each VM does not pay for what admins do.
+if (args is not ["run", ..])
+{
+    AdminCommands.AddTo(root);
+}
+var parsed = root.Parse(args);
+var code = await parsed.InvokeAsync();
+return parsed.Action is ParseErrorAction ? (int)ExitCode.WrongUsage : code;
 
 static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
 {

@@ -8,15 +8,20 @@ internal sealed class Executable : IAsyncDisposable
 {
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _output = new();
+    private readonly ConcurrentQueue<string> _printed = new();
 
     private Executable(Process process)
     {
         _process = process;
         process.OutputDataReceived += Keep;
+        process.OutputDataReceived += KeepPrinted;
         process.ErrorDataReceived += Keep;
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
     }
+
+    /// <summary>What it wrote to standard output alone.</summary>
+    public string Printed => string.Join(Environment.NewLine, _printed);
 
     public string Output => string.Join(Environment.NewLine, _output);
 
@@ -71,6 +76,14 @@ internal sealed class Executable : IAsyncDisposable
             await KillAsync();
         }
         _process.Dispose();
+    }
+
+    private void KeepPrinted(object sender, DataReceivedEventArgs line)
+    {
+        if (line.Data is not null)
+        {
+            _printed.Enqueue(line.Data);
+        }
     }
 
     private void Keep(object sender, DataReceivedEventArgs line)

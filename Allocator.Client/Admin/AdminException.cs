@@ -1,0 +1,26 @@
+namespace Allocator.Client.Admin;
+
+/// <summary>How a command ended, for scripts.</summary>
+internal enum ExitCode
+{
+    /// <summary>Done.</summary>
+    Done = 0,
+
+    /// <summary>The API answered that it does not do this.</summary>
+    Refused = 1,
+
+    /// <summary>The command or a setting is not as it must be.</summary>
+    WrongUsage = 2,
+
+    /// <summary>No answer, or none that is the allocator's.</summary>
+    Unreachable = 3,
+
+    /// <summary>There are no credentials, they are not kept safely, or they are wrong.</summary>
+    Credentials = 4,
+}
+
+/// <summary>Why a command cannot be done, in words for the admin.</summary>
+internal sealed class AdminException(ExitCode code, string message) : Exception(message)
+{
+    public ExitCode Code { get; } = code;
+}

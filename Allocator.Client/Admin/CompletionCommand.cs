@@ -1,0 +1,28 @@
+using System.CommandLine;
+
+namespace Allocator.Client.Admin;
+
+/// <summary><c>allocator completion</c>: the shell asks the program itself what can come next.</summary>
+internal static class CompletionCommand
+{
+    private const string Bash =
+        """
+        _allocator() {
+          local IFS=$'\n'
+          COMPREPLY=($(compgen -W "$("${COMP_WORDS[0]}" "[suggest:$COMP_POINT]" "$COMP_LINE" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}"))
+        }
+        complete -o default -F _allocator allocator
+        """;
+
+    private const string Zsh = $"autoload -U +X bashcompinit && bashcompinit\n{Bash}";
+
+    public static Command Create()
+    {
+        var shell = new Argument<string>("shell") { Description = "Which shell" };
+        shell.AcceptOnlyFromAmong("bash", "zsh");
+        var command = new AdminCommand("completion", "Print what makes a shell complete these commands",
+            "source <(allocator completion bash)", "allocator completion bash > /etc/bash_completion.d/allocator").With(shell);
+        command.SetAction(parsed => Console.WriteLine(parsed.GetValue(shell) == "zsh" ? Zsh : Bash));
+        return command;
+    }
+}

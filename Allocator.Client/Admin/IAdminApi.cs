@@ -1,0 +1,65 @@
+using Allocator.Contracts;
+using Refit;
+
+namespace Allocator.Client.Admin;
+
+/// <summary>The calls of an admin. Each answers with the whole response, for <see cref="Reply"/> to read.</summary>
+internal interface IAdminApi
+{
+    [Get("/vms")]
+    Task<IApiResponse<Page<Vm>>> ListVmsAsync(
+        string? pool, string? state, string? status, string? presence, string? hold, string? gpu, string? assignment, string? free,
+        string? text, string? after, int limit, CancellationToken cancel);
+
+    [Get("/vms/{hostname}")]
+    Task<IApiResponse<VmDetail>> FindVmAsync(string hostname, CancellationToken cancel);
+
+    /// <param name="verb"><c>hold</c>, <c>unhold</c>, <c>drain</c> or <c>release</c>.</param>
+    [Post("/vms/{verb}")]
+    Task<IApiResponse<Touched<TouchedVm>>> ChangeVmsAsync(string verb, [Body] VmSelection which, CancellationToken cancel);
+
+    [Post("/vms/{hostname}/assign")]
+    Task<IApiResponse<Assignment>> AssignVmAsync(string hostname, [Body] VmAssignmentRequest request, CancellationToken cancel);
+
+    [Delete("/vms/{hostname}")]
+    Task<IApiResponse> DeleteVmAsync(string hostname, CancellationToken cancel);
+
+    [Get("/assignments")]
+    Task<IApiResponse<Page<Assignment>>> ListAssignmentsAsync(
+        string? pool, string? state, string? hostname, string? email, string? text, string? after, int limit, CancellationToken cancel);
+
+    [Get("/assignments/{id}")]
+    Task<IApiResponse<Assignment>> FindAssignmentAsync(Guid id, CancellationToken cancel);
+
+    [Post("/assignments/{id}/move")]
+    Task<IApiResponse<Assignment>> MoveAsync(Guid id, [Body] MoveRequest request, CancellationToken cancel);
+
+    [Post("/assignments/{id}/extend")]
+    Task<IApiResponse<Assignment>> ExtendAsync(Guid id, [Body] ExtensionRequest request, CancellationToken cancel);
+
+    [Post("/assignments/release")]
+    Task<IApiResponse<Touched<TouchedAssignment>>> ReleaseAsync([Body] AssignmentSelection which, CancellationToken cancel);
+
+    [Get("/pools")]
+    Task<IApiResponse<IReadOnlyList<Pool>>> ListPoolsAsync(CancellationToken cancel);
+
+    [Get("/pools/{pool}")]
+    Task<IApiResponse<Pool>> FindPoolAsync(string pool, CancellationToken cancel);
+
+    [Put("/pools/{pool}")]
+    Task<IApiResponse> PutPoolAsync(string pool, [Body] PoolSettings settings, CancellationToken cancel);
+
+    [Get("/pools/{pool}/roster")]
+    Task<IApiResponse<Page<RosterEntry>>> ListRosterAsync(string pool, string? after, int limit, CancellationToken cancel);
+
+    [Put("/pools/{pool}/roster")]
+    Task<IApiResponse<RosterSize>> PutRosterAsync(string pool, [Body] StringContent csv, CancellationToken cancel);
+
+    [Delete("/pools/{pool}/roster")]
+    Task<IApiResponse> DeleteRosterAsync(string pool, CancellationToken cancel);
+
+    [Get("/events")]
+    Task<IApiResponse<Page<EventRecord>>> ListEventsAsync(
+        string? hostname, string? assignment, string? email, string? pool, string? actor, string? action,
+        string? since, string? until, string? order, string? after, int limit, CancellationToken cancel);
+}

@@ -1,0 +1,110 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+
+namespace Allocator.Client.Admin;
+
+/// <summary>What is to change about a setting; <c>none</c> takes it away.</summary>
+internal sealed record Change<T>(T? Value);
+
+/// <summary>How words of the command line are read.</summary>
+internal static class Options
+{
+    private static readonly string[] Durations = [@"h\:mm\:ss", @"hh\:mm\:ss", @"d\.hh\:mm\:ss"];
+
+    public static Option<string?> Text(string name, string description, string word) => new(name) { Description = description, HelpName = word };
+
+    /// <summary>One of the words of an enum.</summary>
+    public static Option<T?> Choice<T>(string name, string description)
+        where T : struct, Enum
+    {
+        var words = Enum.GetValues<T>().Select(Word).ToArray();
+        var option = new Option<T?>(name)
+        {
+            Description = description,
+            HelpName = string.Join('|', words),
+            CustomParser = result => Parse<T?>(result, $"one of {string.Join(", ", words)}",
+                word => words.Contains(word) && Enum.TryParse<T>(word, ignoreCase: true, out var value) ? value : null),
+        };
+        option.CompletionSources.Clear();
+        option.CompletionSources.Add(words);
+        return option;
+    }
+
+    public static Option<DateTime?> Time(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "time",
+        CustomParser = result => Parse(result, TimeRule, ReadTime),
+    };
+
+    public static Option<TimeSpan?> Duration(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "hh:mm:ss",
+        CustomParser = result => Parse(result, DurationRule, ReadDuration),
+    };
+
+    public static Option<Change<DateTime?>?> TimeOrNone(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "time|none",
+        CustomParser = result => Parse(result, $"{TimeRule}, or none", word => ReadChange(word, ReadTime)),
+    };
+
+    public static Option<Change<TimeSpan?>?> DurationOrNone(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "hh:mm:ss|none",
+        CustomParser = result => Parse(result, $"{DurationRule}, or none", word => ReadChange(word, ReadDuration)),
+    };
+
+    public static Option<Change<int?>?> NumberOrNone(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "number|none",
+        CustomParser = result => Parse(result, "a number, or none", word => ReadChange<int?>(
+            word, digits => int.TryParse(digits, CultureInfo.InvariantCulture, out var number) ? number : null)),
+    };
+
+    public static Option<int> Limit(string what) => new("--limit")
+    {
+        Description = $"At most so many {what}",
+        HelpName = "number",
+        DefaultValueFactory = _ => 1_000,
+        Validators = { result => { if (!int.TryParse(result.Tokens.Count == 0 ? "1" : result.Tokens[^1].Value, CultureInfo.InvariantCulture, out var limit) || limit < 1) { result.AddError("--limit must be a number from 1."); } } },
+    };
+
+    /// <summary>As the API writes it.</summary>
+    public static string Word<T>(T value)
+        where T : struct, Enum => value.ToString().ToLowerInvariant();
+
+    public static string? Word<T>(T? value)
+        where T : struct, Enum => value is { } one ? Word(one) : null;
+
+    /// <summary>As a query takes it.</summary>
+    public static string? Instant(DateTime? time) => time?.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture);
+
+    private const string TimeRule = "a time, such as 17:30 (today, here) or 2026-02-03T17:30:00Z";
+    private const string DurationRule = "a time span as hh:mm:ss, such as 02:00:00";
+
+    private static DateTime? ReadTime(string word) =>
+        DateTimeOffset.TryParse(word, CultureInfo.InvariantCulture, DateTimeStyles.AssumeLocal, out var time) ? time.UtcDateTime : null;
+
+    private static TimeSpan? ReadDuration(string word) =>
+        TimeSpan.TryParseExact(word, Durations, CultureInfo.InvariantCulture, out var duration) ? duration : null;
+
+    private static Change<T>? ReadChange<T>(string word, Func<string, T?> read) =>
+        word == "none" ? new Change<T>(default) : read(word) is { } value ? new Change<T>(value) : null;
+
+    private static T? Parse<T>(ArgumentResult result, string rule, Func<string, T?> read)
+    {
+        var word = result.Tokens[^1].Value;
+        var value = read(word);
+        if (value is null)
+        {
+            result.AddError($"{(result.Parent as OptionResult)?.IdentifierToken?.Value} must be {rule}, not '{word}'.");
+        }
+        return value;
+    }
+}

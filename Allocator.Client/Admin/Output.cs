@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Allocator.Contracts;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace Allocator.Client.Admin;
+
+/// <summary>What a command shows: tables for people, the API's JSON for programs.</summary>
+internal sealed class Output
+{
+    // Wide enough for every table: what is piped into another program is cut by nobody.
+    private const int PipeWidth = 1_000;
+
+    public Output(bool json)
+    {
+        Json = json;
+        if (Console.IsOutputRedirected)
+        {
+            Terminal.Profile.Width = PipeWidth;
+        }
+    }
+
+    public bool Json { get; }
+
+    public IAnsiConsole Terminal { get; } = AnsiConsole.Console;
+
+    public void Show<T>(T value, JsonTypeInfo<T> type, Func<T, IRenderable> render)
+    {
+        if (Json)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(value, type));
+        }
+        else
+        {
+            Terminal.Write(render(value));
+        }
+    }
+
+    public void ShowList<T>(Page<T> page, JsonTypeInfo<Page<T>> type, string[] columns, Func<T, string?[]> row)
+    {
+        Show(page, type, shown => Table(columns, shown.Items.Select(row)));
+        if (page.Next is not null)
+        {
+            Console.Error.WriteLine($"There are more than these {page.Items.Count:N0}; --limit shows more.");
+        }
+    }
+
+    /// <summary>What was changed, or would be.</summary>
+    public void ShowTouched<T>(Touched<T> touched, JsonTypeInfo<Touched<T>> type, string what, string[] columns, Func<T, string?[]> row)
+    {
+        Show(touched, type, shown => Table(columns, shown.Items.Select(row)));
+        if (!Json)
+        {
+            Console.WriteLine($"{touched.Count:N0} {what}{(touched.Count == 1 ? "" : "s")} {(touched.DryRun ? "would be changed" : "changed")}.");
+        }
+    }
+
+    /// <summary>For people only.</summary>
+    public void Say(string text)
+    {
+        if (!Json)
+        {
+            Console.WriteLine(text);
+        }
+    }
+
+    public static IRenderable Table(string[] columns, IEnumerable<string?[]> rows)
+    {
+        var table = new Table().Border(Console.IsOutputRedirected ? TableBorder.None : TableBorder.Simple);
+        table.AddColumns([.. columns.Select(column => new TableColumn(new Text(column, new Style(decoration: Decoration.Bold))).NoWrap())]);
+        foreach (var row in rows)
+        {
+            table.AddRow(row.Select(cell => new Text(cell ?? "")));
+        }
+        return table;
+    }
+
+    /// <summary>One thing, a line for each of its facts; those without a value are left out.</summary>
+    public static IRenderable Facts(params ReadOnlySpan<(string Name, string? Value)> facts)
+    {
+        var grid = new Grid().AddColumn(new GridColumn().NoWrap().PadRight(2)).AddColumn();
+        foreach (var (name, value) in facts)
+        {
+            if (!string.IsNullOrEmpty(value))
+            {
+                grid.AddRow(new Text(name, new Style(decoration: Decoration.Dim)), new Text(value));
+            }
+        }
+        return grid;
+    }
+
+    public static string? Time(DateTime? time) => time?.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+
+    public static string? Seconds(double? seconds) => seconds is { } wait ? $"{wait:N0} s" : null;
+}

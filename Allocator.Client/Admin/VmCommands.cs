@@ -1,0 +1,100 @@
+using System.CommandLine;
+using Allocator.Contracts;
+
+namespace Allocator.Client.Admin;
+
+/// <summary><c>allocator vms …</c></summary>
+internal static class VmCommands
+{
+    private static readonly Argument<string> Hostname = new("hostname") { Description = "The VM's host name" };
+    private static readonly Argument<string[]> Hostnames = new("hostname") { Description = "These VMs; all of them must exist", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Argument<string> Email = new("email") { Description = "The person's address" };
+    private static readonly Option<string?> Pool = Options.Text("--pool", "VMs of this pool", "pool");
+    private static readonly Option<VmState?> State = Options.Choice<VmState>("--state", "What they are doing");
+    private static readonly Option<VmStatus?> Status = Options.Choice<VmStatus>("--status", "What they say of themselves");
+    private static readonly Option<VmPresence?> Presence = Options.Choice<VmPresence>("--presence", "Whether their polls arrive");
+    private static readonly Option<VmHold?> Hold = Options.Choice<VmHold>("--hold", "How an admin keeps them out of the pool");
+    private static readonly Option<GpuHealth?> Gpu = Options.Choice<GpuHealth>("--gpu", "How their GPU is");
+    private static readonly Option<VmOccupancy?> Assignment = Options.Choice<VmOccupancy>("--assignment", "How far their person is");
+    private static readonly Option<bool?> Free = new("--free") { Description = "Whether the next person can get them", HelpName = "true|false" };
+    private static readonly Option<string?> Text = Options.Text("--text", "A part of the host name, or of the person's address", "text");
+    private static readonly Option<bool> All = new("--all") { Description = "Really every VM" };
+    private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Change nothing, only say what would be changed" };
+    private static readonly Option<int> Limit = Options.Limit("VMs");
+    private static readonly Symbol[] Filters = [Pool, State, Status, Presence, Hold, Gpu, Assignment, Free, Text];
+
+    public static Command Create() => new AdminCommand("vms", "The machines of the workshop: see them, hold them, drain them, delete them",
+            "allocator vms list --presence lost", "allocator vms show vm-7", "allocator vms drain --pool default --dry-run")
+        .With(
+            new AdminCommand("list", "VMs, by host name; all filters that are given must fit",
+                "allocator vms list", "allocator vms list --pool gpu --free false", "allocator vms list --status error --json | jq -r '.items[].hostname'")
+                .With(Filters).With(Limit).Does(ListAsync),
+            new AdminCommand("show", "One VM, and every reason why the next person cannot get it", "allocator vms show vm-7")
+                .With(Hostname).Does(ShowAsync),
+            Change("hold", "Keep VMs out of the pool; whoever has one keeps it", "allocator vms hold vm-7 vm-8", "allocator vms hold --gpu unhealthy --dry-run"),
+            Change("unhold", "Put VMs back into the pool, also what is draining or retired", "allocator vms unhold vm-7", "allocator vms unhold --hold held"),
+            Change("drain", "Take no new person, and retire when free", "allocator vms drain vm-7", "allocator vms drain --pool default --dry-run"),
+            Change("release", "End the assignments of VMs; each has to be cleaned before anybody else gets it",
+                "allocator vms release vm-7", "allocator vms release --presence lost --assignment connected --dry-run"),
+            new AdminCommand("delete", "Retire a VM for good; its token dies, its history stays", "allocator vms delete vm-7")
+                .With(Hostname).Does(DeleteAsync),
+            new AdminCommand("assign", "Put a person on this very VM, whatever the pool's door says", "allocator vms assign vm-7 ada@example.org")
+                .With(Hostname, Email).Does(AssignAsync));
+
+    private static AdminCommand Change(string verb, string description, params string[] examples) =>
+        new AdminCommand(verb, description, examples).With(Hostnames).With(Filters).With(All, DryRun)
+            .Does((api, parsed, output, cancel) => ChangeAsync(verb, api, parsed, output, cancel));
+
+    private static async Task ListAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
+    {
+        var which = Selection(parsed);
+        var page = await Reply.AllAsync(parsed.GetValue(Limit), (after, limit) => api.ListVmsAsync(
+            which.Pool, Options.Word(which.State), Options.Word(which.Status), Options.Word(which.Presence), Options.Word(which.Hold), Options.Word(which.Gpu),
+            Options.Word(which.Assignment), which.Free is { } free ? (free ? "true" : "false") : null, which.Text, after, limit, cancel));
+        output.ShowList(page, WireJson.Default.PageVm, ["VM", "POOL", "FREE", "STATE", "STATUS", "PRESENCE", "HOLD", "GPU", "PERSON", "LAST POLL"], vm =>
+        [
+            vm.Hostname, vm.Pool, vm.Free ? "yes" : "no", Options.Word(vm.State), Options.Word(vm.Status), Options.Word(vm.Presence),
+            Options.Word(vm.Hold), Options.Word(vm.Gpu), vm.Email, Output.Time(vm.PolledAt),
+        ]);
+    }
+
+    private static async Task ShowAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel) =>
+        output.Show(Reply.Content(await api.FindVmAsync(parsed.GetRequiredValue(Hostname), cancel)), WireJson.Default.VmDetail, vm => Output.Facts(
+        [
+            ("VM", vm.Hostname), ("pool", vm.Pool), ("free", vm.Free ? "yes" : "no"),
+            .. vm.NotFreeBecause.Select(reason => ("", (string?)$"{reason.Text} ({reason.Code})")),
+            ("state", Options.Word(vm.State)), ("status", Options.Word(vm.Status)), ("", vm.StatusDetail), ("presence", Options.Word(vm.Presence)),
+            ("hold", Options.Word(vm.Hold)), ("GPU", Options.Word(vm.Gpu)), ("in use", vm.InUse is { } used ? (used ? "yes" : "no") : null),
+            ("person", vm.Email), ("assignment", $"{vm.AssignmentId}"), ("cleaning since", Output.Time(vm.CleaningSince)),
+            ("last poll", Output.Time(vm.PolledAt)), ("enrolled", Output.Time(vm.EnrolledAt)),
+            .. vm.Metadata.Select(fact => (fact.Key, (string?)fact.Value)),
+        ]));
+
+    private static async Task ChangeAsync(string verb, IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
+    {
+        var which = Selection(parsed);
+        // A VM that is misspelt is an error, not nothing; and it is found before anything is changed.
+        foreach (var hostname in which.Hostnames ?? [])
+        {
+            Reply.Check(await api.FindVmAsync(hostname, cancel));
+        }
+        var touched = Reply.Content(await api.ChangeVmsAsync(verb, which, cancel));
+        output.ShowTouched(touched, WireJson.Default.TouchedTouchedVm, "VM", ["VM", "PERSON"], vm => [vm.Hostname, vm.Email]);
+    }
+
+    private static async Task DeleteAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
+    {
+        var hostname = parsed.GetRequiredValue(Hostname);
+        Reply.Check(await api.DeleteVmAsync(hostname, cancel));
+        output.Say($"{hostname} is deleted.");
+    }
+
+    private static async Task AssignAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel) =>
+        AssignmentCommands.Show(output, Reply.Content(await api.AssignVmAsync(
+            parsed.GetRequiredValue(Hostname), new VmAssignmentRequest(parsed.GetRequiredValue(Email)), cancel)));
+
+    private static VmSelection Selection(ParseResult parsed) => new(
+        parsed.GetResult(Hostnames) is { Tokens.Count: > 0 } ? parsed.GetValue(Hostnames) : null,
+        parsed.GetValue(Pool), parsed.GetValue(State), parsed.GetValue(Status), parsed.GetValue(Presence), parsed.GetValue(Hold), parsed.GetValue(Gpu),
+        parsed.GetValue(Assignment), parsed.GetValue(Free), parsed.GetValue(Text), parsed.GetValue(All), parsed.GetValue(DryRun));
+}

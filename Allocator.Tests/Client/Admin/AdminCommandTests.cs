@@ -1,0 +1,225 @@
+using System.Text.Json;
+using Allocator.Contracts;
+using Allocator.Tests.Infrastructure;
+using Xunit;
+
+namespace Allocator.Tests.Client.Admin;
+
+public sealed class AdminCommandTests(PostgresServer server)
+{
+    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    [Theory]
+    [InlineData("vms list", "/vms", "vm-2")]
+    [InlineData("vms list --free false", "/vms?free=false", "vm-2")]
+    [InlineData("vms show vm-2", "/vms/vm-2", "(held)")]
+    [InlineData("assignments list --state assigned", "/assignments?state=assigned", "ada@example.org")]
+    [InlineData("pools list", "/pools", "default")]
+    [InlineData("pools show default", "/pools/default", "(held)")]
+    [InlineData("events list --newest", "/events?order=desc&limit=1000", "vm_held")]
+    public async Task Command_shows_a_table_to_people_and_the_json_of_the_api_to_scripts(string command, string path, string shown)
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        using var admin = new AdminTerminal(deployment);
+        var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2");
+        await deployment.AskAsync("ada@example.org");
+        await vms[0].PollUntilAsync(VmState.Assigned);
+        await deployment.DoAsync("/vms/vm-2/hold");
+
+        var table = await admin.RunAsync(command);
+        Assert.Equal((0, table.Printed), (table.Code, table.Output));
+        Assert.Contains(shown, table.Printed, StringComparison.Ordinal);
+        // The VM's first poll may be written between the two questions.
+        await Wait.UntilAsync(
+            async () => await deployment.Admin.GetStringAsync(path) == (await admin.RunAsync($"{command} --json")).Printed, "both say the same");
+    }
+
+    [Fact]
+    public async Task Pages_are_followed_up_to_the_limit()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        using var admin = new AdminTerminal(deployment);
+        await deployment.ExecuteAsync("insert into events (actor, action, hostname) select 'admin:admin', 'test', 'vm-' || i from generate_series(1, 2500) i");
+
+        var all = await admin.RunAsync("events list --action test --limit 5000 --json");
+        var page = JsonSerializer.Deserialize(all.Printed, WireJson.Default.PageEventRecord)!;
+        Assert.Equal((2_500, null), (page.Items.Select(one => one.Id).Distinct().Count(), page.Next));
+
+        var some = await admin.RunAsync("events list --action test --limit 1200 --json");
+        page = JsonSerializer.Deserialize(some.Printed, WireJson.Default.PageEventRecord)!;
+        Assert.Equal((1_200, false), (page.Items.Count, page.Next is null));
+        Assert.Contains("There are more than these 1,200", some.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Change_of_many_says_first_what_it_would_do_and_does_nothing_where_a_vm_is_unknown()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        using var admin = new AdminTerminal(deployment);
+        await deployment.EnrolFreeAsync("vm-1", "vm-2", "vm-3");
+
+        Assert.Contains("3 VMs would be changed.", (await admin.RunAsync("vms hold --pool default --dry-run")).Printed, StringComparison.Ordinal);
+        var misspelt = await admin.RunAsync("vms hold vm-1 vm-99");
+        Assert.Equal((1, ""), (misspelt.Code, misspelt.Printed));
+        Assert.Contains("No VM named vm-99 is enrolled", misspelt.Output, StringComparison.Ordinal);
+        Assert.Null((await deployment.FindVmAsync("vm-1")).Hold);
+        var forgotten = await admin.RunAsync("vms hold");
+        Assert.Equal(1, forgotten.Code);
+        Assert.Contains("all: Must be true where no filter is given", forgotten.Output, StringComparison.Ordinal);
+
+        Assert.Contains("2 VMs changed.", (await admin.RunAsync("vms hold vm-1 vm-2")).Printed, StringComparison.Ordinal);
+        var unheld = await admin.RunAsync("vms unhold --hold held --json");
+        Assert.Equal("""{"dryRun":false,"count":2,"items":[{"hostname":"vm-1","email":null},{"hostname":"vm-2","email":null}]}""", unheld.Printed);
+        Assert.Contains("3 VMs changed.", (await admin.RunAsync("vms drain --all")).Printed, StringComparison.Ordinal);
+        Assert.Equal((0, "vm-3 is deleted."), await admin.RunAsync("vms delete vm-3") is var deleted ? (deleted.Code, deleted.Printed) : default);
+        Assert.Equal(1, (await admin.RunAsync("vms show vm-3")).Code);
+    }
+
+    [Fact]
+    public async Task Person_is_put_on_a_vm_moved_given_time_and_sent_home_by_their_address()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        using var admin = new AdminTerminal(deployment);
+        await deployment.EnrolFreeAsync("vm-1", "vm-2");
+
+        Assert.Contains("vm-1", (await admin.RunAsync("vms assign vm-1 ada@example.org")).Printed, StringComparison.Ordinal);
+        var moved = JsonSerializer.Deserialize((await admin.RunAsync("assignments move ADA@example.org --to vm-2 --json")).Printed, WireJson.Default.Assignment)!;
+        Assert.Equal(("vm-2", AssignmentState.Assigned), (moved.Hostname, moved.State));
+        var full = await admin.RunAsync("assignments move ada@example.org --to vm-2 --from vm-9");
+        Assert.Equal(0, full.Code);
+        var extended = JsonSerializer.Deserialize((await admin.RunAsync($"assignments extend {moved.Id} --until 2199-01-01T12:00:00Z --json")).Printed, WireJson.Default.Assignment)!;
+        Assert.Equal(new DateTime(2199, 1, 1, 12, 0, 0, DateTimeKind.Utc), extended.ExpiresAt);
+
+        Assert.Contains("1 assignment would be changed.", (await admin.RunAsync("assignments release ada@example.org --dry-run")).Printed, StringComparison.Ordinal);
+        Assert.Contains("1 assignment changed.", (await admin.RunAsync("assignments release ada@example.org")).Printed, StringComparison.Ordinal);
+        var gone = await admin.RunAsync("assignments show ada@example.org");
+        Assert.Equal((1, "ada@example.org has no VM and waits for none. What they had: allocator assignments list --email ada@example.org"), (gone.Code, gone.Output));
+    }
+
+    [Fact]
+    public async Task Pool_keeps_what_is_not_named_and_takes_its_code_from_standard_input_and_its_roster_from_a_file()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        using var admin = new AdminTerminal(deployment);
+
+        Assert.Equal(0, (await admin.RunAsync("pools set gpu --duration 02:00:00 --warning 00:10:00 --email-domain example.org --access-code-stdin", "sesame\n")).Code);
+        Assert.Equal(0, (await admin.RunAsync("pools set gpu --warning none --most-per-address 40")).Code);
+        var pool = await deployment.FindPoolAsync("gpu");
+        Assert.Equal(
+            (TimeSpan.FromHours(2), null, 40, true, "example.org"),
+            (pool.Settings.Duration, pool.Settings.Warning, pool.Settings.MostPerAddress, pool.NeedsAccessCode, Assert.Single(pool.Settings.EmailDomains!)));
+
+        var file = Path.Combine(admin.Home, "class.csv");
+        await File.WriteAllTextAsync(file, "ada@example.org\ngrace@example.org\n");
+        Assert.Equal("""{"people":2}""", (await admin.RunAsync($"pools roster gpu --set {file} --json")).Printed);
+        Assert.Contains("grace@example.org", (await admin.RunAsync("pools roster gpu")).Printed, StringComparison.Ordinal);
+        Assert.Equal(0, (await admin.RunAsync("pools roster gpu --remove")).Code);
+        Assert.Equal(0, (await deployment.FindPoolAsync("gpu")).Roster);
+    }
+
+    [Fact]
+    public async Task Watch_follows_a_pool_until_it_is_stopped()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        using var admin = new AdminTerminal(deployment);
+        await using var watch = admin.Start("watch --every 00:00:01 --json");
+        await Wait.UntilAsync(() => watch.Printed.Contains("\"waiting\":0", StringComparison.Ordinal), "it shows the pool");
+        await deployment.AskAsync("ada@example.org");
+        await Wait.UntilAsync(() => watch.Printed.Contains("\"waiting\":1", StringComparison.Ordinal), "it shows who waits");
+        Assert.Equal(0, await watch.StopAsync());
+    }
+
+    [Theory]
+    [InlineData("vms", 2, "Required command was not provided")]
+    [InlineData("vms list --state busy", 2, "--state must be one of free, assigned, cleaning, held, not 'busy'")]
+    [InlineData("vms list --limit 0", 2, "--limit must be a number from 1")]
+    [InlineData("pools set default --duration 30", 2, "--duration must be a time span as hh:mm:ss")]
+    [InlineData("pools show nowhere", 1, "There is no such pool. No pool is named 'nowhere'.")]
+    [InlineData("assignments extend 01980000-0000-7000-8000-000000000000 --by 00:30:00", 1, "There is no such assignment.")]
+    public async Task What_is_wrong_is_said_on_standard_error_and_by_the_exit_code(string command, int code, string said)
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        using var admin = new AdminTerminal(deployment);
+        var ran = await admin.RunAsync(command);
+        Assert.Equal(code, ran.Code);
+        Assert.Contains(said, ran.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(said, ran.Printed, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", ran.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Credentials_come_from_the_environment_or_from_a_file_that_nobody_else_can_read()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        using var admin = new AdminTerminal();
+        var url = deployment.Replica.Address;
+
+        Assert.Equal(2, (await admin.RunAsync("pools list")).Code);
+        admin.Environment["ALLOCATOR_Url"] = url.ToString();
+        var none = await admin.RunAsync("pools list");
+        Assert.Equal(4, none.Code);
+        Assert.Contains(admin.CredentialsFile, none.Output, StringComparison.Ordinal);
+
+        admin.Environment["ALLOCATOR_API_KEY"] = Replica.ApiKey;
+        Assert.Equal(0, (await admin.RunAsync("pools list")).Code);
+        admin.Environment["ALLOCATOR_API_KEY"] = "another";
+        var wrong = await admin.RunAsync("pools list");
+        Assert.Equal((4, true), (wrong.Code, wrong.Output.Contains("An admin's credentials are needed", StringComparison.Ordinal)));
+
+        admin.Environment["ALLOCATOR_API_KEY"] = admin.Environment["ALLOCATOR_Url"] = null;
+        var json = $$"""{"url": "{{url}}", "adminUser": "admin", "adminPassword": "{{Replica.AdminPassword}}"}""";
+        admin.WriteCredentials(json, Private);
+        Assert.Equal(0, (await admin.RunAsync("pools list")).Code);
+        foreach (var also in new[] { UnixFileMode.GroupRead, UnixFileMode.OtherRead })
+        {
+            admin.WriteCredentials(json, Private | also);
+            var open = await admin.RunAsync("pools list");
+            Assert.Equal(4, open.Code);
+            Assert.Contains($"chmod 600 {admin.CredentialsFile}", open.Output, StringComparison.Ordinal);
+            Assert.DoesNotContain(Replica.AdminPassword, open.Output, StringComparison.Ordinal);
+        }
+        admin.WriteCredentials("{", Private);
+        Assert.Equal(4, (await admin.RunAsync("pools list")).Code);
+    }
+
+    [Fact]
+    public async Task Allocator_that_is_not_there_is_told_from_one_that_refuses()
+    {
+        using var admin = new AdminTerminal();
+        admin.Environment["ALLOCATOR_Url"] = "http://127.0.0.1:1";
+        admin.Environment["ALLOCATOR_API_KEY"] = "key";
+        var ran = await admin.RunAsync("pools list");
+        Assert.Equal(3, ran.Code);
+        Assert.Contains("cannot be reached", ran.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", ran.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("allocator vms li", "list")]
+    [InlineData("allocator vms list --presence l", "lost")]
+    [InlineData("allocator ev", "events")]
+    public async Task Bash_completes_commands_and_their_words(string line, string completed)
+    {
+        var allocator = Path.Combine(AppContext.BaseDirectory, "allocator");
+        await using var bash = Executable.Start("/bin/bash", ["-c",
+            $$"""
+            source <({{allocator}} completion bash)
+            COMP_LINE='{{line}}' COMP_POINT={{line.Length}} COMP_WORDS=({{line}}) COMP_CWORD={{line.Count(c => c == ' ')}}
+            COMP_WORDS[0]={{allocator}}
+            _allocator
+            printf '%s\n' "${COMPREPLY[@]}"
+            """], new Dictionary<string, string?>());
+        Assert.Equal(0, await bash.WaitForExitAsync());
+        Assert.Equal(completed, bash.Output);
+    }
+
+    [Fact]
+    public async Task Help_teaches_by_examples()
+    {
+        using var admin = new AdminTerminal();
+        var help = await admin.RunAsync("assignments move --help");
+        Assert.Equal(0, help.Code);
+        Assert.Contains("  allocator assignments move ada@example.org --to vm-9", help.Printed, StringComparison.Ordinal);
+        Assert.Contains("Exit codes: 0 done; 1 the API refused", (await admin.RunAsync("--help")).Printed, StringComparison.Ordinal);
+    }
+}
