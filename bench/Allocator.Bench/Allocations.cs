@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using Allocator.Api.Fleet;
 using Allocator.Bench.Load;
 
@@ -17,22 +16,18 @@ internal static class Allocations
     {
         var table = new Table(
             "Allocations",
-            Text($"Of the whole process per request, {Vms:N0} VMs. Kestrel makes strings of the path, of If-None-Match and of Authorization; nearly all of it is these."),
+            $"Of the whole process per request, {Vms:N0} VMs. Kestrel makes strings of the path, of If-None-Match and of Authorization; nearly all of it is these.",
             ["", "per request"]);
-        table.Add("bare Kestrel", await MeasureAsync("bare", ""));
-        table.Add("steady poll", await MeasureAsync("api", await database.CreateFleetAsync(Vms)));
+        table.Add("bare Kestrel", await MeasureAsync("bare", []));
+        table.Add("steady poll", await MeasureAsync("api", Server.ApiSettings(await database.CreateFleetAsync(Vms))));
         return table;
     }
 
     /// <summary>In the process that is measured.</summary>
-    public static async Task MeasureInThisProcessAsync(string server, string connectionString)
+    public static async Task MeasureInThisProcessAsync(string server)
     {
-        var address = new Uri(Text($"http://127.0.0.1:{Server.FreePort()}"));
+        var address = Server.FreeAddress();
         string[] arguments = ["--urls", address.ToString()];
-        Environment.SetEnvironmentVariable("Database__ConnectionString", connectionString);
-        Environment.SetEnvironmentVariable("Admin__ApiKeys__bench", new('0', 64));
-        Environment.SetEnvironmentVariable("Enrolment__TokenHashes__0", new('0', 64));
-        Environment.SetEnvironmentVariable("Logging__LogLevel__Default", "Warning");
         new Thread(() =>
         {
             if (server == "bare")
@@ -46,45 +41,27 @@ internal static class Allocations
         })
         { IsBackground = true }.Start();
         using var requests = PollRequests.OfFleet(1, Vms, 1);
-        await WaitUntilReadyAsync(address);
+        await Server.WaitUntilAsync(address, "/health/ready");
         Throughput.RunOnce(address, requests);
         Throughput.Run(address, requests, TimeSpan.FromSeconds(5));
         var before = GC.GetTotalAllocatedBytes(precise: true);
         var load = Throughput.Run(address, requests, TimeSpan.FromSeconds(3));
         var bytes = GC.GetTotalAllocatedBytes(precise: true) - before - Histogram.Bytes;
-        Console.WriteLine(Text($"{bytes / (double)load.Answered:0} B"));
+        Console.WriteLine($"{bytes / (double)load.Answered:0} B");
         Environment.Exit(0);
     }
 
-    private static async Task WaitUntilReadyAsync(Uri address)
+    private static async Task<string> MeasureAsync(string server, Dictionary<string, string> environment)
     {
-        using var http = new HttpClient { BaseAddress = address };
-        while (true)
+        var start = new ProcessStartInfo(Environment.ProcessPath!, ["allocations-of", server]) { RedirectStandardOutput = true };
+        foreach (var (key, value) in environment)
         {
-            try
-            {
-                using var response = await http.GetAsync("/health/ready");
-                if ((int)response.StatusCode is 200 or 304)
-                {
-                    return;
-                }
-            }
-            catch (HttpRequestException)
-            {
-                // Not listening yet.
-            }
-            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+            start.Environment[key] = value;
         }
-    }
-
-    private static async Task<string> MeasureAsync(string server, string connectionString)
-    {
-        using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["allocations-of", server, connectionString]) { RedirectStandardOutput = true })!;
+        using var process = Process.Start(start)!;
         var output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
         // Above it stands what the server said at its start.
         return output.Trim().Split('\n')[^1];
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

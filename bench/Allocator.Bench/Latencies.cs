@@ -26,13 +26,12 @@ internal sealed class Latencies
         }
     }
 
-    /// <summary>In milliseconds: what so large a share of them did not exceed. Of few, a high percentile is the slowest.</summary>
+    /// <summary>In milliseconds.</summary>
     public double Percentile(double share)
     {
         lock (_milliseconds)
         {
-            _milliseconds.Sort();
-            return _milliseconds.Count == 0 ? double.NaN : _milliseconds[Math.Max(0, (int)Math.Ceiling(share * _milliseconds.Count) - 1)];
+            return _milliseconds.Percentile(share);
         }
     }
 

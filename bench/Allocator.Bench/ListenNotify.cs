@@ -50,7 +50,7 @@ internal static class ListenNotify
             }
             if (listening.Raised.TryGetValue(vms, out var raised))
             {
-                table.Add(Cells(vms, Text($"LISTEN/NOTIFY, max_connections={MaxConnections(vms)}"), raised));
+                table.Add(Cells(vms, $"LISTEN/NOTIFY, max_connections={MaxConnections(vms)}", raised));
             }
             table.Add(Cells(vms, "polls", polling[vms]));
         }
@@ -59,17 +59,15 @@ internal static class ListenNotify
 
     private static string[] Cells(int vms, string by, Row row) => row.Figures is { } figures
         ? [
-            Text($"{vms:N0}"), by, Text($"{row.Connected:N0}"), Text($"{figures.Connections:N0}"), Text($"{figures.BackendMemory / 1e6:N0} MB"),
-            Text($"{(figures.BackendMemory + figures.BackendPageTables) / 1e6:N0} MB"),
-            Text($"{figures.DatabaseCpu.TotalMilliseconds:N1} ms"), Text($"{figures.ProgramCpu.TotalMilliseconds:N1} ms"),
-            Text($"{figures.SinceAsked.Count} of {figures.Assignments}"), figures.SinceAsked.ToString(), figures.SinceAnswered.ToString(), figures.CommitsIdle.ToString(), figures.CommitsAssigning.ToString(),
-            Text($"{figures.IdleCpu * 100:0.0} %"),
+            $"{vms:N0}", by, $"{row.Connected:N0}", $"{figures.Connections:N0}", $"{figures.BackendMemory / 1e6:N0} MB",
+            $"{(figures.BackendMemory + figures.BackendPageTables) / 1e6:N0} MB",
+            $"{figures.DatabaseCpu.TotalMilliseconds:N1} ms", $"{figures.ProgramCpu.TotalMilliseconds:N1} ms",
+            $"{figures.SinceAsked.Count} of {figures.Assignments}", figures.SinceAsked.ToString(), figures.SinceAnswered.ToString(), figures.CommitsIdle.ToString(), figures.CommitsAssigning.ToString(),
+            $"{figures.IdleCpu * 100:0.0} %",
         ]
-        : [Text($"{vms:N0}"), by, Text($"{row.Connected:N0}"), "–", "–", "–", "–", "–", "–", "–", "–", "–", "–", "–"];
+        : [$"{vms:N0}", by, $"{row.Connected:N0}", "–", "–", "–", "–", "–", "–", "–", "–", "–", "–", "–"];
 
     private static int MaxConnections(int vms) => vms + ConnectionsBesideVms;
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>With the default settings as far as they carry, then with so many connections as the VMs need.</summary>
     private static async Task<(Dictionary<int, Row> Default, Dictionary<int, Row> Raised)> ListenAsync(Extent extent)
@@ -126,7 +124,7 @@ internal static class ListenNotify
             var told = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
             do
             {
-                hostname = Text($"vm-{Random.Shared.Next(1, vms + 1)}");
+                hostname = $"vm-{Random.Shared.Next(1, vms + 1)}";
             }
             while (!asked.TryAdd(hostname, told));
             var started = Stopwatch.GetTimestamp();
@@ -317,7 +315,7 @@ internal static class ListenNotify
         return backends;
     }
 
-    private static void Progress(FormattableString text) => Console.Error.WriteLine(Text(text));
+    private static void Progress(string text) => Console.Error.WriteLine(text);
 
     /// <param name="Idle">How long nobody asks, to know what that costs.</param>
     private sealed record Extent(int Assignments, TimeSpan Idle);

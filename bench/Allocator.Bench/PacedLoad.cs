@@ -40,9 +40,9 @@ internal static class PacedLoad
             ]);
         var start = new Table(
             "Start, and a burst of changes",
-            Text($"""
+            $"""
             *Ready* from the start of the process to the first 200 of `/health/ready`. *Burst*: {Changed:N0} VMs are put on hold by one statement while the whole fleet polls; *known* is the time from its commit until the replica answers with the new state; then every one of these VMs gets a body instead of a `304`.
-            """),
+            """,
             ["VMs", "ready", "peak memory at start", "memory after polls", "per VM beyond the smallest fleet", "burst known after", "p99 in the 10 s after", "errors"]);
         long smallest = 0;
         foreach (var (vms, resolution, warm) in fleets)
@@ -70,24 +70,24 @@ internal static class PacedLoad
             var connections = await Database.ConnectionsAsync(connectionString);
             var liveness = after.LivenessStatements - before.LivenessStatements;
             load.Add(
-                Text($"{vms:N0}"),
-                Text($"{resolution.TotalSeconds:0} s"),
-                Text($"{totals.Latencies.Count / seconds:N0}"),
-                Text($"{totals.Latencies.Percentile(50):0.0} ms"),
-                Text($"{totals.Latencies.Percentile(99):0.0} ms"),
-                Text($"{totals.Latencies.Percentile(99.9):0.0} ms"),
-                Text($"{totals.Errors}"),
-                Text($"{apiCpu.TotalSeconds / seconds:0.0 %}"),
-                Text($"{postgresCpu.TotalSeconds / seconds:0.0 %}"),
-                Text($"{(after.Statements - before.Statements - liveness) / seconds:0.0}"),
-                Text($"{liveness / seconds:0.0}"),
-                Text($"{(after.LivenessRows - before.LivenessRows) / seconds:N0}"),
-                Text($"{connections}"),
-                Text($"{api.Usage.Resident / 1e6:N0} MB"),
-                Text($"{(after.Wal - before.Wal) / seconds * 3600 / 1e9:0.0} GB"),
-                Text($"{after.LivenessBytes / 1e6:0.0} MB"),
-                Text($"{(after.LivenessBytes - before.LivenessBytes) / 1e6:0.0} MB"),
-                Text($"{after.LivenessVacuums}"));
+                $"{vms:N0}",
+                $"{resolution.TotalSeconds:0} s",
+                $"{totals.Latencies.Count / seconds:N0}",
+                $"{totals.Latencies.Percentile(50):0.0} ms",
+                $"{totals.Latencies.Percentile(99):0.0} ms",
+                $"{totals.Latencies.Percentile(99.9):0.0} ms",
+                $"{totals.Errors}",
+                $"{apiCpu.TotalSeconds / seconds:0.0 %}",
+                $"{postgresCpu.TotalSeconds / seconds:0.0 %}",
+                $"{(after.Statements - before.Statements - liveness) / seconds:0.0}",
+                $"{liveness / seconds:0.0}",
+                $"{(after.LivenessRows - before.LivenessRows) / seconds:N0}",
+                $"{connections}",
+                $"{api.Usage.Resident / 1e6:N0} MB",
+                $"{(after.Wal - before.Wal) / seconds * 3600 / 1e9:0.0} GB",
+                $"{after.LivenessBytes / 1e6:0.0} MB",
+                $"{(after.LivenessBytes - before.LivenessBytes) / 1e6:0.0} MB",
+                $"{after.LivenessVacuums}");
             var memory = api.Usage.Resident;
             if (smallest == 0)
             {
@@ -95,17 +95,17 @@ internal static class PacedLoad
             }
             var (known, burst) = vms > Changed ? await BurstAsync(connectionString, api, simulator) : (null, null);
             start.Add(
-                Text($"{vms:N0}"),
-                Text($"{api.TimeToReady.TotalSeconds:0.0} s"),
-                Text($"{peak / 1e6:N0} MB"),
-                Text($"{memory / 1e6:N0} MB"),
-                memory == smallest ? "–" : Text($"{(memory - smallest) / (double)vms:N0} B"),
-                known is { } time ? Text($"{time.TotalSeconds:0.0} s") : "–",
-                burst is null ? "–" : Text($"{burst.Latencies.Percentile(99):0.0} ms"),
-                burst is null ? "–" : Text($"{burst.Errors}"));
+                $"{vms:N0}",
+                $"{api.TimeToReady.TotalSeconds:0.0} s",
+                $"{peak / 1e6:N0} MB",
+                $"{memory / 1e6:N0} MB",
+                memory == smallest ? "–" : $"{(memory - smallest) / (double)vms:N0} B",
+                known is { } time ? $"{time.TotalSeconds:0.0} s" : "–",
+                burst is null ? "–" : $"{burst.Latencies.Percentile(99):0.0} ms",
+                burst is null ? "–" : $"{burst.Errors}");
             simulator.Stop();
             await running;
-            Console.Error.WriteLine(Text($"{vms,9:N0} VMs polling: {totals.Latencies.Count / seconds:N0}/s, p99 {totals.Latencies.Percentile(99):0.0} ms"));
+            Console.Error.WriteLine($"{vms,9:N0} VMs polling: {totals.Latencies.Count / seconds:N0}/s, p99 {totals.Latencies.Percentile(99):0.0} ms");
         }
         return [load, start];
     }
@@ -135,6 +135,4 @@ internal static class PacedLoad
         await Task.Delay(TimeSpan.FromSeconds(10), TimeProvider.System);
         return (known, simulator.Reset());
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

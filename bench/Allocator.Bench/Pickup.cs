@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Globalization;
 using Allocator.Bench.Load;
 
 namespace Allocator.Bench;
@@ -22,7 +21,7 @@ internal static class Pickup
         var connectionString = await database.CreateAsync("pickup");
 
         // Two sets of the same pools: the VMs of one follow the server's hints, those of the other do not.
-        var pools = sizes.SelectMany(size => Enumerable.Range(1, size.Pools).Select(i => (Name: Text($"p{size.Vms}-{i}"), size.Vms))).ToArray();
+        var pools = sizes.SelectMany(size => Enumerable.Range(1, size.Pools).Select(i => (Name: $"p{size.Vms}-{i}", size.Vms))).ToArray();
         (string Name, int Vms)[] bursts = [("b1000", 1_000), ("b300", 300), ("b300-rush", 300)];
         var hinted = pools.Concat(bursts).ToArray();
         var plain = pools.Select(pool => (Name: "plain-" + pool.Name, pool.Vms)).ToArray();
@@ -59,13 +58,13 @@ internal static class Pickup
         Console.Error.WriteLine("people came by themselves");
         var steady = new Table(
             "From asking to the VM being told",
-            Text($"""
-            Three replicas behind HAProxy, {hintedVms + plain.Sum(pool => pool.Vms):N0} VMs polling, on two cores with PostgreSQL and the load. People come to each pool at random, one in {BetweenPeople.TotalSeconds} s, which is no rush; several pools of each size, {duration.TotalSeconds:0} s. *Hints off*: VMs that poll every 15–30 s whatever the server says.
-            """),
+            $"""
+            Three replicas behind HAProxy, {hintedVms + plain.Sum(pool => pool.Vms):N0} VMs polling, on two cores with PostgreSQL and the load. People come to each pool at random, one in {BetweenPeople.TotalSeconds} s, which is no rush; several pools of each size, {duration.TotalSeconds:0} s. *Hints off*: VMs that poll every 15–30 s whatever the server says. {withHints.Errors + withoutHints.Errors} calls failed.
+            """,
             ["free VMs in the pool", "people", "p50", "p95", "p99", "hints off: people", "p50", "p95", "p99"]);
         foreach (var (vms, _) in sizes)
         {
-            steady.Add([Text($"{vms:N0}"), .. Cells($"p{vms}-"), .. Cells($"plain-p{vms}-")]);
+            steady.Add([$"{vms:N0}", .. Cells($"p{vms}-"), .. Cells($"plain-p{vms}-")]);
         }
 
         var crowds = new Table(
@@ -127,24 +126,19 @@ internal static class Pickup
             }));
             var told = waits.Where(wait => wait.Pool == pool && double.IsFinite(wait.Seconds)).ToArray();
             crowds.Add(
-                Text($"{people:N0} {(within > TimeSpan.Zero ? "in one second" : "at one instant")}"), rush,
+                $"{people:N0} {(within > TimeSpan.Zero ? "in one second" : "at one instant")}", rush,
                 Seconds(told, 0.5), Seconds(told, 0.95), Seconds(told, 0.99), Seconds(told, 1),
-                Text($"{told.Length:N0}"), Text($"{told.Select(wait => wait.Hostname).Distinct().Count():N0}"));
-            Console.Error.WriteLine(Text($"{people:N0} people came to {pool}"));
+                $"{told.Length:N0}", $"{told.Select(wait => wait.Hostname).Distinct().Count():N0}");
+            Console.Error.WriteLine($"{people:N0} people came to {pool}");
         }
 
         string[] Cells(string prefix)
         {
             var found = waits.Where(wait => wait.Pool.StartsWith(prefix, StringComparison.Ordinal)).ToArray();
-            return [Text($"{found.Length:N0}"), Seconds(found, 0.5), Seconds(found, 0.95), Seconds(found, 0.99)];
+            return [$"{found.Length:N0}", Seconds(found, 0.5), Seconds(found, 0.95), Seconds(found, 0.99)];
         }
     }
 
-    private static string Seconds((string, double Seconds, string)[] waits, double share)
-    {
-        var sorted = waits.Select(wait => wait.Seconds).Order().ToArray();
-        return sorted.Length == 0 ? "–" : Text($"{sorted[Math.Max(0, (int)Math.Ceiling(share * sorted.Length) - 1)]:0.00} s");
-    }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+    private static string Seconds((string, double Seconds, string)[] waits, double share) =>
+        waits.Length == 0 ? "–" : $"{waits.Select(wait => wait.Seconds).Percentile(share):0.00} s";
 }

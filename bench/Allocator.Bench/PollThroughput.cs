@@ -43,23 +43,23 @@ internal static class PollThroughput
             {
                 results.Add((Measure(bare, requests), Measure(nginx, file), Measure(api, requests)));
                 var (b, n, p) = results[^1];
-                Console.Error.WriteLine(Text($"{vms,9:N0} VMs, round {round + 1}: bare {b.PerSecond:N0}/s {b.Cpu:0.0} µs, nginx {n.PerSecond:N0}/s {n.Cpu:0.0} µs, polls {p.PerSecond:N0}/s {p.Cpu:0.0} µs"));
+                Console.Error.WriteLine($"{vms,9:N0} VMs, round {round + 1}: bare {b.PerSecond:N0}/s {b.Cpu:0.0} µs, nginx {n.PerSecond:N0}/s {n.Cpu:0.0} µs, polls {p.PerSecond:N0}/s {p.Cpu:0.0} µs");
             }
             table.Add(
-                Text($"{vms:N0}"),
-                Text($"{results.Median(r => r.Polls.PerSecond):N0}"),
-                Text($"{results.Median(r => r.Bare.PerSecond):N0}"),
-                Text($"{results.Median(r => r.Nginx.PerSecond):N0}"),
-                Text($"{results.Median(r => r.Polls.PerSecond / r.Bare.PerSecond):0.00}"),
-                Text($"{results.Median(r => r.Bare.Cpu / r.Polls.Cpu):0.00}"),
-                Text($"{results.Median(r => r.Polls.PerSecond / r.Nginx.PerSecond):0.00}"),
-                Text($"{results.Median(r => r.Nginx.Cpu / r.Polls.Cpu):0.00}"),
-                Text($"{results.Median(r => r.Polls.Cpu):0.0} µs"),
-                Text($"{results.Median(r => r.Polls.Load.Latencies.Percentile(50)):0.00} ms"),
-                Text($"{results.Median(r => r.Polls.Load.Latencies.Percentile(99)):0.0} ms"),
-                Text($"{results.Median(r => r.Polls.Load.Latencies.Percentile(99.9)):0.0} ms"),
-                Text($"{results.Sum(r => r.Polls.Load.Answered - r.Polls.Load.NotModified)}"),
-                Text($"{api.Usage.Resident / 1e6:N0} MB"));
+                $"{vms:N0}",
+                $"{results.Median(r => r.Polls.PerSecond):N0}",
+                $"{results.Median(r => r.Bare.PerSecond):N0}",
+                $"{results.Median(r => r.Nginx.PerSecond):N0}",
+                $"{results.Median(r => r.Polls.PerSecond / r.Bare.PerSecond):0.00}",
+                $"{results.Median(r => r.Bare.Cpu / r.Polls.Cpu):0.00}",
+                $"{results.Median(r => r.Polls.PerSecond / r.Nginx.PerSecond):0.00}",
+                $"{results.Median(r => r.Nginx.Cpu / r.Polls.Cpu):0.00}",
+                $"{results.Median(r => r.Polls.Cpu):0.0} µs",
+                $"{results.Median(r => r.Polls.Load.Latencies.Percentile(50)):0.00} ms",
+                $"{results.Median(r => r.Polls.Load.Latencies.Percentile(99)):0.0} ms",
+                $"{results.Median(r => r.Polls.Load.Latencies.Percentile(99.9)):0.0} ms",
+                $"{results.Sum(r => r.Polls.Load.Answered - r.Polls.Load.NotModified)}",
+                $"{api.Usage.Resident / 1e6:N0} MB");
         }
         Directory.Delete(folder, recursive: true);
         return table;
@@ -78,8 +78,6 @@ internal static class PollThroughput
         using var response = await http.GetAsync("/");
         return response.Headers.ETag!.Tag;
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     /// <param name="Cpu">Microseconds of the server's processor time per request.</param>
     private sealed record Round(double PerSecond, double Cpu, LoadResult Load);

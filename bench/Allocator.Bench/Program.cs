@@ -12,8 +12,8 @@ switch (args)
     case ["listen-vms", var listenTo, var listeners]:
         await ListeningVms.RunAsync(listenTo, int.Parse(listeners, CultureInfo.InvariantCulture));
         return 0;
-    case ["allocations-of", var server, var connectionString]:
-        await Allocations.MeasureInThisProcessAsync(server, connectionString);
+    case ["allocations-of", var server]:
+        await Allocations.MeasureInThisProcessAsync(server);
         return 0;
 }
 

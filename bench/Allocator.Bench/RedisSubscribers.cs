@@ -69,8 +69,8 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         var port = Server.FreePort();
         var process = Process.Start(new ProcessStartInfo("redis-server",
         [
-            "--bind", "127.0.0.1", "--port", Text($"{port}"), "--dir", folder, "--save", "", "--appendonly", "no",
-            "--maxclients", Text($"{clients}"), "--logfile", Path.Combine(folder, "log"),
+            "--bind", "127.0.0.1", "--port", $"{port}", "--dir", folder, "--save", "", "--appendonly", "no",
+            "--maxclients", $"{clients}", "--logfile", Path.Combine(folder, "log"),
         ]))!;
         var redis = new RedisSubscribers(folder, process, port);
         var started = Stopwatch.GetTimestamp();
@@ -100,7 +100,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         var subscribers = new Subscriber[vms];
         for (var vm = 0; vm < vms; vm++)
         {
-            subscribers[vm] = await Subscriber.ConnectAsync(_port, Text($"vm-{vm}"), heard);
+            subscribers[vm] = await Subscriber.ConnectAsync(_port, $"vm-{vm}", heard);
         }
         try
         {
@@ -121,11 +121,11 @@ internal sealed class RedisSubscribers : IAsyncDisposable
             var vanished = await LoseAsync(publisher, subscribers, heard, "vanished", subscriber => subscriber.VanishAsync());
             return
             [
-                Text($"{vms:N0}"), Text($"{memoryAtFirst / 1e6:N1} MB"), Text($"{memoryAtFirst / 1e3 / vms:N1} kB"), Text($"{memory / 1e6:N1} MB"), Text($"{memory / 1e3 / vms:N1} kB"), Text($"{resident / 1e6:N1} MB"),
-                Text($"{redisDescriptors:N0}"), Text($"{ownDescriptors:N0}"),
-                Text($"{redisCpu.TotalMilliseconds:N3} ms"), Text($"{ownCpu.TotalMilliseconds:N3} ms"),
-                published.ToString(), told.ToString(), Text($"{told.Count} of {assignments}"), disconnected, vanished,
-                Text($"{(between.Redis - before.Redis) / idleTime * 100:0.0} %"),
+                $"{vms:N0}", $"{memoryAtFirst / 1e6:N1} MB", $"{memoryAtFirst / 1e3 / vms:N1} kB", $"{memory / 1e6:N1} MB", $"{memory / 1e3 / vms:N1} kB", $"{resident / 1e6:N1} MB",
+                $"{redisDescriptors:N0}", $"{ownDescriptors:N0}",
+                $"{redisCpu.TotalMilliseconds:N3} ms", $"{ownCpu.TotalMilliseconds:N3} ms",
+                published.ToString(), told.ToString(), $"{told.Count} of {assignments}", disconnected, vanished,
+                $"{(between.Redis - before.Redis) / idleTime * 100:0.0} %",
             ];
         }
         finally
@@ -143,9 +143,9 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         using var pace = new PeriodicTimer(TimeSpan.FromSeconds(1 / AssignmentsPerSecond), TimeProvider.System);
         while (sent.Count < assignments && await pace.WaitForNextTickAsync())
         {
-            var message = Text($"assignment-{sent.Count}");
+            var message = $"assignment-{sent.Count}";
             var started = sent[message] = Stopwatch.GetTimestamp();
-            await publisher.CallAsync("PUBLISH", Text($"vm-{Random.Shared.Next(vms)}"), message);
+            await publisher.CallAsync("PUBLISH", $"vm-{Random.Shared.Next(vms)}", message);
             published.Add(Stopwatch.GetElapsedTime(started));
         }
         var last = Stopwatch.GetTimestamp();
@@ -196,7 +196,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
         }
         var lost = away.Count(vm => !heard.ContainsKey($"{how}-{vm.Channel}"));
-        return Text($"{lost:N0} of {away.Length:N0}; receivers named: {receivers:N0}");
+        return $"{lost:N0} of {away.Length:N0}; receivers named: {receivers:N0}";
     }
 
     private static async Task<double> MemoryAsync(RedisConnection connection)
@@ -206,8 +206,6 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         return double.Parse(
             info.Split("\r\n").First(line => line.StartsWith(Name, StringComparison.Ordinal)).AsSpan(Name.Length), CultureInfo.InvariantCulture);
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>A VM's connection, and what it hears.</summary>
     private sealed class Subscriber(int port, string channel, ConcurrentDictionary<string, long> heard) : IAsyncDisposable

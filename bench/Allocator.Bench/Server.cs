@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
@@ -40,14 +39,17 @@ internal sealed class Server : IAsyncDisposable
     public static Task<Server> StartApiOnAsync(string cores, string connectionString, params IEnumerable<KeyValuePair<string, string>> environment)
     {
         var address = FreeAddress();
-        return StartAsync(cores, Own("Allocator.Api"), ["--urls", address.ToString()], address, "/health/ready", new Dictionary<string, string>([.. s_small, .. environment])
-        {
-            ["Database__ConnectionString"] = connectionString,
-            ["Admin__ApiKeys__bench"] = new('0', 64),
-            ["Enrolment__TokenHashes__0"] = new('0', 64),
-            ["Logging__LogLevel__Default"] = "Warning",
-        });
+        return StartAsync(cores, Own("Allocator.Api"), ["--urls", address.ToString()], address, "/health/ready", new([.. s_small, .. ApiSettings(connectionString), .. environment]));
     }
+
+    /// <summary>What a replica needs to start, as environment variables.</summary>
+    public static Dictionary<string, string> ApiSettings(string connectionString) => new()
+    {
+        ["Database__ConnectionString"] = connectionString,
+        ["Admin__ApiKeys__bench"] = new('0', 64),
+        ["Enrolment__TokenHashes__0"] = new('0', 64),
+        ["Logging__LogLevel__Default"] = "Warning",
+    };
 
     /// <summary>nginx with one worker and one small file to serve, at any address.</summary>
     public static Task<Server> StartNginxAsync(string folder)
@@ -122,17 +124,23 @@ internal sealed class Server : IAsyncDisposable
         process.OutputDataReceived += (_, _) => { };
         process.BeginOutputReadLine();
         var server = new Server(process, address);
+        await WaitUntilAsync(address, ready, process);
+        server.TimeToReady = Stopwatch.GetElapsedTime(started);
+        return server;
+    }
+
+    /// <summary>Waits until the path is answered, for as long as the server's process lives.</summary>
+    public static async Task WaitUntilAsync(Uri address, string path, Process? process = null)
+    {
         using var http = new HttpClient { BaseAddress = address };
-        while (!await AnswersAsync(http, ready))
+        while (!await AnswersAsync(http, path))
         {
-            if (process.HasExited)
+            if (process is { HasExited: true })
             {
-                throw new InvalidOperationException($"{program} ended with exit code {process.ExitCode}.");
+                throw new InvalidOperationException($"The server at {address} ended with exit code {process.ExitCode}.");
             }
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
         }
-        server.TimeToReady = Stopwatch.GetElapsedTime(started);
-        return server;
     }
 
     private static async Task<bool> AnswersAsync(HttpClient http, string path)
@@ -148,7 +156,7 @@ internal sealed class Server : IAsyncDisposable
         }
     }
 
-    private static Uri FreeAddress() => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{FreePort()}"));
+    public static Uri FreeAddress() => new($"http://127.0.0.1:{FreePort()}");
 
     private static string Own(string program) => Path.Combine(AppContext.BaseDirectory, program);
 
