@@ -12,10 +12,8 @@ internal sealed class AssignmentSelectionValidator : AbstractValidator<Assignmen
     {
         RuleFor(selection => selection.Ids)
             .Must(ids => ids is null or { Count: > 0 and <= Limits.MostNamed }).WithMessage($"Must be 1 to {Limits.MostNamed:N0} ids.");
-        RuleFor(selection => selection.Pool)
-            .Must(pool => pool is null || PoolName.IsValid(pool)).WithMessage($"Must be {PoolName.Rule}.");
-        RuleFor(selection => selection.Hostname)
-            .Must(hostname => hostname is null || Hostname.IsValid(hostname)).WithMessage($"Must be {Hostname.Rule}.");
+        RuleFor(selection => selection.Pool).IsPoolName();
+        RuleFor(selection => selection.Hostname).IsHostname();
         RuleFor(selection => selection.Email)
             .Must(Limits.IsText).WithMessage("Must be an e-mail address.");
         RuleFor(selection => selection.Text)
@@ -31,10 +29,8 @@ internal sealed class MoveRequestValidator : AbstractValidator<MoveRequest>
 {
     public MoveRequestValidator()
     {
-        RuleFor(move => move.Hostname)
-            .Must(hostname => hostname is null || Hostname.IsValid(hostname)).WithMessage($"Must be {Hostname.Rule}.");
-        RuleFor(move => move.From)
-            .Must(hostname => hostname is null || Hostname.IsValid(hostname)).WithMessage($"Must be {Hostname.Rule}.");
+        RuleFor(move => move.Hostname).IsHostname();
+        RuleFor(move => move.From).IsHostname();
     }
 }
 

@@ -16,8 +16,7 @@ internal sealed partial class AssignmentRequestValidator : AbstractValidator<Ass
         RuleFor(request => request.Email).Cascade(CascadeMode.Stop)
             .NotEmpty().WithMessage("Is needed: the address of the person who asks.")
             .Must(IsAddress).WithMessage(AddressRule);
-        RuleFor(request => request.Pool)
-            .Must(pool => pool is null || PoolName.IsValid(pool)).WithMessage($"Must be {PoolName.Rule}.");
+        RuleFor(request => request.Pool).IsPoolName();
         RuleFor(request => request.AccessCode)
             .Must(code => code is null || (code.Length <= PoolSettingsValidator.LongestAccessCode && !code.Any(char.IsControl)))
             .WithMessage($"Must be at most {PoolSettingsValidator.LongestAccessCode} printable characters.");

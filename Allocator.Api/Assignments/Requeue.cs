@@ -23,9 +23,7 @@ internal static class Requeue
                 connected_at = case when ends then connected_at end,
                 connect_url = null,
                 ended_at = case when ends then clock() end,
-                end_reason = case when ends then 'failed' end,
-                code = case when not ends then code end,
-                pin = case when not ends then pin end
+                end_reason = case when ends then 'failed' end
             from target
             where assignments.id = target.id
             returning assignments.id, assignments.pool, assignments.attempts, target.hostname, target.ends, target.why, target.detail,

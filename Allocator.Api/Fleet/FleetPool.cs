@@ -4,7 +4,6 @@ namespace Allocator.Api.Fleet;
 internal sealed class FleetPool(string name)
 {
     private readonly int[] _counts = new int[Enum.GetValues<VmCount>().Length];
-    private int _free;
     private int _lost;
     private int _unready;
     private int _waiting;
@@ -16,7 +15,7 @@ internal sealed class FleetPool(string name)
 
     public string Name { get; } = name;
 
-    public int Free => Volatile.Read(ref _free);
+    public int Free => Vms(VmCount.Free);
 
     /// <summary>VMs that are nobody's and will be free once they say so: they clean, start, or were in error.</summary>
     public int Unready => Volatile.Read(ref _unready);
@@ -87,7 +86,6 @@ internal sealed class FleetPool(string name)
 
     internal void Count(VmView? before, VmView? after)
     {
-        Interlocked.Add(ref _free, One(after is { IsFree: true }) - One(before is { IsFree: true }));
         Interlocked.Add(ref _unready, One(after is { IsUnready: true }) - One(before is { IsUnready: true }));
         Interlocked.Add(ref _lost, One(after is { IsLost: true }) - One(before is { IsLost: true }));
         if (before?.Count is { } was)

@@ -49,7 +49,7 @@ internal sealed class FleetVm(FleetPool pool, VmView view)
 
     /// <summary>
     /// Whether this is the VM's token. Its hash in the database proves it once; from then on its bits are remembered
-    /// here, since hashing costs as much as all the rest of a steady poll.
+    /// here, since hashing costs more than all the rest that the API does for a steady poll.
     /// </summary>
     public bool IsProvedBy(VmToken token)
     {

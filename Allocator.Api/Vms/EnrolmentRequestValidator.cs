@@ -19,8 +19,7 @@ internal sealed partial class EnrolmentRequestValidator : AbstractValidator<Enro
         RuleFor(request => request.MachineId).Cascade(CascadeMode.Stop)
             .NotEmpty().WithMessage("Is needed: what tells this machine from another under the same name, such as the content of /etc/machine-id.")
             .Must(id => MachineId().IsMatch(id!)).WithMessage("Must be 1 to 128 letters, digits or . _ : -");
-        RuleFor(request => request.Pool)
-            .Must(pool => pool is null || PoolName.IsValid(pool)).WithMessage($"Must be {PoolName.Rule}.");
+        RuleFor(request => request.Pool).IsPoolName();
         RuleFor(request => request.Metadata)
             .Must(facts => facts is null || (facts.Count <= MostFacts && facts.All(fact => IsText(fact.Key, LongestKey) && fact.Value is not null && IsText(fact.Value, LongestValue))))
             .WithMessage($"Must be at most {MostFacts} facts: keys of 1 to {LongestKey}, values of at most {LongestValue} printable characters.");

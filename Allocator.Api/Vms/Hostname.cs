@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using FluentValidation;
 
 namespace Allocator.Api.Vms;
 
@@ -14,6 +15,10 @@ internal static partial class Hostname
 
     /// <summary>The form in which the fleet and the database know it.</summary>
     public static string Normalise(string hostname) => hostname.ToLowerInvariant();
+
+    /// <summary>The rule for a host name that may be absent.</summary>
+    public static void IsHostname<T>(this IRuleBuilder<T, string?> rule) =>
+        rule.Must(hostname => hostname is null || IsValid(hostname)).WithMessage($"Must be {Rule}.");
 
     [GeneratedRegex(@"\A[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\z")]
     private static partial Regex Pattern();

@@ -150,25 +150,16 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
         """;
 
     /// <returns>How many persons were put back to the head of the queue, or ended as failed.</returns>
-    public async Task<int> RequeueOverdueAsync(DeliveryOptions options, CancellationToken cancel)
-    {
-        await using var command = database.Command(RequeueOverdue, options.DeliveryTimeout, options.OutcomeTimeout, options.MaxAttempts);
-        return (int)(await command.ExecuteScalarAsync(cancel))!;
-    }
+    public Task<int> RequeueOverdueAsync(DeliveryOptions options, CancellationToken cancel) =>
+        CountAsync(database.Command(RequeueOverdue, options.DeliveryTimeout, options.OutcomeTimeout, options.MaxAttempts), cancel);
 
     /// <returns>How many persons were put back to the head of the queue because their VM is gone.</returns>
-    public async Task<int> MoveOffLostAsync(DeliveryOptions options, CancellationToken cancel)
-    {
-        await using var command = database.Command(MoveOffLost, options.OutcomeTimeout);
-        return (int)(await command.ExecuteScalarAsync(cancel))!;
-    }
+    public Task<int> MoveOffLostAsync(DeliveryOptions options, CancellationToken cancel) =>
+        CountAsync(database.Command(MoveOffLost, options.OutcomeTimeout), cancel);
 
     /// <returns>How many assignments ended because their time was up.</returns>
-    public async Task<int> ExpireAsync(CancellationToken cancel)
-    {
-        await using var command = database.Command(Expire);
-        return (int)(await command.ExecuteScalarAsync(cancel))!;
-    }
+    public Task<int> ExpireAsync(CancellationToken cancel) =>
+        CountAsync(database.Command(Expire), cancel);
 
     /// <returns>How many drained VMs were retired.</returns>
     public Task<int> RetireAsync(CancellationToken cancel) => database.Command(Retire).ExecuteAsync(cancel);
@@ -180,4 +171,12 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
     /// <returns>How many VMs were marked lost.</returns>
     public Task<int> MarkLostAsync(TimeSpan lostAfter, CancellationToken cancel) =>
         database.Command(MarkLost, lostAfter).ExecuteAsync(cancel);
+
+    private static async Task<int> CountAsync(NpgsqlCommand command, CancellationToken cancel)
+    {
+        await using (command)
+        {
+            return (int)(await command.ExecuteScalarAsync(cancel))!;
+        }
+    }
 }

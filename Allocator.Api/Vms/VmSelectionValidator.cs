@@ -12,8 +12,7 @@ internal sealed class VmSelectionValidator : AbstractValidator<VmSelection>
         RuleFor(selection => selection.Hostnames)
             .Must(names => names is null || (names.Count is > 0 and <= Limits.MostNamed && names.All(Hostname.IsValid)))
             .WithMessage($"Must be 1 to {Limits.MostNamed:N0} host names.");
-        RuleFor(selection => selection.Pool)
-            .Must(pool => pool is null || PoolName.IsValid(pool)).WithMessage($"Must be {PoolName.Rule}.");
+        RuleFor(selection => selection.Pool).IsPoolName();
         RuleFor(selection => selection.Text)
             .Must(Limits.IsText).WithMessage($"Must be {Limits.TextRule}.");
         // A forgotten filter must not empty the whole house.
