@@ -23,7 +23,7 @@ internal static class EventCommands
             "allocator events list --newest --limit 20", "allocator events list --email ada@example.org")
         .With(new AdminCommand("list", "Events, the oldest first; all filters that are given must fit",
                 "allocator events list --newest --limit 20", "allocator events list --email ada@example.org",
-                "allocator events list --hostname vm-7 --since 09:00", "allocator events list --action hook_failed --json")
+                "allocator events list --hostname vm-7 --since 09:00", "allocator events list --action requeued --json")
             .With(Hostname, Assignment, Email, Pool, Actor, Action, Since, Until, Newest, Limit).Does(ListAsync));
 
     public static string?[] Row(EventRecord one) =>
