@@ -1,34 +1,14 @@
+using Allocator.Polling;
 using Microsoft.Extensions.Configuration;
 
 namespace Allocator.Client;
 
 /// <summary>
-/// The client's settings: from <c>/etc/allocator/client.json</c> (or <c>--config</c>), the environment
+/// The program's settings: from <c>/etc/allocator/client.json</c> (or <c>--config</c>), the environment
 /// (<c>ALLOCATOR_Url</c>, <c>ALLOCATOR_Hooks__Assigned__0</c>, …) and the command line; the later ones win.
 /// </summary>
-internal sealed record ClientOptions
+internal sealed record ClientOptions : AllocatorClientOptions
 {
-    /// <summary>Where the allocator is.</summary>
-    public required Uri Url { get; init; }
-
-    /// <summary>This VM's name in the fleet; the machine's own by default.</summary>
-    public required string Hostname { get; init; }
-
-    /// <summary>The pool to join; the server's default if null.</summary>
-    public string? Pool { get; init; }
-
-    /// <summary>What tells this machine from another under the same name; <c>/etc/machine-id</c> by default.</summary>
-    public required string MachineId { get; init; }
-
-    /// <summary>Changes with each boot; the kernel's by default.</summary>
-    public required string BootId { get; init; }
-
-    /// <summary>Exchanged for a token of the VM's own. Null: the VM has one already, and cannot get another.</summary>
-    public string? EnrolmentToken { get; init; }
-
-    /// <summary>Where token and last answer are kept.</summary>
-    public required string StateFolder { get; init; }
-
     /// <summary>The program (with its arguments) that prepares the VM for a person; empty: nothing has to be done.</summary>
     public IReadOnlyList<string> AssignedHook { get; init; } = [];
 
@@ -37,12 +17,6 @@ internal sealed record ClientOptions
 
     /// <summary>How long a hook may run; 1 s – 1 hour.</summary>
     public TimeSpan HookTimeout { get; init; } = TimeSpan.FromMinutes(2);
-
-    /// <summary>The first poll comes at random within this time, so that VMs that boot together do not poll together.</summary>
-    public TimeSpan FirstPollWithin { get; init; } = TimeSpan.FromSeconds(15);
-
-    /// <summary>How long one request may take.</summary>
-    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <exception cref="ClientOptionsException">A setting is missing or wrong; the message names it and what would be right.</exception>
     public static ClientOptions Read(IConfiguration configuration) => new()

@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using Allocator.Client;
 using Allocator.Client.Admin;
+using Allocator.Client.Hooking;
+using Allocator.Polling;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -40,9 +42,7 @@ static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
         return 2;
     }
 
-    builder.Services.AddSingleton(TimeProvider.System);
-    builder.Services.AddSingleton(Random.Shared);
-    builder.Services.AddClient(options);
+    builder.Services.AddSingleton(options).AddAllocatorClient<HookRunner>(options);
     using var host = builder.Build();
     await host.RunAsync(cancel);
     return 0;

@@ -1,10 +1,11 @@
 using System.Net;
 using Allocator.Contracts;
+using Allocator.Tests.Client;
 using Allocator.Tests.Infrastructure;
 using Xunit;
 using static Allocator.Tests.Client.ClientHarness;
 
-namespace Allocator.Tests.Client;
+namespace Allocator.Tests.Polling;
 
 public sealed class PollLoopTests
 {

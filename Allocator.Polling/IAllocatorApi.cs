@@ -1,7 +1,7 @@
 using Allocator.Contracts;
 using Refit;
 
-namespace Allocator.Client;
+namespace Allocator.Polling;
 
 /// <summary>
 /// The calls of a VM. Each answers with the whole response: to Refit a 304 is not a success, and would throw from

@@ -1,7 +1,7 @@
 using Allocator.Contracts;
 using Microsoft.Extensions.Logging;
 
-namespace Allocator.Client;
+namespace Allocator.Polling;
 
 /// <summary>What is to be done about an answer of the allocator.</summary>
 internal enum Duty
@@ -9,18 +9,18 @@ internal enum Duty
     /// <summary>Nothing, or it is done or under way.</summary>
     None,
 
-    /// <summary>Its hook has to run.</summary>
-    RunHook,
+    /// <summary>The handler has to run.</summary>
+    Run,
 
-    /// <summary>Its hook was running when this client ended: whether it did its work is not known.</summary>
+    /// <summary>The handler was running when this client ended: whether it did its work is not known.</summary>
     ReportInterrupted,
 }
 
 /// <summary>
-/// Does what the allocator says: runs the hook for an answer, once, and leaves its outcome to be reported. The polls go
-/// on meanwhile, and an answer that is over stops its hook.
+/// Does what the allocator says: runs the handler for an answer, once, and leaves its outcome to be reported. The polls go
+/// on meanwhile, and an answer that is over stops it.
 /// </summary>
-internal sealed partial class AssignmentWorker(ClientState state, HookRunner hooks, ClientOptions options, ILogger<AssignmentWorker> log) : IAsyncDisposable
+internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHandler handler, AllocatorClientOptions options, ILogger<AssignmentWorker> log) : IAsyncDisposable
 {
     private readonly SemaphoreSlim _outcomes = new(0);
     private CancellationTokenSource? _stop;
@@ -45,23 +45,23 @@ internal sealed partial class AssignmentWorker(ClientState state, HookRunner hoo
             // Reported already. What was in the way needs a person; the next start tries again.
             return;
         }
-        switch (Decide(answer, state.Remembered.Hook, options.BootId, isRunning))
+        switch (Decide(answer, state.Remembered.LastRun, options.BootId, isRunning))
         {
-            case Duty.RunHook:
+            case Duty.Run:
                 Start(answer);
                 break;
             case Duty.ReportInterrupted:
                 Log.Interrupted(log, answer.Generation);
-                Finish(answer, new HookResult(false, Detail: "The client was restarted while its hook ran."));
+                Finish(answer, HandlerResult.Failed("The client was restarted while its hook ran."));
                 break;
         }
     }
 
     /// <summary>
-    /// An assigned hook runs once per assignment and boot: again after a reboot, which ended what it had started, but
-    /// not after a restart of the client. A released hook runs with each start until it has succeeded.
+    /// For a person it runs once per assignment and boot: again after a reboot, which ended what it had started, but
+    /// not after a restart of the client. Cleaning runs with each start until it has succeeded.
     /// </summary>
-    public static Duty Decide(VmAssignment answer, HookRun? last, string bootId, bool isRunning)
+    public static Duty Decide(VmAssignment answer, HandlerRun? last, string bootId, bool isRunning)
     {
         if (isRunning || answer.State is not (VmState.Assigned or VmState.Cleaning))
         {
@@ -69,10 +69,10 @@ internal sealed partial class AssignmentWorker(ClientState state, HookRunner hoo
         }
         var isOfThisAnswer = last is not null && last.For == answer.State && last.BootId == bootId
             && (answer.State == VmState.Assigned ? last.AssignmentId == answer.Assignment?.Id : last.Generation == answer.Generation);
-        return !isOfThisAnswer ? Duty.RunHook
-            : last!.Phase == HookPhase.Finished ? Duty.None
+        return !isOfThisAnswer ? Duty.Run
+            : last!.Phase == HandlerPhase.Finished ? Duty.None
             : answer.State == VmState.Assigned ? Duty.ReportInterrupted
-            : Duty.RunHook;
+            : Duty.Run;
     }
 
     public async ValueTask DisposeAsync()
@@ -83,7 +83,7 @@ internal sealed partial class AssignmentWorker(ClientState state, HookRunner hoo
 
     private void Start(VmAssignment answer)
     {
-        state.Update(remembered => remembered with { Hook = Run(answer, HookPhase.Started) });
+        state.Update(remembered => remembered with { LastRun = Run(answer, HandlerPhase.Started) });
         _stop = new CancellationTokenSource();
         _runningFor = answer;
         _running = RunAsync(answer, _stop.Token);
@@ -93,33 +93,47 @@ internal sealed partial class AssignmentWorker(ClientState state, HookRunner hoo
     {
         try
         {
-            var result = await hooks.RunAsync(answer, cancel);
+            var result = await HandleAsync(answer, cancel);
             cancel.ThrowIfCancellationRequested();
             Finish(answer, result);
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
             Log.Stopped(log, answer.Generation);
         }
+        catch (Exception e)
+        {
+            Log.Threw(log, e, answer.Generation);
+            Finish(answer, HandlerResult.Failed(e.Message));
+        }
     }
 
-    private void Finish(VmAssignment answer, HookResult result)
+    private async Task<HandlerResult> HandleAsync(VmAssignment answer, CancellationToken cancel)
     {
-        var outcome = !result.Succeeded ? Outcome.Failed : answer.State == VmState.Assigned ? Outcome.Connected : Outcome.Clean;
-        var phase = HookPhase.Finished;
-        if (outcome == Outcome.Failed && answer.State == VmState.Cleaning)
+        var result = answer is { State: VmState.Assigned, Assignment: { } person }
+            ? await handler.AssignedAsync(answer, person, cancel)
+            : await handler.ReleasedAsync(answer, cancel);
+        return result.Outcome == Outcome.Failed || result.Outcome == (answer.State == VmState.Assigned ? Outcome.Connected : Outcome.Clean)
+            ? result
+            : HandlerResult.Failed($"The VM is {answer.State}, and its handler says '{result.Outcome}'.");
+    }
+
+    private void Finish(VmAssignment answer, HandlerResult result)
+    {
+        var phase = HandlerPhase.Finished;
+        if (result.Outcome == Outcome.Failed && answer.State == VmState.Cleaning)
         {
-            (phase, _couldNotClean) = (HookPhase.Started, answer.Generation);
+            (phase, _couldNotClean) = (HandlerPhase.Started, answer.Generation);
         }
         state.Update(remembered => remembered with
         {
-            Hook = Run(answer, phase),
-            Outcome = new OutcomeReport(answer.Generation, outcome, result.ConnectUrl, result.Detail),
+            LastRun = Run(answer, phase),
+            Outcome = new OutcomeReport(answer.Generation, result.Outcome, result.ConnectUrl, result.Detail),
         });
         _outcomes.Release();
     }
 
-    private HookRun Run(VmAssignment answer, HookPhase phase) =>
+    private HandlerRun Run(VmAssignment answer, HandlerPhase phase) =>
         new(answer.State, answer.Generation, answer.Assignment?.Id, options.BootId, phase);
 
     private async Task StopAsync()
@@ -135,10 +149,13 @@ internal sealed partial class AssignmentWorker(ClientState state, HookRunner hoo
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "The hook for generation {Generation} was interrupted by a restart of the client: reported as failed")]
+        [LoggerMessage(Level = LogLevel.Warning, Message = "What was done for generation {Generation} was interrupted by a restart of the client: reported as failed")]
         public static partial void Interrupted(ILogger log, long generation);
 
-        [LoggerMessage(Level = LogLevel.Information, Message = "The hook for generation {Generation} was stopped: what it was for is over")]
+        [LoggerMessage(Level = LogLevel.Information, Message = "What was done for generation {Generation} was stopped: what it was for is over")]
         public static partial void Stopped(ILogger log, long generation);
+
+        [LoggerMessage(Level = LogLevel.Error, Message = "What was done for generation {Generation} failed")]
+        public static partial void Threw(ILogger log, Exception e, long generation);
     }
 }

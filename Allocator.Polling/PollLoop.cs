@@ -6,7 +6,7 @@ using Polly;
 using Polly.Retry;
 using Outcome = Allocator.Contracts.Outcome;
 
-namespace Allocator.Client;
+namespace Allocator.Polling;
 
 /// <summary>
 /// The one loop: enrol if needed, report what is due, poll, do what was said, wait. Nothing that a server or a network
@@ -15,7 +15,7 @@ namespace Allocator.Client;
 internal sealed partial class PollLoop : BackgroundService
 {
     private readonly IAllocatorApi _api;
-    private readonly ClientOptions _options;
+    private readonly AllocatorClientOptions _options;
     private readonly ClientState _state;
     private readonly AssignmentWorker _worker;
     private readonly TimeProvider _time;
@@ -28,7 +28,7 @@ internal sealed partial class PollLoop : BackgroundService
     private bool _isReported;
 
     public PollLoop(
-        IAllocatorApi api, ClientOptions options, ClientState state, AssignmentWorker worker, TimeProvider time, Random random, ILogger<PollLoop> log)
+        IAllocatorApi api, AllocatorClientOptions options, ClientState state, AssignmentWorker worker, TimeProvider time, Random random, ILogger<PollLoop> log)
     {
         (_api, _options, _state, _worker, _time, _random, _log) = (api, options, state, worker, time, random, log);
         _untilAnswered = new ResiliencePipelineBuilder<PollResult> { TimeProvider = time }
@@ -156,7 +156,7 @@ internal sealed partial class PollLoop : BackgroundService
         await _worker.FollowAsync(answer);
     }
 
-    /// <summary>Until the next poll is due, counted from the start of the last one, or a hook has ended.</summary>
+    /// <summary>Until the next poll is due, counted from the start of the last one, or there is an outcome.</summary>
     private async Task WaitAsync(CancellationToken cancel)
     {
         var wait = PollDelay.Next(_maxAge, _random) - _time.GetElapsedTime(_startedAt);

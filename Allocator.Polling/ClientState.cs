@@ -3,24 +3,24 @@ using System.Text.Json.Serialization;
 using Allocator.Contracts;
 using Microsoft.Extensions.Logging;
 
-namespace Allocator.Client;
+namespace Allocator.Polling;
 
-/// <summary>How far a hook has come.</summary>
-[JsonConverter(typeof(WireEnumConverter<HookPhase>))]
-internal enum HookPhase
+/// <summary>How far the handler has come.</summary>
+[JsonConverter(typeof(WireEnumConverter<HandlerPhase>))]
+internal enum HandlerPhase
 {
     Started,
     Finished,
 }
 
-/// <summary>The last hook that was run: for what, in which boot, and how far it came.</summary>
-internal sealed record HookRun(VmState For, long Generation, Guid? AssignmentId, string BootId, HookPhase Phase);
+/// <summary>The last run of the handler: for what, in which boot, and how far it came.</summary>
+internal sealed record HandlerRun(VmState For, long Generation, Guid? AssignmentId, string BootId, HandlerPhase Phase);
 
 /// <summary>What the client must know after a restart.</summary>
 /// <param name="ETag">The ETag of <paramref name="Answer"/>.</param>
 /// <param name="Answer">The last answer of the allocator.</param>
 /// <param name="Outcome">What the allocator has not yet heard of it.</param>
-internal sealed record Remembered(string? ETag, VmAssignment? Answer, HookRun? Hook, OutcomeReport? Outcome);
+internal sealed record Remembered(string? ETag, VmAssignment? Answer, HandlerRun? LastRun, OutcomeReport? Outcome);
 
 /// <summary>
 /// The client's memory in files that only its user can read (0600): <c>token</c>, and <c>state.json</c> with the last
@@ -32,12 +32,12 @@ internal sealed partial class ClientState
     private readonly string _folder;
     private readonly ILogger<ClientState> _log;
 
-    public ClientState(ClientOptions options, ILogger<ClientState> log)
+    public ClientState(AllocatorClientOptions options, ILogger<ClientState> log)
     {
         _folder = options.StateFolder;
         _log = log;
         Token = Read("token", text => text.Trim());
-        Remembered = Read("state.json", text => JsonSerializer.Deserialize(text, ClientJson.Default.Remembered)) ?? new(null, null, null, null);
+        Remembered = Read("state.json", text => JsonSerializer.Deserialize(text, StateJson.Default.Remembered)) ?? new(null, null, null, null);
     }
 
     /// <summary>The VM's own token, once it has one.</summary>
@@ -57,7 +57,7 @@ internal sealed partial class ClientState
         lock (_lock)
         {
             Remembered = change(Remembered);
-            Write("state.json", JsonSerializer.Serialize(Remembered, ClientJson.Default.Remembered));
+            Write("state.json", JsonSerializer.Serialize(Remembered, StateJson.Default.Remembered));
         }
     }
 

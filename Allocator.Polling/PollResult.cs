@@ -2,7 +2,7 @@ using System.Net;
 using Allocator.Contracts;
 using Refit;
 
-namespace Allocator.Client;
+namespace Allocator.Polling;
 
 /// <summary>What one poll brought: an answer, old or new, or the reason why there is none.</summary>
 /// <param name="Answer">What the allocator says; null where the poll failed.</param>

@@ -1,7 +1,7 @@
-using Allocator.Client;
+using Allocator.Polling;
 using Xunit;
 
-namespace Allocator.Tests.Client;
+namespace Allocator.Tests.Polling;
 
 public sealed class PollDelayTests
 {

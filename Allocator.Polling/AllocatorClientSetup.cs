@@ -1,18 +1,28 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using Allocator.Contracts;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Refit;
 
-namespace Allocator.Client;
+namespace Allocator.Polling;
 
-internal static class ClientSetup
+/// <summary>Registers the polling client.</summary>
+public static class AllocatorClientSetup
 {
-    /// <summary>Registers the polling client; the clock and the random numbers are the caller's.</summary>
-    public static void AddClient(this IServiceCollection services, ClientOptions options)
+    /// <summary>
+    /// Polls the allocator for as long as the host runs, and has <typeparamref name="THandler"/> do what it says. The
+    /// <see cref="TimeProvider"/> and the <see cref="Random"/> are those of the services, or else the system's.
+    /// </summary>
+    public static IServiceCollection AddAllocatorClient<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(
+        this IServiceCollection services, AllocatorClientOptions options)
+        where THandler : class, IAssignmentHandler
     {
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton(Random.Shared);
         services.AddSingleton(options);
         services.AddSingleton<ClientState>();
-        services.AddSingleton<HookRunner>();
+        services.AddSingleton<IAssignmentHandler, THandler>();
         services.AddSingleton<AssignmentWorker>();
         services.AddHostedService<PollLoop>();
 
@@ -26,5 +36,6 @@ internal static class ClientSetup
                 // A captive portal redirects; the allocator never does.
                 AllowAutoRedirect = false,
             });
+        return services;
     }
 }

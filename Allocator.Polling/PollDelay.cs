@@ -1,4 +1,4 @@
-namespace Allocator.Client;
+namespace Allocator.Polling;
 
 /// <summary>
 /// When to poll next. Pure, and random in every case: VMs that were started together, or turned away together, do not

@@ -4,9 +4,10 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Allocator.Contracts;
+using Allocator.Polling;
 using Microsoft.Extensions.Logging;
 
-namespace Allocator.Client;
+namespace Allocator.Client.Hooking;
 
 /// <summary>What a hook gets as JSON on its standard input.</summary>
 /// <param name="Event"><c>assigned</c> or <c>released</c>.</param>
@@ -15,15 +16,11 @@ internal sealed record HookInput(string Event, string Hostname, long Generation,
 /// <summary>What an assigned hook may print as JSON on its standard output.</summary>
 internal sealed record HookOutput(string? ConnectUrl);
 
-/// <summary>What came of a hook.</summary>
-/// <param name="Detail">Where it failed: why, and the end of what it printed.</param>
-internal sealed record HookResult(bool Succeeded, string? ConnectUrl = null, string? Detail = null);
-
 /// <summary>
 /// Runs the operator's programs. Never by way of a shell: what a stranger pasted is data on standard input and in the
 /// environment, never part of a command.
 /// </summary>
-internal sealed partial class HookRunner(ClientOptions options, TimeProvider time, ILogger<HookRunner> log)
+internal sealed partial class HookRunner(ClientOptions options, TimeProvider time, ILogger<HookRunner> log) : IAssignmentHandler
 {
     private const int KeptOutput = 64 * 1024;
     private const int ReportedOutput = 2_000;
@@ -31,29 +28,38 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
     /// <summary>How long a hook's children may keep its output open after it has ended.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
 
-    /// <summary>Runs the hook for this answer; if there is none, nothing has to be done.</summary>
+    public async Task<HandlerResult> AssignedAsync(VmAssignment vm, AssignedPerson person, CancellationToken cancel) =>
+        await RunAsync("assigned", options.AssignedHook, vm, cancel) switch
+        {
+            { Failure: { } why } => HandlerResult.Failed(why),
+            { Output: var output } => HandlerResult.Connected(ConnectUrl(output)),
+        };
+
+    public async Task<HandlerResult> ReleasedAsync(VmAssignment vm, CancellationToken cancel) =>
+        await RunAsync("released", options.ReleasedHook, vm, cancel) is { Failure: { } why } ? HandlerResult.Failed(why) : HandlerResult.Clean;
+
+    /// <summary>Runs a hook; if there is none, nothing has to be done.</summary>
     /// <exception cref="OperationCanceledException">The hook was stopped by <paramref name="cancel"/>, with all it had started.</exception>
-    public async Task<HookResult> RunAsync(VmAssignment answer, CancellationToken cancel)
+    private async Task<(string Output, string? Failure)> RunAsync(string name, IReadOnlyList<string> command, VmAssignment vm, CancellationToken cancel)
     {
-        var (name, command) = answer.State == VmState.Assigned ? ("assigned", options.AssignedHook) : ("released", options.ReleasedHook);
         if (command.Count == 0)
         {
-            return new HookResult(true);
+            return ("", null);
         }
-        Log.Starts(log, name, answer.Generation);
-        var result = await RunAsync(name, command, answer, cancel);
-        if (result.Succeeded)
+        Log.Starts(log, name, vm.Generation);
+        var result = await StartAsync(name, command, vm, cancel);
+        if (result.Failure is null)
         {
-            Log.Succeeded(log, name, answer.Generation);
+            Log.Succeeded(log, name, vm.Generation);
         }
         else
         {
-            Log.Failed(log, name, answer.Generation, result.Detail);
+            Log.Failed(log, name, vm.Generation, result.Failure);
         }
         return result;
     }
 
-    private async Task<HookResult> RunAsync(string name, IReadOnlyList<string> command, VmAssignment answer, CancellationToken cancel)
+    private async Task<(string Output, string? Failure)> StartAsync(string name, IReadOnlyList<string> command, VmAssignment vm, CancellationToken cancel)
     {
         using var process = new Process();
         process.StartInfo = new ProcessStartInfo(command[0], command.Skip(1))
@@ -70,17 +76,17 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
             environment.Remove(secret);
         }
         environment["ALLOCATOR_EVENT"] = name;
-        environment["ALLOCATOR_HOSTNAME"] = answer.Hostname;
-        environment["ALLOCATOR_GENERATION"] = answer.Generation.ToString(CultureInfo.InvariantCulture);
-        environment["ALLOCATOR_ASSIGNMENT_ID"] = answer.Assignment?.Id.ToString();
-        environment["ALLOCATOR_EMAIL"] = answer.Assignment?.Email;
+        environment["ALLOCATOR_HOSTNAME"] = vm.Hostname;
+        environment["ALLOCATOR_GENERATION"] = vm.Generation.ToString(CultureInfo.InvariantCulture);
+        environment["ALLOCATOR_ASSIGNMENT_ID"] = vm.Assignment?.Id.ToString();
+        environment["ALLOCATOR_EMAIL"] = vm.Assignment?.Email;
         try
         {
             process.Start();
         }
         catch (Exception e) when (e is Win32Exception or IOException)
         {
-            return new HookResult(false, Detail: $"The {name} hook '{command[0]}' cannot be started: {e.Message}");
+            return ("", $"The {name} hook '{command[0]}' cannot be started: {e.Message}");
         }
 
         var output = new Tail(process.StandardOutput, KeptOutput);
@@ -89,7 +95,7 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, timeout.Token);
         try
         {
-            await WriteInputAsync(process, new HookInput(name, answer.Hostname, answer.Generation, answer.Assignment), stop.Token);
+            await WriteInputAsync(process, new HookInput(name, vm.Hostname, vm.Generation, vm.Assignment), stop.Token);
             await process.WaitForExitAsync(stop.Token);
         }
         catch (OperationCanceledException)
@@ -97,19 +103,19 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
             process.Kill(entireProcessTree: true);
             await output.EndAsync(Grace, time);
             cancel.ThrowIfCancellationRequested();
-            return new HookResult(false, Detail: Report($"The {name} hook did not end within {options.HookTimeout} and was stopped.", output, errors));
+            return ("", Report($"The {name} hook did not end within {options.HookTimeout} and was stopped.", output, errors));
         }
         await Task.WhenAll(output.EndAsync(Grace, time), errors.EndAsync(Grace, time));
         return process.ExitCode == 0
-            ? new HookResult(true, ConnectUrl(output.Text))
-            : new HookResult(false, Detail: Report($"The {name} hook ended with exit code {process.ExitCode}.", output, errors));
+            ? (output.Text, null)
+            : (output.Text, Report($"The {name} hook ended with exit code {process.ExitCode}.", output, errors));
     }
 
     private static async Task WriteInputAsync(Process process, HookInput input, CancellationToken cancel)
     {
         try
         {
-            await process.StandardInput.WriteAsync(JsonSerializer.Serialize(input, ClientJson.Default.HookInput).AsMemory(), cancel);
+            await process.StandardInput.WriteAsync(JsonSerializer.Serialize(input, HookJson.Default.HookInput).AsMemory(), cancel);
             process.StandardInput.Close();
         }
         catch (IOException)
@@ -122,7 +128,7 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
     {
         try
         {
-            return output.TrimStart().StartsWith('{') ? JsonSerializer.Deserialize(output, ClientJson.Default.HookOutput)?.ConnectUrl : null;
+            return output.TrimStart().StartsWith('{') ? JsonSerializer.Deserialize(output, HookJson.Default.HookOutput)?.ConnectUrl : null;
         }
         catch (JsonException)
         {

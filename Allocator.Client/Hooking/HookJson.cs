@@ -1,10 +1,9 @@
 using System.Text.Json.Serialization;
 
-namespace Allocator.Client;
+namespace Allocator.Client.Hooking;
 
-/// <summary>Compile-time JSON for what the client keeps and hands to hooks.</summary>
+/// <summary>Compile-time JSON for what goes to hooks and comes from them.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, PropertyNameCaseInsensitive = true)]
-[JsonSerializable(typeof(Remembered))]
 [JsonSerializable(typeof(HookInput))]
 [JsonSerializable(typeof(HookOutput))]
-internal sealed partial class ClientJson : JsonSerializerContext;
+internal sealed partial class HookJson : JsonSerializerContext;

@@ -1,0 +1,8 @@
+using System.Text.Json.Serialization;
+
+namespace Allocator.Polling;
+
+/// <summary>Compile-time JSON for what the client keeps.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, PropertyNameCaseInsensitive = true)]
+[JsonSerializable(typeof(Remembered))]
+internal sealed partial class StateJson : JsonSerializerContext;
