@@ -26,8 +26,7 @@ internal sealed record ClientOptions : AllocatorClientOptions
         Pool = Text(configuration, "Pool"),
         MachineId = Text(configuration, "MachineId") ?? ReadFile("/etc/machine-id", "MachineId"),
         BootId = Text(configuration, "BootId") ?? ReadFile("/proc/sys/kernel/random/boot_id", "BootId"),
-        EnrolmentToken = Text(configuration, "EnrolmentToken")
-            ?? (Text(configuration, "EnrolmentTokenFile") is { } file ? ReadFile(file, "EnrolmentTokenFile") : null),
+        EnrolmentToken = EnrolmentTokenSource(configuration),
         StateFolder = Text(configuration, "StateFolder") ?? "/var/lib/allocator",
         AssignedHook = Words(configuration, "Hooks:Assigned"),
         ReleasedHook = Words(configuration, "Hooks:Released"),
@@ -35,6 +34,12 @@ internal sealed record ClientOptions : AllocatorClientOptions
         FirstPollWithin = Time(configuration, "FirstPollWithin", TimeSpan.FromSeconds(15), TimeSpan.Zero, TimeSpan.FromMinutes(5)),
         RequestTimeout = Time(configuration, "RequestTimeout", TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(5)),
     };
+
+    private static Func<CancellationToken, ValueTask<string?>>? EnrolmentTokenSource(IConfiguration configuration) =>
+        (Text(configuration, "EnrolmentToken")
+            ?? (Text(configuration, "EnrolmentTokenFile") is { } file ? ReadFile(file, "EnrolmentTokenFile") : null)) is { } token
+            ? _ => new(token)
+            : null;
 
     private static Uri ReadUrl(string? text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https"

@@ -1,9 +1,12 @@
 namespace Allocator.Polling;
 
-/// <summary>What the polling client has to know.</summary>
+/// <summary>What the polling client has to know. Only <see cref="Url"/> must be given, and a way to enrol.</summary>
 public record AllocatorClientOptions
 {
-    /// <summary>Where the allocator is: http or https.</summary>
+    private const string SystemStateFolder = "/var/lib/allocator";
+    private const string SystemRuntimeFolder = "/run/allocator";
+
+    /// <summary>Where the allocator is: an absolute http or https address.</summary>
     public required Uri Url { get; init; }
 
     /// <summary>This VM's name in the fleet, in lower case; the machine's own by default.</summary>
@@ -18,15 +21,74 @@ public record AllocatorClientOptions
     /// <summary>Changes with each boot; the kernel's by default.</summary>
     public string BootId { get => field ??= File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim(); init; }
 
-    /// <summary>Exchanged for a token of the VM's own. Null: the VM has one already, and cannot get another.</summary>
-    public string? EnrolmentToken { get; init; }
+    /// <summary>
+    /// Where the enrolment token comes from, which is exchanged for a token of the VM's own. Asked whenever the VM has to
+    /// enrol, so that a token that was replaced is found; an exception, or null, means that there is none now, and it is
+    /// asked again later. Null: the VM has its token already, and cannot get another.
+    /// </summary>
+    public Func<CancellationToken, ValueTask<string?>>? EnrolmentToken { get; init; }
 
     /// <summary>Where token and last answer are kept, in files that only this program's user can read.</summary>
-    public string StateFolder { get; init; } = "/var/lib/allocator";
+    public string StateFolder { get; init; } = SystemStateFolder;
+
+    /// <summary>
+    /// Where <see cref="StatusFile"/> is kept; best in memory (tmpfs), for it is written with each poll. Null: in the
+    /// state folder, and less often. By default <c>/run/allocator</c> if that exists and the state folder is the default
+    /// one too.
+    /// </summary>
+    public string? RuntimeFolder
+    {
+        get => _isRuntimeFolderSet ? field : StateFolder == SystemStateFolder && Directory.Exists(SystemRuntimeFolder) ? SystemRuntimeFolder : null;
+        init => (field, _isRuntimeFolderSet) = (value, true);
+    }
+
+    private readonly bool _isRuntimeFolderSet;
+
+    /// <summary>Where the client writes its <see cref="ClientStatus"/>.</summary>
+    public string StatusFile => Path.Combine(RuntimeFolder ?? StateFolder, "status.json");
+
+    /// <summary>
+    /// Without an answer for so long, contact with the allocator is lost; noticed with the first poll that fails after it.
+    /// </summary>
+    public TimeSpan LostContactAfter { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>The first poll comes at random within this time, so that VMs that boot together do not poll together.</summary>
     public TimeSpan FirstPollWithin { get; init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>How long one request may take.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <exception cref="ArgumentException">An option is wrong.</exception>
+    internal void Check()
+    {
+        Require(Url is { IsAbsoluteUri: true, Scheme: "http" or "https" }, nameof(Url), Url, "an absolute http or https address");
+        Require(Hostname.Length > 0 && !Hostname.Any(char.IsUpper), nameof(Hostname), Hostname, "a host name in lower case");
+        Require(StateFolder.Length > 0, nameof(StateFolder), StateFolder, "a folder");
+        Require(RuntimeFolder is null or { Length: > 0 }, nameof(RuntimeFolder), RuntimeFolder, "a folder, or null");
+        Require(LostContactAfter > TimeSpan.Zero, nameof(LostContactAfter), LostContactAfter, "longer than nothing");
+        Require(FirstPollWithin >= TimeSpan.Zero, nameof(FirstPollWithin), FirstPollWithin, "zero or longer");
+        Require(RequestTimeout > TimeSpan.Zero, nameof(RequestTimeout), RequestTimeout, "longer than nothing");
+        RequireReadable(() => MachineId, nameof(MachineId));
+        RequireReadable(() => BootId, nameof(BootId));
+    }
+
+    private static void Require(bool isRight, string name, object? value, string whatWouldBeRight)
+    {
+        if (!isRight)
+        {
+            throw new ArgumentException($"{name} is '{value}'; it must be {whatWouldBeRight}.");
+        }
+    }
+
+    private static void RequireReadable(Func<string> read, string name)
+    {
+        try
+        {
+            Require(read().Length > 0, name, "", "given");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ArgumentException($"{name} is not given, and its default cannot be read: {e.Message}", e);
+        }
+    }
 }

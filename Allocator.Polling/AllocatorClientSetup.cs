@@ -10,25 +10,49 @@ namespace Allocator.Polling;
 /// <summary>Registers the polling client.</summary>
 public static class AllocatorClientSetup
 {
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { TypeInfoResolver = WireJson.Default };
+
     /// <summary>
-    /// Polls the allocator for as long as the host runs, and has <typeparamref name="THandler"/> do what it says. The
-    /// <see cref="TimeProvider"/> and the <see cref="Random"/> are those of the services, or else the system's.
+    /// Polls the allocator for as long as the host runs, and has <typeparamref name="THandler"/>, a singleton, do what it
+    /// says. The <see cref="TimeProvider"/> and the <see cref="Random"/> are those of the services, or else the system's.
+    /// Other parts of the program can take <see cref="VmReports"/>.
     /// </summary>
+    /// <exception cref="ArgumentException">An option is wrong; the message names it and what would be right.</exception>
     public static IServiceCollection AddAllocatorClient<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(
         this IServiceCollection services, AllocatorClientOptions options)
         where THandler : class, IAssignmentHandler
     {
+        options.Check();
+        return services.AddAllocatorClient<THandler>(_ => options);
+    }
+
+    /// <summary>The same with options that are made, once, when the host is built.</summary>
+    public static IServiceCollection AddAllocatorClient<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(
+        this IServiceCollection services, Func<IServiceProvider, AllocatorClientOptions> options)
+        where THandler : class, IAssignmentHandler
+    {
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton(Random.Shared);
-        services.AddSingleton(options);
-        services.AddSingleton<ClientState>();
+        services.AddSingleton(provider =>
+        {
+            var made = options(provider);
+            made.Check();
+            return made;
+        });
         services.AddSingleton<IAssignmentHandler, THandler>();
+        services.AddSingleton<VmReports>();
+        services.AddSingleton<StatusFile>();
+        services.AddSingleton<ClientState>();
         services.AddSingleton<AssignmentWorker>();
+        services.AddSingleton<Contact>();
         services.AddHostedService<PollLoop>();
 
-        var json = new JsonSerializerOptions(JsonSerializerDefaults.Web) { TypeInfoResolver = WireJson.Default };
-        services.AddRefitGeneratedClient<IAllocatorApi>(new RefitSettings(new SystemTextJsonContentSerializer(json)))
-            .ConfigureHttpClient(client => (client.BaseAddress, client.Timeout) = (options.Url, options.RequestTimeout))
+        services.AddRefitGeneratedClient<IAllocatorApi>(new RefitSettings(new SystemTextJsonContentSerializer(Json)))
+            .ConfigureHttpClient((provider, client) =>
+            {
+                var made = provider.GetRequiredService<AllocatorClientOptions>();
+                (client.BaseAddress, client.Timeout) = (made.Url, made.RequestTimeout);
+            })
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
             {
                 // The addresses behind a load balancer's name change.

@@ -20,7 +20,7 @@ internal enum Duty
 /// Does what the allocator says: runs the handler for an answer, once, and leaves its outcome to be reported. The polls go
 /// on meanwhile, and an answer that is over stops it.
 /// </summary>
-internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHandler handler, AllocatorClientOptions options, ILogger<AssignmentWorker> log) : IAsyncDisposable
+internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHandler handler, AllocatorClientOptions options, TimeProvider time, ILogger<AssignmentWorker> log) : IAsyncDisposable
 {
     private readonly SemaphoreSlim _outcomes = new(0);
     private CancellationTokenSource? _stop;
@@ -70,9 +70,9 @@ internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHan
         var isOfThisAnswer = last is not null && last.For == answer.State && last.BootId == bootId
             && (answer.State == VmState.Assigned ? last.AssignmentId == answer.Assignment?.Id : last.Generation == answer.Generation);
         return !isOfThisAnswer ? Duty.Run
-            : last!.Phase == HandlerPhase.Finished ? Duty.None
-            : answer.State == VmState.Assigned ? Duty.ReportInterrupted
-            : Duty.Run;
+            : answer.State == VmState.Cleaning ? last!.Outcome == Outcome.Clean ? Duty.None : Duty.Run
+            : last!.EndedAt is null ? Duty.ReportInterrupted
+            : Duty.None;
     }
 
     public async ValueTask DisposeAsync()
@@ -83,7 +83,8 @@ internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHan
 
     private void Start(VmAssignment answer)
     {
-        state.Update(remembered => remembered with { LastRun = Run(answer, HandlerPhase.Started) });
+        var run = new HandlerRun(answer.State, answer.Generation, answer.Assignment?.Id, options.BootId, time.GetUtcNow());
+        state.Update(remembered => remembered with { LastRun = run });
         _stop = new CancellationTokenSource();
         _runningFor = answer;
         _running = RunAsync(answer, _stop.Token);
@@ -120,21 +121,17 @@ internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHan
 
     private void Finish(VmAssignment answer, HandlerResult result)
     {
-        var phase = HandlerPhase.Finished;
         if (result.Outcome == Outcome.Failed && answer.State == VmState.Cleaning)
         {
-            (phase, _couldNotClean) = (HandlerPhase.Started, answer.Generation);
+            _couldNotClean = answer.Generation;
         }
         state.Update(remembered => remembered with
         {
-            LastRun = Run(answer, phase),
+            LastRun = remembered.LastRun! with { EndedAt = time.GetUtcNow(), Outcome = result.Outcome, Detail = result.Detail },
             Outcome = new OutcomeReport(answer.Generation, result.Outcome, result.ConnectUrl, result.Detail),
         });
         _outcomes.Release();
     }
-
-    private HandlerRun Run(VmAssignment answer, HandlerPhase phase) =>
-        new(answer.State, answer.Generation, answer.Assignment?.Id, options.BootId, phase);
 
     private async Task StopAsync()
     {

@@ -1,20 +1,8 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Allocator.Contracts;
 using Microsoft.Extensions.Logging;
 
 namespace Allocator.Polling;
-
-/// <summary>How far the handler has come.</summary>
-[JsonConverter(typeof(WireEnumConverter<HandlerPhase>))]
-internal enum HandlerPhase
-{
-    Started,
-    Finished,
-}
-
-/// <summary>The last run of the handler: for what, in which boot, and how far it came.</summary>
-internal sealed record HandlerRun(VmState For, long Generation, Guid? AssignmentId, string BootId, HandlerPhase Phase);
 
 /// <summary>What the client must know after a restart.</summary>
 /// <param name="ETag">The ETag of <paramref name="Answer"/>.</param>
@@ -22,22 +10,20 @@ internal sealed record HandlerRun(VmState For, long Generation, Guid? Assignment
 /// <param name="Outcome">What the allocator has not yet heard of it.</param>
 internal sealed record Remembered(string? ETag, VmAssignment? Answer, HandlerRun? LastRun, OutcomeReport? Outcome);
 
-/// <summary>
-/// The client's memory in files that only its user can read (0600): <c>token</c>, and <c>state.json</c> with the last
-/// answer. Each is replaced as a whole, so a crash leaves the old one or the new one.
-/// </summary>
+/// <summary>The client's memory, in two files: <c>token</c>, and <c>state.json</c> with the last answer.</summary>
 internal sealed partial class ClientState
 {
     private readonly Lock _lock = new();
     private readonly string _folder;
+    private readonly StatusFile _status;
     private readonly ILogger<ClientState> _log;
 
-    public ClientState(AllocatorClientOptions options, ILogger<ClientState> log)
+    public ClientState(AllocatorClientOptions options, StatusFile status, ILogger<ClientState> log)
     {
-        _folder = options.StateFolder;
-        _log = log;
+        (_folder, _status, _log) = (options.StateFolder, status, log);
         Token = Read("token", text => text.Trim());
         Remembered = Read("state.json", text => JsonSerializer.Deserialize(text, StateJson.Default.Remembered)) ?? new(null, null, null, null);
+        Show();
     }
 
     /// <summary>The VM's own token, once it has one.</summary>
@@ -49,6 +35,7 @@ internal sealed partial class ClientState
     {
         Token = token;
         Write("token", token);
+        Show();
     }
 
     /// <summary>Changes what is remembered, and the file with it; one change at a time.</summary>
@@ -58,8 +45,18 @@ internal sealed partial class ClientState
         {
             Remembered = change(Remembered);
             Write("state.json", JsonSerializer.Serialize(Remembered, StateJson.Default.Remembered));
+            Show();
         }
     }
+
+    /// <summary>Lets people on the VM see what is remembered, but not what the person's desktop is started with.</summary>
+    private void Show() => _status.Update(status => status with
+    {
+        Enrolled = Token is not null,
+        Answer = Remembered.Answer is { Assignment: { } person } answer ? answer with { Assignment = person with { Command = null } } : Remembered.Answer,
+        LastRun = Remembered.LastRun,
+        OutcomeUnheard = Remembered.Outcome is not null,
+    });
 
     private T? Read<T>(string name, Func<string, T?> parse)
         where T : class
@@ -81,22 +78,7 @@ internal sealed partial class ClientState
         var path = Path.Combine(_folder, name);
         try
         {
-            Directory.CreateDirectory(_folder);
-            var unfinished = path + ".new";
-            File.Delete(unfinished);
-            using (var stream = new FileStream(unfinished, new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.Write,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            }))
-            using (var writer = new StreamWriter(stream))
-            {
-                writer.Write(text);
-                writer.Flush();
-                stream.Flush(flushToDisk: true);
-            }
-            File.Move(unfinished, path, overwrite: true);
+            PrivateFile.Write(path, text, durably: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -23,6 +23,17 @@ public interface IAssignmentHandler
     /// </summary>
     /// <returns><see cref="HandlerResult.Clean"/> or <see cref="HandlerResult.Failed"/>.</returns>
     Task<HandlerResult> ReleasedAsync(VmAssignment vm, CancellationToken cancel);
+
+    /// <summary>
+    /// No poll has been answered for <see cref="AllocatorClientOptions.LostContactAfter"/>. Called once per loss;
+    /// cancelled when contact is found again or the client stops. By default nothing is done, for nobody loses their VM by it.
+    /// </summary>
+    /// <param name="since">The last answer, or else the client's start.</param>
+    Task ContactLostAsync(DateTimeOffset since, CancellationToken cancel) => Task.CompletedTask;
+
+    /// <summary>A poll has been answered after a loss of contact. By default nothing is done.</summary>
+    /// <param name="since">From when on there was no answer.</param>
+    Task ContactFoundAsync(DateTimeOffset since, CancellationToken cancel) => Task.CompletedTask;
 }
 
 /// <summary>What came of it; made by its three static members.</summary>

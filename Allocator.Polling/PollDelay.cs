@@ -41,13 +41,16 @@ internal static class PollDelay
         var longest = maxAge * Math.Pow(2, Math.Min(attempt, 20) + 1);
         longest = longest < LongestBackoff ? longest : LongestBackoff;
         var backoff = Between(longest / 2, longest, random);
-        if (retryAfter is not { } wait)
+        if (retryAfter is not { } said)
         {
             return backoff;
         }
-        wait = wait < LongestRetryAfter ? wait : LongestRetryAfter;
+        var wait = RetryAfter(said);
         return wait > backoff ? Between(wait, wait * 1.25, random) : backoff;
     }
+
+    /// <summary>The Retry-After to go by, whatever the server said.</summary>
+    public static TimeSpan RetryAfter(TimeSpan said) => said < LongestRetryAfter ? said : LongestRetryAfter;
 
     private static TimeSpan Between(TimeSpan least, TimeSpan most, Random random) =>
         least + ((most - least) * random.NextDouble());

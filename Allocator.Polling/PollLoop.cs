@@ -4,6 +4,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Polly;
 using Polly.Retry;
+using Refit;
 using Outcome = Allocator.Contracts.Outcome;
 
 namespace Allocator.Polling;
@@ -14,10 +15,16 @@ namespace Allocator.Polling;
 /// </summary>
 internal sealed partial class PollLoop : BackgroundService
 {
+    /// <summary>How long the client's end may be held up by what there still is to say.</summary>
+    private static readonly TimeSpan LastReport = TimeSpan.FromSeconds(3);
+
     private readonly IAllocatorApi _api;
     private readonly AllocatorClientOptions _options;
     private readonly ClientState _state;
     private readonly AssignmentWorker _worker;
+    private readonly VmReports _reports;
+    private readonly Contact _contact;
+    private readonly StatusFile _status;
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly ILogger<PollLoop> _log;
@@ -25,12 +32,16 @@ internal sealed partial class PollLoop : BackgroundService
 
     private TimeSpan _maxAge = PollDelay.UsualMaxAge;
     private long _startedAt;
-    private bool _isReported;
+    private DateTimeOffset _reportsFrom;
 
     public PollLoop(
-        IAllocatorApi api, AllocatorClientOptions options, ClientState state, AssignmentWorker worker, TimeProvider time, Random random, ILogger<PollLoop> log)
+        IAllocatorApi api, AllocatorClientOptions options, ClientState state, AssignmentWorker worker, VmReports reports, Contact contact,
+        StatusFile status, TimeProvider time, Random random, ILogger<PollLoop> log)
     {
-        (_api, _options, _state, _worker, _time, _random, _log) = (api, options, state, worker, time, random, log);
+        (_api, _options, _state, _worker, _reports, _contact) = (api, options, state, worker, reports, contact);
+        (_status, _time, _random, _log) = (status, time, random, log);
+        // Before anything else on the VM can know better.
+        _reports.Say(new VmReport(VmStatus.Running, BootId: _options.BootId));
         _untilAnswered = new ResiliencePipelineBuilder<PollResult> { TimeProvider = time }
             .AddRetry(new RetryStrategyOptions<PollResult>
             {
@@ -40,7 +51,7 @@ internal sealed partial class PollLoop : BackgroundService
                     PollDelay.AfterFailure(_maxAge, attempt.AttemptNumber, attempt.Outcome.Result!.RetryAfter, _random)),
                 OnRetry = attempt =>
                 {
-                    Log.Failed(_log, attempt.Outcome.Result!.Failure, attempt.RetryDelay);
+                    Fail(attempt.Outcome.Result!.Failure!, attempt.AttemptNumber + 1, attempt.RetryDelay);
                     return ValueTask.CompletedTask;
                 },
             })
@@ -56,7 +67,9 @@ internal sealed partial class PollLoop : BackgroundService
                 // The person may be waiting for a machine that has just rebooted; the poll corrects it if need be.
                 await _worker.FollowAsync(lastAnswer);
             }
-            await Task.Delay(PollDelay.First(_options.FirstPollWithin, _random), _time, stoppingToken);
+            var first = PollDelay.First(_options.FirstPollWithin, _random);
+            _status.Update(known => known with { NextPollAt = _time.GetUtcNow() + first });
+            await Task.Delay(first, _time, stoppingToken);
             while (true)
             {
                 var result = await _untilAnswered.ExecuteAsync(RoundAsync, stoppingToken);
@@ -68,6 +81,27 @@ internal sealed partial class PollLoop : BackgroundService
         {
             // Stopping.
         }
+    }
+
+    /// <summary>Stops the polls, then says what there still is to say, such as that the VM reboots; not for long.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        using var timeout = new CancellationTokenSource(LastReport, _time);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
+        try
+        {
+            // Who has not polled yet is not known to run, and need not be known to stop.
+            if (_startedAt != 0 && _state.Token is not null)
+            {
+                await ReportAsync(stop.Token);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            Log.Unsaid(_log);
+        }
+        _status.Update(known => known with { NextPollAt = null, StoppedAt = _time.GetUtcNow() });
     }
 
     private async ValueTask<PollResult> RoundAsync(CancellationToken cancel)
@@ -98,54 +132,117 @@ internal sealed partial class PollLoop : BackgroundService
 
     private async Task<PollResult?> EnrolAsync(CancellationToken cancel)
     {
-        if (_options.EnrolmentToken is null)
+        var (enrolmentToken, failure) = await FindEnrolmentTokenAsync(cancel);
+        if (enrolmentToken is null)
         {
-            return new PollResult(null, null, null, "there is neither a token in the state folder nor an enrolment token", null);
+            return PollResult.Failed(failure!);
         }
         var request = new EnrolmentRequest(_options.Hostname, _options.MachineId, _options.Pool);
-        using var reply = await _api.EnrolAsync(request, _options.EnrolmentToken, cancel);
+        using var reply = await _api.EnrolAsync(request, enrolmentToken, cancel);
         cancel.ThrowIfCancellationRequested();
         if (reply is not { IsSuccessful: true, Content.Token: { Length: > 0 } token })
         {
             return PollResult.Failed(reply, _time.GetUtcNow());
         }
         _state.SaveToken(token);
-        _isReported = false;
+        _reports.ForgetHeard();
         Log.Enrolled(_log, reply.Content.Hostname, reply.Content.Pool);
         return null;
     }
 
-    /// <summary>Says that the VM is ready, once per start of the client; what fails is said with the next poll.</summary>
+    private async Task<(string? Token, string? Failure)> FindEnrolmentTokenAsync(CancellationToken cancel)
+    {
+        if (_options.EnrolmentToken is null)
+        {
+            return (null, "there is neither a token in the state folder nor an enrolment token");
+        }
+        try
+        {
+            return await _options.EnrolmentToken(cancel) is { Length: > 0 } token ? (token, null) : (null, "there is no enrolment token yet");
+        }
+        catch (Exception e) when (!cancel.IsCancellationRequested)
+        {
+            return (null, $"the enrolment token cannot be had: {e.Message}");
+        }
+    }
+
+    /// <summary>Says what has changed on the VM; what is not heard is said with the next poll.</summary>
     private async Task ReportAsync(CancellationToken cancel)
     {
-        if (_isReported)
+        if (_time.GetUtcNow() < _reportsFrom || _reports.Unheard is not { } changes)
         {
             return;
         }
-        var report = new VmReport(VmStatus.Running, BootId: _options.BootId);
+        if (await ReportAsync(changes, cancel) is HttpStatusCode.BadRequest)
+        {
+            // One wrong fact must not hide the others, least of all that the VM runs.
+            foreach (var fact in VmReports.Apart(changes))
+            {
+                if (await ReportAsync(fact, cancel) is HttpStatusCode.BadRequest)
+                {
+                    Log.Refused(_log, fact);
+                    _reports.Hear(fact);
+                }
+            }
+        }
+    }
+
+    private async Task<HttpStatusCode?> ReportAsync(VmReport report, CancellationToken cancel)
+    {
         using var reply = await _api.ReportAsync(_options.Hostname, report, _state.Token!, cancel);
         cancel.ThrowIfCancellationRequested();
-        _isReported = reply.IsSuccessful;
+        HonourRetryAfter(reply);
+        if (reply.IsSuccessful)
+        {
+            _reports.Hear(report);
+        }
+        return reply.StatusCode;
     }
 
     private async Task ReportOutcomeAsync(CancellationToken cancel)
     {
-        if (_state.Remembered.Outcome is not { } outcome)
+        if (_state.Remembered.Outcome is not { } outcome || _time.GetUtcNow() < _reportsFrom)
         {
             return;
         }
         using var reply = await _api.ReportOutcomeAsync(_options.Hostname, outcome, _state.Token!, cancel);
         cancel.ThrowIfCancellationRequested();
+        HonourRetryAfter(reply);
         // 400 and 409 are the last word: the allocator does not want this outcome, now or later.
         if (reply.IsSuccessful || reply.StatusCode is HttpStatusCode.Conflict or HttpStatusCode.BadRequest)
         {
             Log.Reported(_log, outcome.Outcome, outcome.Generation, (int)reply.StatusCode!);
             _state.Update(remembered => remembered.Outcome == outcome ? remembered with { Outcome = null } : remembered);
         }
+        if (reply.IsSuccessful && outcome.Outcome == Outcome.Failed)
+        {
+            // To the allocator, a VM that failed is in error until it says otherwise.
+            var error = new VmReport(VmStatus.Error);
+            _reports.Say(error);
+            _reports.Hear(error);
+        }
+    }
+
+    /// <summary>The database may be away while polls are still answered: they go on, and the rest waits.</summary>
+    private void HonourRetryAfter(IApiResponse reply)
+    {
+        if (!reply.IsSuccessful && PollResult.ReadRetryAfter(reply, _time.GetUtcNow()) is { } wait)
+        {
+            _reportsFrom = _time.GetUtcNow() + PollDelay.RetryAfter(wait);
+        }
+    }
+
+    private void Fail(string why, int failedPolls, TimeSpan delay)
+    {
+        Log.Failed(_log, why, delay);
+        var now = _time.GetUtcNow();
+        _status.Update(known => known with { PolledAt = now, FailedPolls = failedPolls, LastFailure = new PollFailure(now, why), NextPollAt = now + delay });
+        _contact.Failed();
     }
 
     private async Task TakeAsync(PollResult result)
     {
+        _contact.Answered();
         _maxAge = PollDelay.MaxAge(result.MaxAge);
         var (answer, etag) = (result.Answer!, result.ETag);
         if (etag != _state.Remembered.ETag || answer != _state.Remembered.Answer)
@@ -160,6 +257,8 @@ internal sealed partial class PollLoop : BackgroundService
     private async Task WaitAsync(CancellationToken cancel)
     {
         var wait = PollDelay.Next(_maxAge, _random) - _time.GetElapsedTime(_startedAt);
+        var now = _time.GetUtcNow();
+        _status.Update(known => known with { PolledAt = now, AnsweredAt = now, FailedPolls = 0, Interval = _maxAge, NextPollAt = now + wait });
         using var woken = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var due = Task.Delay(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, _time, woken.Token);
         await Task.WhenAny(due, _worker.WaitForOutcomeAsync(woken.Token));
@@ -180,6 +279,12 @@ internal sealed partial class PollLoop : BackgroundService
 
         [LoggerMessage(Level = LogLevel.Information, Message = "Outcome {Outcome} of generation {Generation} is reported ({Status})")]
         public static partial void Reported(ILogger log, Outcome? outcome, long? generation, int status);
+
+        [LoggerMessage(Level = LogLevel.Error, Message = "The allocator does not take this report: {Report}")]
+        public static partial void Refused(ILogger log, VmReport report);
+
+        [LoggerMessage(Level = LogLevel.Warning, Message = "The last report did not arrive in time")]
+        public static partial void Unsaid(ILogger log);
 
         [LoggerMessage(Level = LogLevel.Warning, Message = "The poll failed: {Failure}. What was known goes on; next poll in {Delay}")]
         public static partial void Failed(ILogger log, string? failure, TimeSpan delay);

@@ -29,13 +29,14 @@ internal sealed record PollResult(VmAssignment? Answer, string? ETag, TimeSpan? 
         return Failed(reply, now);
     }
 
-    public static PollResult Failed(IApiResponse reply, DateTimeOffset now)
-    {
-        var wait = reply.Headers?.RetryAfter;
-        return Failed(
-            reply.StatusCode is { } status ? $"{(int)status} {reply.ReasonPhrase}, {reply.Error?.Message ?? "nothing usable"}" : reply.Error?.Message ?? "no reply",
-            wait?.Delta ?? (wait?.Date is { } date && date > now ? date - now : null));
-    }
+    public static PollResult Failed(IApiResponse reply, DateTimeOffset now) => Failed(
+        reply.StatusCode is { } status ? $"{(int)status} {reply.ReasonPhrase}, {reply.Error?.Message ?? "nothing usable"}" : reply.Error?.Message ?? "no reply",
+        ReadRetryAfter(reply, now));
 
-    private static PollResult Failed(string why, TimeSpan? retryAfter = null) => new(null, null, null, why, retryAfter);
+    public static PollResult Failed(string why, TimeSpan? retryAfter = null) => new(null, null, null, why, retryAfter);
+
+    /// <summary>For how long the server wants to be left alone, in seconds from now or by its clock.</summary>
+    public static TimeSpan? ReadRetryAfter(IApiResponse reply, DateTimeOffset now) =>
+        reply.Headers?.RetryAfter is not { } wait ? null
+        : wait.Delta ?? (wait.Date is { } date && date > now ? date - now : null);
 }

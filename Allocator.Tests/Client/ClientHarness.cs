@@ -49,8 +49,13 @@ internal sealed class ClientHarness : IAsyncDisposable
         }));
         Server.Given(Request.Create().WithPath("/vms/vm-1/report").UsingPut()).RespondWith(Response.Create().WithCallback(request =>
         {
-            Reports.Enqueue(JsonSerializer.Deserialize(request.Body!, WireJson.Default.VmReport)!);
-            return Empty(HttpStatusCode.NoContent);
+            var report = JsonSerializer.Deserialize(request.Body!, WireJson.Default.VmReport)!;
+            var reply = OnReport(report);
+            if ((int)(reply.StatusCode ?? 0) < 400)
+            {
+                Reports.Enqueue(report);
+            }
+            return reply;
         }));
         Server.Given(Request.Create().WithPath("/assignment/vm-1/outcome").UsingPut()).RespondWith(Response.Create().WithCallback(request =>
         {
@@ -67,7 +72,7 @@ internal sealed class ClientHarness : IAsyncDisposable
             Hostname = "vm-1",
             MachineId = "machine-1",
             BootId = "boot-1",
-            EnrolmentToken = "enrolment-token",
+            EnrolmentToken = _ => new("enrolment-token"),
             StateFolder = StateFolder,
             AssignedHook = [Script("assigned", "cat >> $0.input; echo >> $0.input; echo '{\"connectUrl\":\"https://vm-1.example.org/\"}'")],
             ReleasedHook = [Script("released", "cat >> $0.input; echo >> $0.input")],
@@ -93,7 +98,18 @@ internal sealed class ClientHarness : IAsyncDisposable
 
     public Func<SeenPoll, ResponseMessage> OnPoll { get; set; }
     public Func<ResponseMessage> OnEnrol { get; set; }
+    public Func<VmReport, ResponseMessage> OnReport { get; set; } = _ => Empty(HttpStatusCode.NoContent);
     public Func<ResponseMessage> OnOutcome { get; set; } = () => Empty(HttpStatusCode.NoContent);
+
+    /// <summary>What a test adds to the client's services.</summary>
+    public Action<IServiceCollection> OnBuild { get; set; } = _ => { };
+
+    public string StatusFile => _options.StatusFile;
+
+    public IServiceProvider Services => _host!.Services;
+
+    /// <summary>Says on the VM what there is to report.</summary>
+    public void Say(VmReport change) => Services.GetRequiredService<VmReports>().Say(change);
 
     public async Task StartAsync()
     {
@@ -104,6 +120,7 @@ internal sealed class ClientHarness : IAsyncDisposable
         builder.Services.AddSingleton(_options).AddAllocatorClient<HookRunner>(_options);
         builder.Services.AddSingleton<IAssignmentHandler>(services => new HookRunner(_options, HookTime, services.GetRequiredService<ILogger<HookRunner>>()));
         builder.Services.ConfigureHttpClientDefaults(http => http.AddHttpMessageHandler(() => new CountingHandler(_underWay)));
+        OnBuild(builder.Services);
         _host = builder.Build();
         await _host.StartAsync();
     }

@@ -1,0 +1,77 @@
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+
+namespace Allocator.Polling;
+
+/// <summary>
+/// Keeps <see cref="ClientStatus"/> in its file: written when something has changed, and once a poll when nothing but
+/// times has. A disk is spared the latter: there it is once a minute.
+/// </summary>
+internal sealed partial class StatusFile
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromMinutes(1);
+
+    private readonly Lock _lock = new();
+    private readonly string _path;
+    private readonly bool _isOnDisk;
+    private readonly TimeProvider _time;
+    private readonly ILogger<StatusFile> _log;
+
+    private ClientStatus _status;
+    private ClientStatus? _written;
+    private long _writtenAt;
+    private string? _error;
+
+    public StatusFile(AllocatorClientOptions options, TimeProvider time, ILogger<StatusFile> log)
+    {
+        _path = options.StatusFile;
+        _isOnDisk = options.RuntimeFolder is null;
+        (_time, _log) = (time, log);
+        _status = new ClientStatus
+        {
+            Hostname = options.Hostname,
+            Url = options.Url,
+            Pool = options.Pool,
+            ProcessId = Environment.ProcessId,
+            StartedAt = time.GetUtcNow(),
+        };
+    }
+
+    public void Update(Func<ClientStatus, ClientStatus> change)
+    {
+        lock (_lock)
+        {
+            _status = change(_status);
+            var withoutTimes = _status with { PolledAt = null, AnsweredAt = null, NextPollAt = null };
+            if (withoutTimes == _written && _isOnDisk && _time.GetElapsedTime(_writtenAt) < Pause)
+            {
+                return;
+            }
+            (_written, _writtenAt) = (withoutTimes, _time.GetTimestamp());
+            Write();
+        }
+    }
+
+    private void Write()
+    {
+        try
+        {
+            PrivateFile.Write(_path, JsonSerializer.Serialize(_status, StatusJson.Default.ClientStatus), durably: false);
+            _error = null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            if (e.Message != _error)
+            {
+                _error = e.Message;
+                Log.Unwritable(_log, _path, e.Message);
+            }
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(Level = LogLevel.Warning, Message = "{Path} cannot be written, nobody can see there how the client fares: {Error}")]
+        public static partial void Unwritable(ILogger log, string path, string error);
+    }
+}
