@@ -132,7 +132,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     [Fact]
     public async Task Url_desktop_gives_each_person_a_password_of_their_own_in_their_url_and_nowhere_else()
     {
-        Url("kasmvnc", "https://{user}:{password}@{hostname}.example.org:8444/");
+        Url("kasmvnc", "https://{hostname}.example.org:8444/#{user}:{password}");
         var first = await UrlDesktopAsync();
         var second = await UrlDesktopAsync();
 
@@ -147,12 +147,26 @@ public sealed class ReadyMadeHookTests : IDisposable
             Assert.True(code == 0, output);
             var url = new Uri(ConnectUrl(printed));
             Assert.Equal("vm-1.example.org", url.Host);
-            var password = url.UserInfo["desktop:".Length..];
+            var password = url.Fragment["#desktop:".Length..];
             Assert.Equal($"{password}\n{password}\n", ReadFile("kasmvncpasswd.input"));
             Assert.DoesNotContain(Calls, call => call.Contains(password, StringComparison.Ordinal));
             Assert.DoesNotContain(password, output.Replace(printed, "", StringComparison.Ordinal), StringComparison.Ordinal);
             return password;
         }
+    }
+
+    [Theory]
+    [InlineData("https://{hostname}.example.org/")]
+    [InlineData("https://{user}:{password}@{hostname}.example.org/")]
+    [InlineData("{hostname}/#{password}")]
+    public async Task Url_desktop_refuses_an_address_that_the_allocator_would_refuse_or_nobody_could_use(string url)
+    {
+        Url("kasmvnc", url);
+        var (code, printed, output) = await RunAsync("url-desktop", Assigned());
+        Assert.Equal(1, code);
+        Assert.Empty(printed);
+        Assert.Contains($"HOOK_CONNECT_URL is '{url}'; it must be", output, StringComparison.Ordinal);
+        Assert.Empty(Calls);
     }
 
     [Fact]
