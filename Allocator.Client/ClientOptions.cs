@@ -15,6 +15,9 @@ internal sealed record ClientOptions : AllocatorClientOptions
     /// <summary>The program (with its arguments) that removes what the person left; empty: nothing has to be done.</summary>
     public IReadOnlyList<string> ReleasedHook { get; init; } = [];
 
+    /// <summary>The program (with its arguments) that is told when the allocator has been silent for long, and when it answers again.</summary>
+    public IReadOnlyList<string> LostContactHook { get; init; } = [];
+
     /// <summary>How long a hook may run; 1 s – 1 hour.</summary>
     public TimeSpan HookTimeout { get; init; } = TimeSpan.FromMinutes(2);
 
@@ -28,8 +31,9 @@ internal sealed record ClientOptions : AllocatorClientOptions
         BootId = Text(configuration, "BootId") ?? ReadFile("/proc/sys/kernel/random/boot_id", "BootId"),
         EnrolmentToken = EnrolmentTokenSource(configuration),
         StateFolder = Text(configuration, "StateFolder") ?? "/var/lib/allocator",
-        AssignedHook = Words(configuration, "Hooks:Assigned"),
-        ReleasedHook = Words(configuration, "Hooks:Released"),
+        AssignedHook = Program(configuration, "Hooks:Assigned"),
+        ReleasedHook = Program(configuration, "Hooks:Released"),
+        LostContactHook = Program(configuration, "Hooks:LostContact"),
         HookTimeout = Time(configuration, "Hooks:Timeout", TimeSpan.FromMinutes(2), TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
         FirstPollWithin = Time(configuration, "FirstPollWithin", TimeSpan.FromSeconds(15), TimeSpan.Zero, TimeSpan.FromMinutes(5)),
         RequestTimeout = Time(configuration, "RequestTimeout", TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(5)),
@@ -49,8 +53,14 @@ internal sealed record ClientOptions : AllocatorClientOptions
     private static string? Text(IConfiguration configuration, string key) =>
         configuration[key] is { } text && !string.IsNullOrWhiteSpace(text) ? text.Trim() : null;
 
-    private static string[] Words(IConfiguration configuration, string key) =>
-        [.. configuration.GetSection(key).GetChildren().Select(child => child.Value ?? "")];
+    /// <summary>None, or a program with its arguments. A hook that is overlooked would let people in unprepared.</summary>
+    private static string[] Program(IConfiguration configuration, string key)
+    {
+        string[] words = [.. configuration.GetSection(key).GetChildren().Select(child => child.Value ?? "")];
+        return configuration[key] is { Length: > 0 } text ? throw Wrong(key, text, $"a list: {key}:0 is the program, {key}:1 its first argument, …")
+            : words is [var program, ..] && string.IsNullOrWhiteSpace(program) ? throw Wrong($"{key}:0", program, "a program")
+            : words;
+    }
 
     private static TimeSpan Time(IConfiguration configuration, string key, TimeSpan usual, TimeSpan least, TimeSpan most) =>
         Text(configuration, key) is not { } text ? usual

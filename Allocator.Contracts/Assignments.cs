@@ -97,4 +97,14 @@ public sealed record OutcomeReport(
     [property: Required] long? Generation,
     [property: Required] Outcome? Outcome,
     string? ConnectUrl = null,
-    string? Detail = null);
+    string? Detail = null)
+{
+    public const int LongestConnectUrl = 2_048;
+
+    /// <summary>A person will click on it: nothing but the web, and no credentials in front of the host.</summary>
+    public static bool IsConnectUrl(string url) =>
+        url.Length <= LongestConnectUrl
+        && !url.Any(c => char.IsControl(c) || char.IsWhiteSpace(c))
+        && Uri.TryCreate(url, UriKind.Absolute, out var parsed)
+        && parsed is { Scheme: "http" or "https", UserInfo: "" };
+}

@@ -5,7 +5,6 @@ namespace Allocator.Api.Assignments;
 
 internal sealed class OutcomeReportValidator : AbstractValidator<OutcomeReport>
 {
-    private const int LongestUrl = 2_048;
     private const int LongestDetail = 4_096;
 
     public OutcomeReportValidator()
@@ -16,8 +15,8 @@ internal sealed class OutcomeReportValidator : AbstractValidator<OutcomeReport>
         RuleFor(report => report.Outcome)
             .NotNull().WithMessage("Is needed: one of connected, failed, clean.");
         RuleFor(report => report.ConnectUrl)
-            .Must(url => url is null || IsWebUrl(url))
-            .WithMessage($"Must be an absolute http or https URL of at most {LongestUrl:N0} characters.");
+            .Must(url => url is null || OutcomeReport.IsConnectUrl(url))
+            .WithMessage($"Must be an absolute http or https URL of at most {OutcomeReport.LongestConnectUrl:N0} characters.");
         RuleFor(report => report.ConnectUrl)
             .Null().When(report => report.Outcome is not null and not Outcome.Connected)
             .WithMessage("Goes with the outcome connected only.");
@@ -25,11 +24,4 @@ internal sealed class OutcomeReportValidator : AbstractValidator<OutcomeReport>
             .Must(detail => detail is null || (detail.Length <= LongestDetail && !detail.Contains('\0')))
             .WithMessage($"Must be text of at most {LongestDetail:N0} characters.");
     }
-
-    // A person will click on it: nothing but the web, and no credentials in front of the host.
-    private static bool IsWebUrl(string url) =>
-        url.Length <= LongestUrl
-        && !url.Any(c => char.IsControl(c) || char.IsWhiteSpace(c))
-        && Uri.TryCreate(url, UriKind.Absolute, out var parsed)
-        && parsed is { Scheme: "http" or "https", UserInfo: "" };
 }

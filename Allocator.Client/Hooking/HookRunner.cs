@@ -9,9 +9,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Allocator.Client.Hooking;
 
-/// <summary>What a hook gets as JSON on its standard input.</summary>
-/// <param name="Event"><c>assigned</c> or <c>released</c>.</param>
-internal sealed record HookInput(string Event, string Hostname, long Generation, AssignedPerson? Assignment);
+/// <summary>What a hook gets as JSON on its standard input; what does not apply is null.</summary>
+/// <param name="Event"><c>assigned</c>, <c>released</c>, <c>lost-contact</c> or <c>found-contact</c>.</param>
+/// <param name="Since">Of a contact with the allocator that was lost: when it last answered.</param>
+internal sealed record HookInput(string Event, string Hostname, long? Generation, AssignedPerson? Assignment, DateTimeOffset? Since);
 
 /// <summary>What an assigned hook may print as JSON on its standard output.</summary>
 internal sealed record HookOutput(string? ConnectUrl);
@@ -25,42 +26,57 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
     private const int KeptOutput = 64 * 1024;
     private const int ReportedOutput = 2_000;
 
-    /// <summary>How long a hook's children may keep its output open after it has ended.</summary>
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
+    private const int NoSuchFile = 2;
+    private const int NotExecutable = 8;
+    private const int NotPermitted = 13;
 
-    public async Task<HandlerResult> AssignedAsync(VmAssignment vm, AssignedPerson person, CancellationToken cancel) =>
-        await RunAsync("assigned", options.AssignedHook, vm, cancel) switch
-        {
-            { Failure: { } why } => HandlerResult.Failed(why),
-            { Output: var output } => HandlerResult.Connected(ConnectUrl(output)),
-        };
+    /// <summary>How long a hook's children may keep its output open after it has ended.</summary>
+    private static readonly TimeSpan OutputGrace = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long a hook that is stopped has between SIGTERM and SIGKILL.</summary>
+    private static readonly TimeSpan EndGrace = TimeSpan.FromSeconds(5);
+
+    public async Task<HandlerResult> AssignedAsync(VmAssignment vm, AssignedPerson person, CancellationToken cancel)
+    {
+        var (connectUrl, failure) = await RunAsync(options.AssignedHook, Input("assigned", vm), cancel);
+        return failure is null ? HandlerResult.Connected(connectUrl) : HandlerResult.Failed(failure);
+    }
 
     public async Task<HandlerResult> ReleasedAsync(VmAssignment vm, CancellationToken cancel) =>
-        await RunAsync("released", options.ReleasedHook, vm, cancel) is { Failure: { } why } ? HandlerResult.Failed(why) : HandlerResult.Clean;
+        await RunAsync(options.ReleasedHook, Input("released", vm), cancel) is (_, { } failure) ? HandlerResult.Failed(failure) : HandlerResult.Clean;
+
+    public Task ContactLostAsync(DateTimeOffset since, CancellationToken cancel) =>
+        RunAsync(options.LostContactHook, new HookInput("lost-contact", options.Hostname, null, null, since), cancel);
+
+    public Task ContactFoundAsync(DateTimeOffset since, CancellationToken cancel) =>
+        RunAsync(options.LostContactHook, new HookInput("found-contact", options.Hostname, null, null, since), cancel);
+
+    private static HookInput Input(string name, VmAssignment vm) => new(name, vm.Hostname, vm.Generation, vm.Assignment, null);
 
     /// <summary>Runs a hook; if there is none, nothing has to be done.</summary>
     /// <exception cref="OperationCanceledException">The hook was stopped by <paramref name="cancel"/>, with all it had started.</exception>
-    private async Task<(string Output, string? Failure)> RunAsync(string name, IReadOnlyList<string> command, VmAssignment vm, CancellationToken cancel)
+    private async Task<(string? ConnectUrl, string? Failure)> RunAsync(IReadOnlyList<string> command, HookInput input, CancellationToken cancel)
     {
         if (command.Count == 0)
         {
-            return ("", null);
+            return (null, null);
         }
-        Log.Starts(log, name, vm.Generation);
-        var result = await StartAsync(name, command, vm, cancel);
+        Log.Starts(log, input.Event, input.Generation);
+        var result = await StartAsync(command, input, cancel);
         if (result.Failure is null)
         {
-            Log.Succeeded(log, name, vm.Generation);
+            Log.Succeeded(log, input.Event, input.Generation);
         }
         else
         {
-            Log.Failed(log, name, vm.Generation, result.Failure);
+            Log.Failed(log, input.Event, input.Generation, result.Failure);
         }
         return result;
     }
 
-    private async Task<(string Output, string? Failure)> StartAsync(string name, IReadOnlyList<string> command, VmAssignment vm, CancellationToken cancel)
+    private async Task<(string? ConnectUrl, string? Failure)> StartAsync(IReadOnlyList<string> command, HookInput input, CancellationToken cancel)
     {
+        using var processes = new HookProcesses();
         using var process = new Process();
         process.StartInfo = new ProcessStartInfo(command[0], command.Skip(1))
         {
@@ -69,47 +85,81 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
             RedirectStandardError = true,
             StandardInputEncoding = new UTF8Encoding(false),
         };
-        var environment = process.StartInfo.Environment;
-        // The enrolment token is the client's own business.
-        foreach (var secret in environment.Keys.Where(key => key.Equals("ALLOCATOR_EnrolmentToken", StringComparison.OrdinalIgnoreCase)).ToArray())
-        {
-            environment.Remove(secret);
-        }
-        environment["ALLOCATOR_EVENT"] = name;
-        environment["ALLOCATOR_HOSTNAME"] = vm.Hostname;
-        environment["ALLOCATOR_GENERATION"] = vm.Generation.ToString(CultureInfo.InvariantCulture);
-        environment["ALLOCATOR_ASSIGNMENT_ID"] = vm.Assignment?.Id.ToString();
-        environment["ALLOCATOR_EMAIL"] = vm.Assignment?.Email;
+        SetEnvironment(process.StartInfo.Environment, input);
+        processes.Mark(process.StartInfo.Environment);
         try
         {
             process.Start();
         }
-        catch (Exception e) when (e is Win32Exception or IOException)
+        catch (Win32Exception e)
         {
-            return ("", $"The {name} hook '{command[0]}' cannot be started: {e.Message}");
+            return (null, $"The {input.Event} hook '{command[0]}' cannot be started: {WhyNotStarted(command[0], e)}");
         }
+        processes.Take(process);
 
         var output = new Tail(process.StandardOutput, KeptOutput);
         var errors = new Tail(process.StandardError, KeptOutput);
         using var timeout = new CancellationTokenSource(options.HookTimeout, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, timeout.Token);
+        string? failure;
         try
         {
-            await WriteInputAsync(process, new HookInput(name, vm.Hostname, vm.Generation, vm.Assignment), stop.Token);
+            await WriteInputAsync(process, input, stop.Token);
             await process.WaitForExitAsync(stop.Token);
+            await Task.WhenAll(output.EndAsync(OutputGrace, time), errors.EndAsync(OutputGrace, time));
+            failure = process.ExitCode == 0 ? null : $"ended with exit code {process.ExitCode}.";
         }
         catch (OperationCanceledException)
         {
-            process.Kill(entireProcessTree: true);
-            await output.EndAsync(Grace, time);
-            cancel.ThrowIfCancellationRequested();
-            return ("", Report($"The {name} hook did not end within {options.HookTimeout} and was stopped.", output, errors));
+            failure = $"did not end within {options.HookTimeout} and was stopped.";
         }
-        await Task.WhenAll(output.EndAsync(Grace, time), errors.EndAsync(Grace, time));
-        return process.ExitCode == 0
-            ? (output.Text, null)
-            : (output.Text, Report($"The {name} hook ended with exit code {process.ExitCode}.", output, errors));
+        string? connectUrl = null;
+        if (failure is null && input.Event == "assigned")
+        {
+            (connectUrl, failure) = ReadConnectUrl(output.Text);
+        }
+        if (failure is null)
+        {
+            return (connectUrl, null);
+        }
+        // What a hook leaves may be meant to stay, but not what one leaves that failed.
+        if (await processes.EndAsync(EndGrace, time) is { Count: > 0 } left)
+        {
+            Log.Left(log, input.Event, input.Generation, string.Join(", ", left));
+            failure += $" Of its processes, {string.Join(", ", left)} cannot be ended.";
+        }
+        await Task.WhenAll(output.EndAsync(OutputGrace, time), errors.EndAsync(OutputGrace, time));
+        cancel.ThrowIfCancellationRequested();
+        return (null, Report($"The {input.Event} hook {failure}", output, errors, input));
     }
+
+    private static void SetEnvironment(IDictionary<string, string?> environment, HookInput input)
+    {
+        foreach (var name in environment.Keys.Where(IsTheClientsOwn).ToArray())
+        {
+            environment.Remove(name);
+        }
+        environment["ALLOCATOR_EVENT"] = input.Event;
+        environment["ALLOCATOR_HOSTNAME"] = input.Hostname;
+        environment["ALLOCATOR_GENERATION"] = input.Generation?.ToString(CultureInfo.InvariantCulture);
+        environment["ALLOCATOR_ASSIGNMENT_ID"] = input.Assignment?.Id.ToString();
+        environment["ALLOCATOR_EMAIL"] = input.Assignment?.Email;
+    }
+
+    /// <summary>Settings, tokens and passwords of the allocator, and what systemd means for its service alone.</summary>
+    private static bool IsTheClientsOwn(string name) =>
+        name.StartsWith("ALLOCATOR_", StringComparison.OrdinalIgnoreCase)
+        || name is "NOTIFY_SOCKET" or "WATCHDOG_USEC" or "WATCHDOG_PID" or "LISTEN_FDS" or "LISTEN_PID" or "LISTEN_FDNAMES" or "CREDENTIALS_DIRECTORY";
+
+    private static string WhyNotStarted(string program, Win32Exception e) => e.NativeErrorCode switch
+    {
+        _ when Directory.Exists(program) => "it is a folder.",
+        NoSuchFile when File.Exists(program) => "the interpreter that its first line names does not exist.",
+        NoSuchFile => "there is no such program.",
+        NotPermitted => "the client's user may not execute it (chmod +x), or not enter its folder.",
+        NotExecutable => "it is neither a program for this machine nor a script whose first line names its interpreter (#!/bin/sh).",
+        _ => e.Message,
+    };
 
     private static async Task WriteInputAsync(Process process, HookInput input, CancellationToken cancel)
     {
@@ -124,22 +174,37 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
         }
     }
 
-    private static string? ConnectUrl(string output)
+    /// <summary>The URL, if the hook printed one. It may have told other things before: JSON begins a line.</summary>
+    private static (string? ConnectUrl, string? Failure) ReadConnectUrl(string output)
     {
+        var start = $"\n{output}".IndexOf("\n{", StringComparison.Ordinal);
+        if (start < 0)
+        {
+            return (null, null);
+        }
         try
         {
-            return output.TrimStart().StartsWith('{') ? JsonSerializer.Deserialize(output, HookJson.Default.HookOutput)?.ConnectUrl : null;
+            var url = JsonSerializer.Deserialize(output[start..], HookJson.Default.HookOutput)?.ConnectUrl;
+            return url is null || OutcomeReport.IsConnectUrl(url)
+                ? (url, null)
+                : (null, $"printed a connectUrl that is no absolute http or https URL of at most {OutcomeReport.LongestConnectUrl:N0} characters, "
+                    + "without spaces and without a password before the host.");
         }
         catch (JsonException)
         {
-            return null;
+            return (null, "printed a line that begins with { and what follows is not the JSON {\"connectUrl\": \"https://…\"}.");
         }
     }
 
-    private static string Report(string what, Tail output, Tail errors)
+    /// <summary>What an admin is told. Hooks may print what they got, but its secrets are for nobody else.</summary>
+    private static string Report(string what, Tail output, Tail errors, HookInput input)
     {
         var said = (output.Text + errors.Text).Trim();
         said = new string([.. said.Where(c => !char.IsControl(c) || c is '\n' or '\t')]);
+        foreach (var secret in new[] { input.Assignment?.Command?.Code, input.Assignment?.Command?.Pin })
+        {
+            said = secret is { Length: > 0 } ? said.Replace(secret, "***", StringComparison.Ordinal) : said;
+        }
         return said.Length == 0 ? what : $"{what} It printed at its end: {said[^Math.Min(said.Length, ReportedOutput)..]}";
     }
 
@@ -180,7 +245,8 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
                 lock (_kept)
                 {
                     _kept.Append(buffer, 0, read);
-                    if (_kept.Length > _most)
+                    // Not each time: what is kept has to be moved.
+                    if (_kept.Length > 2 * _most)
                     {
                         _kept.Remove(0, _kept.Length - _most);
                     }
@@ -192,12 +258,15 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
     private static partial class Log
     {
         [LoggerMessage(Level = LogLevel.Information, Message = "The {Hook} hook starts, for generation {Generation}")]
-        public static partial void Starts(ILogger log, string hook, long generation);
+        public static partial void Starts(ILogger log, string hook, long? generation);
 
         [LoggerMessage(Level = LogLevel.Information, Message = "The {Hook} hook succeeded, for generation {Generation}")]
-        public static partial void Succeeded(ILogger log, string hook, long generation);
+        public static partial void Succeeded(ILogger log, string hook, long? generation);
 
         [LoggerMessage(Level = LogLevel.Error, Message = "The {Hook} hook failed, for generation {Generation}: {Detail}")]
-        public static partial void Failed(ILogger log, string hook, long generation, string? detail);
+        public static partial void Failed(ILogger log, string hook, long? generation, string? detail);
+
+        [LoggerMessage(Level = LogLevel.Error, Message = "Processes {Processes} of the {Hook} hook, for generation {Generation}, cannot be ended")]
+        public static partial void Left(ILogger log, string hook, long? generation, string processes);
     }
 }

@@ -53,7 +53,7 @@ public sealed class HookTests
     public async Task Endless_output_is_capped_and_its_end_is_kept()
     {
         await using var harness = new ClientHarness();
-        harness.Script("assigned", "head -c 5000000 /dev/zero | tr '\\0' x; echo the end; exit 1");
+        harness.Script("assigned", "head -c 300000000 /dev/zero | tr '\\0' x; echo the end; exit 1");
         harness.OnPoll = Steady(2, () => Assigned(2, Ada));
         await harness.StartAsync();
         await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
@@ -61,14 +61,127 @@ public sealed class HookTests
         Assert.EndsWith("the end", harness.Outcomes.Single().Detail, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Hook_that_is_not_there_is_a_failure_with_words()
+    [Theory]
+    [InlineData("/no/such/program", "there is no such program.")]
+    [InlineData("/tmp", "it is a folder.")]
+    [InlineData("not-executable", "may not execute it (chmod +x)")]
+    [InlineData("without-interpreter", "the interpreter that its first line names does not exist.")]
+    [InlineData("without-first-line", "it is neither a program for this machine nor a script whose first line names its interpreter")]
+    public async Task Hook_that_cannot_be_started_is_a_failure_that_says_why(string name, string why)
     {
-        await using var harness = new ClientHarness(options => options with { AssignedHook = ["/no/such/program"] });
+        await using var harness = new ClientHarness();
+        var path = harness.Script(name.Replace('/', '-'), "exit 0");
+        await File.WriteAllTextAsync(path, name switch
+        {
+            "without-interpreter" => "#!/no/such/shell\nexit 0\n",
+            "without-first-line" => "exit 0\n",
+            _ => "#!/bin/sh\nexit 0\n",
+        });
+        if (name == "not-executable")
+        {
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+        var program = name.StartsWith('/') ? name : path;
+        await harness.RestartAsync(options => options with { AssignedHook = [program] });
+        harness.OnPoll = Steady(2, () => Assigned(2, Ada));
+        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
+
+        var outcome = harness.Outcomes.Single();
+        Assert.Equal(Outcome.Failed, outcome.Outcome);
+        Assert.Contains($"The assigned hook '{program}' cannot be started: ", outcome.Detail, StringComparison.Ordinal);
+        Assert.Contains(why, outcome.Detail, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("echo '{\"connectUrl\":\"https://vm-1.example.org/#key\"}'", "https://vm-1.example.org/#key")]
+    [InlineData("echo starting {1}; printf '{\\n  \"connectUrl\": \"http://vm-1/\"\\n}\\n'", "http://vm-1/")]
+    [InlineData("echo '{\"desktop\":\"ready\"}'", null)]
+    [InlineData("echo ready", null)]
+    public async Task Url_that_the_hook_prints_is_reported(string body, string? url)
+    {
+        await using var harness = new ClientHarness();
+        harness.Script("assigned", body);
         harness.OnPoll = Steady(2, () => Assigned(2, Ada));
         await harness.StartAsync();
         await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
-        Assert.Contains("'/no/such/program' cannot be started", harness.Outcomes.Single().Detail, StringComparison.Ordinal);
+        Assert.Equal(new OutcomeReport(2, Outcome.Connected, url), harness.Outcomes.Single());
+    }
+
+    [Theory]
+    [InlineData("{\"connectUrl\":\"javascript:alert(1)\"}", "no absolute http or https URL")]
+    [InlineData("{\"connectUrl\":\"/desktop\"}", "no absolute http or https URL")]
+    [InlineData("{\"connectUrl\":\"https://ada:secret@vm-1.example.org/\"}", "without a password before the host")]
+    [InlineData("{\"connectUrl\":\"https://vm-1.example.org/%02100d\"}", "at most 2,048 characters")]
+    [InlineData("{\"connectUrl\":7}", "is not the JSON")]
+    [InlineData("{\"connectUrl\":\"https://vm-1", "is not the JSON")]
+    public async Task Url_that_nobody_could_use_is_a_failure_with_words(string printed, string why)
+    {
+        await using var harness = new ClientHarness();
+        harness.Script("assigned", $"printf '{printed}\\n' 0");
+        harness.OnPoll = Steady(2, () => Assigned(2, Ada));
+        await harness.StartAsync();
+        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
+
+        Assert.Equal(Outcome.Failed, harness.Outcomes.Single().Outcome);
+        Assert.StartsWith("The assigned hook printed a ", harness.Outcomes.Single().Detail, StringComparison.Ordinal);
+        Assert.Contains(why, harness.Outcomes.Single().Detail, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("exec <&-")]
+    [InlineData("exit 0")]
+    [InlineData("exec <&-; sleep 0.2")]
+    public async Task Hook_need_not_read_its_input(string body)
+    {
+        await using var harness = new ClientHarness();
+        harness.Script("assigned", body);
+        harness.OnPoll = Steady(2, () => Assigned(2, Ada));
+        await harness.StartAsync();
+        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
+        Assert.Equal(Outcome.Connected, harness.Outcomes.Single().Outcome);
+    }
+
+    [Fact]
+    public async Task Code_and_pin_that_a_failing_hook_printed_are_told_to_nobody()
+    {
+        await using var harness = new ClientHarness();
+        harness.Script("assigned", "cat; exit 1");
+        harness.OnPoll = Steady(2, () => Assigned(2, Ada, code: "4/0Abcdef"));
+        await harness.StartAsync();
+        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
+
+        var detail = harness.Outcomes.Single().Detail;
+        Assert.Contains("\"code\":\"***\",\"pin\":\"***\"", detail, StringComparison.Ordinal);
+        Assert.DoesNotContain("4/0Abcdef", detail, StringComparison.Ordinal);
+        Assert.DoesNotContain("123456", detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Hook_of_the_real_program_gets_nothing_that_is_the_clients_own()
+    {
+        await using var harness = new ClientHarness();
+        var hook = harness.Script("hook", "env > $0.unfinished; mv $0.unfinished $0.environment");
+        harness.OnPoll = Steady(2, () => Assigned(2, Ada));
+        var secrets = new Dictionary<string, string?>
+        {
+            ["ALLOCATOR_EnrolmentToken"] = "secret-1", ["allocator_enrolmenttoken"] = "secret-2", ["ALLOCATOR_ADMIN_PASSWORD"] = "secret-3",
+            ["ALLOCATOR_API_KEY"] = "secret-4", ["ALLOCATOR_ADMIN_FILE"] = "/secret-5", ["CREDENTIALS_DIRECTORY"] = "/secret-6",
+            ["WATCHDOG_PID"] = "secret-7", ["LISTEN_FDNAMES"] = "secret-8",
+        };
+        await using var client = Executable.Start("allocator", ["run"], new Dictionary<string, string?>(secrets)
+        {
+            ["ALLOCATOR_Url"] = harness.Server.Url, ["ALLOCATOR_Hostname"] = "vm-1", ["ALLOCATOR_MachineId"] = "machine-1",
+            ["ALLOCATOR_StateFolder"] = harness.StateFolder, ["ALLOCATOR_FirstPollWithin"] = "00:00:00", ["ALLOCATOR_Hooks__Assigned__0"] = hook,
+            ["OPERATORS_OWN"] = "is handed on",
+        });
+        await Wait.UntilAsync(() => harness.ReadLines("hook.environment").Length > 0, "the hook has run");
+
+        var environment = harness.ReadLines("hook.environment");
+        Assert.Contains("OPERATORS_OWN=is handed on", environment);
+        Assert.DoesNotContain(environment, line => line.Contains("secret-", StringComparison.Ordinal));
+        Assert.Equal(
+            ["ALLOCATOR_ASSIGNMENT_ID", "ALLOCATOR_EMAIL", "ALLOCATOR_EVENT", "ALLOCATOR_GENERATION", "ALLOCATOR_HOOK_RUN", "ALLOCATOR_HOSTNAME"],
+            environment.Select(line => line.Split('=')[0]).Where(name => name.StartsWith("ALLOCATOR_", StringComparison.OrdinalIgnoreCase)).Order());
     }
 
     [Fact]
@@ -86,14 +199,39 @@ public sealed class HookTests
         await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
 
         Assert.Contains("did not end within 00:05:00 and was stopped. It printed at its end: still here", harness.Outcomes.Single().Detail, StringComparison.Ordinal);
-        await WaitForEndAsync(harness, "assigned.child");
+        Assert.False(IsAlive(harness.ReadLines("assigned.child").Single()));
     }
 
     [Fact]
-    public async Task Hook_is_stopped_when_its_assignment_ends()
+    public async Task Hook_is_stopped_when_its_assignment_ends_also_what_left_its_session()
     {
         await using var harness = new ClientHarness();
-        harness.Script("assigned", "sleep 1000 & echo $! > $0.child; wait");
+        harness.Script("assigned", """
+            setsid sleep 1000 & echo $! >> $0.child
+            sh -c 'setsid sh -c "echo \$\$ >> $0.child; exec sleep 1000" >/dev/null 2>&1 </dev/null &' $0
+            sh -c 'env -i sleep 1000 & echo $! >> $0.child; wait' $0 &
+            wait
+            """);
+        harness.OnPoll = Steady(2, () => Assigned(2, Ada));
+        await harness.StartAsync();
+        await harness.PassUntilAsync(() => harness.ReadLines("assigned.child").Length == 3, "the hook runs");
+
+        harness.OnPoll = Steady(3, () => Cleaning(3));
+        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
+
+        Assert.Equal(new OutcomeReport(3, Outcome.Clean), harness.Outcomes.Single());
+        Assert.All(harness.ReadLines("assigned.child"), child => Assert.False(IsAlive(child)));
+    }
+
+    [Fact]
+    public async Task Where_the_client_may_make_control_groups_it_also_ends_who_left_the_session_and_cleared_their_environment()
+    {
+        Assert.SkipUnless(MayMakeControlGroups(), "needs a control group (version 2) that may be divided");
+        await using var harness = new ClientHarness();
+        harness.Script("assigned", """
+            sh -c 'env -i setsid sh -c "echo \$\$ >> $0.child; exec sleep 1000" >/dev/null 2>&1 </dev/null &' $0
+            sleep 1000
+            """);
         harness.OnPoll = Steady(2, () => Assigned(2, Ada));
         await harness.StartAsync();
         await harness.PassUntilAsync(() => harness.ReadLines("assigned.child").Length == 1, "the hook runs");
@@ -101,8 +239,47 @@ public sealed class HookTests
         harness.OnPoll = Steady(3, () => Cleaning(3));
         await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
 
-        Assert.Equal(new OutcomeReport(3, Outcome.Clean), harness.Outcomes.Single());
-        await WaitForEndAsync(harness, "assigned.child");
+        Assert.All(harness.ReadLines("assigned.child"), child => Assert.False(IsAlive(child)));
+    }
+
+    [Fact]
+    public async Task Hook_that_is_stopped_is_asked_first_and_who_does_not_listen_is_killed()
+    {
+        await using var harness = new ClientHarness(options => options with { HookTimeout = TimeSpan.FromMinutes(5) });
+        harness.Script("assigned", """
+            sh -c 'trap "" TERM; echo $$ >> $0.child; while :; do sleep 0.1; done' $0 &
+            trap 'echo asked >> $0.asked; exit 0' TERM
+            echo $$ >> $0.child
+            while :; do sleep 0.1; done
+            """);
+        harness.OnPoll = Steady(2, () => Assigned(2, Ada));
+        await harness.StartAsync();
+        await harness.PassUntilAsync(() => harness.ReadLines("assigned.child").Length == 2, "the hook runs");
+
+        harness.HookTime.Advance(TimeSpan.FromMinutes(5));
+        await harness.PassUntilAsync(() => harness.ReadLines("assigned.asked").Length == 1, "the hook was asked");
+        Assert.Single(harness.ReadLines("assigned.child"), IsAlive);
+        Assert.Empty(harness.Outcomes);
+
+        await harness.PassUntilAsync(() =>
+        {
+            harness.HookTime.Advance(TimeSpan.FromMilliseconds(100));
+            return !harness.Outcomes.IsEmpty;
+        }, "the outcome is reported");
+        Assert.StartsWith("The assigned hook did not end within 00:05:00 and was stopped.", harness.Outcomes.Single().Detail, StringComparison.Ordinal);
+        Assert.All(harness.ReadLines("assigned.child"), child => Assert.False(IsAlive(child)));
+    }
+
+    [Fact]
+    public async Task What_a_failed_hook_leaves_is_ended()
+    {
+        await using var harness = new ClientHarness();
+        harness.Script("assigned", "setsid sleep 1000 >/dev/null 2>&1 & echo $! > $0.child; exit 1");
+        harness.OnPoll = Steady(2, () => Assigned(2, Ada));
+        await harness.StartAsync();
+        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
+        Assert.Equal("The assigned hook ended with exit code 1.", harness.Outcomes.Single().Detail);
+        Assert.False(IsAlive(harness.ReadLines("assigned.child").Single()));
     }
 
     [Fact]
@@ -167,9 +344,32 @@ public sealed class HookTests
         Assert.Equal([Outcome.Connected, Outcome.Clean], harness.Outcomes.Select(outcome => outcome.Outcome!.Value));
     }
 
-    private static Task WaitForEndAsync(ClientHarness harness, string file)
+    private static bool IsAlive(string process)
     {
-        var id = int.Parse(harness.ReadLines(file).Single(), null);
-        return Wait.UntilAsync(() => !File.Exists($"/proc/{id}/stat") || File.ReadAllText($"/proc/{id}/stat").Contains(") Z ", StringComparison.Ordinal), "the child has ended");
+        try
+        {
+            return !File.ReadAllText($"/proc/{process}/stat").Contains(") Z ", StringComparison.Ordinal);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    private static bool MayMakeControlGroups()
+    {
+        var own = File.ReadLines("/proc/self/cgroup").FirstOrDefault(line => line.StartsWith("0::/", StringComparison.Ordinal))?["0::/".Length..];
+        var root = File.Exists("/sys/fs/cgroup/cgroup.procs") ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified";
+        try
+        {
+            var group = Path.Combine(root, own ?? "none", $"allocator-test-{Environment.ProcessId}");
+            Directory.CreateDirectory(group);
+            Directory.Delete(group);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 }

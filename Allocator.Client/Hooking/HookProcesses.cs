@@ -1,0 +1,207 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Allocator.Client.Hooking;
+
+/// <summary>
+/// The processes of one run of a hook, wherever they went: who makes a session of their own, or loses their parent, is no
+/// longer below the hook, but still has the variable that all of them inherit. Where the client may make control groups,
+/// the hook has one; it also holds who cleared their environment, and the kernel ends them all, whoever they run as.
+/// </summary>
+internal sealed partial class HookProcesses : IDisposable
+{
+    private const string Variable = "ALLOCATOR_HOOK_RUN";
+    private const string GroupPrefix = "allocator-hook-";
+    private const int Terminate = 15;
+    private const int Kill = 9;
+
+    /// <summary>How often it is looked whether they have ended: in real time, as processes know no other.</summary>
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
+
+    private readonly string _run = Guid.NewGuid().ToString("N");
+    private Process? _hook;
+    private string? _group;
+
+    /// <summary>Marks the hook that is to be started with this environment.</summary>
+    public void Mark(IDictionary<string, string?> environment) => environment[Variable] = _run;
+
+    /// <summary>Takes the hook that has just been started.</summary>
+    public void Take(Process hook)
+    {
+        _hook = hook;
+        if (OwnGroup() is not { } own)
+        {
+            return;
+        }
+        try
+        {
+            foreach (var former in Directory.GetDirectories(own, GroupPrefix + "*"))
+            {
+                RemoveGroup(former);
+            }
+            var group = Path.Combine(own, GroupPrefix + _run);
+            Directory.CreateDirectory(group);
+            _group = group;
+            File.WriteAllText(Path.Combine(group, "cgroup.procs"), $"{hook.Id}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It is not the client's to divide, or the hook has ended.
+        }
+    }
+
+    /// <summary>Ends them: by SIGTERM, and those that are left after the grace by SIGKILL.</summary>
+    /// <returns>Those that could not be ended.</returns>
+    public async Task<IReadOnlyCollection<int>> EndAsync(TimeSpan grace, TimeProvider time)
+    {
+        foreach (var process in Alive())
+        {
+            _ = Send(process, Terminate);
+        }
+        var started = time.GetTimestamp();
+        while (Alive().Count > 0 && time.GetElapsedTime(started) < grace)
+        {
+            await Task.Delay(Look, TimeProvider.System);
+        }
+        started = time.GetTimestamp();
+        // Again and again: one that is being ended may just have started another.
+        while (Alive() is { Count: > 0 } alive)
+        {
+            if (time.GetElapsedTime(started) >= grace)
+            {
+                return alive;
+            }
+            KillGroup();
+            foreach (var process in alive)
+            {
+                _ = Send(process, Kill);
+            }
+            await Task.Delay(Look, TimeProvider.System);
+        }
+        return [];
+    }
+
+    public void Dispose()
+    {
+        if (_group is not null)
+        {
+            RemoveGroup(_group);
+        }
+    }
+
+    private HashSet<int> Alive()
+    {
+        var found = new HashSet<int>();
+        if (_hook is { HasExited: false })
+        {
+            found.Add(_hook.Id);
+        }
+        var members = ReadGroup();
+        var mark = Encoding.ASCII.GetBytes($"{Variable}={_run}");
+        var all = new List<(int Id, int Parent)>();
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id) && ReadParent(folder) is { } parent)
+            {
+                all.Add((id, parent));
+                if (members.Contains(id) || ReadEnvironment(folder).AsSpan().IndexOf(mark) >= 0)
+                {
+                    found.Add(id);
+                }
+            }
+        }
+        while (all.Any(process => found.Contains(process.Parent) && found.Add(process.Id)))
+        {
+            // One more generation.
+        }
+        return found;
+    }
+
+    /// <summary>Null for who has ended and only waits for its parent to notice.</summary>
+    private static int? ReadParent(string folder)
+    {
+        try
+        {
+            // The name, in brackets, may hold anything.
+            var stat = File.ReadAllText(Path.Combine(folder, "stat"));
+            var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            return fields[0] is "Z" or "X" ? null : int.Parse(fields[1], CultureInfo.InvariantCulture);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static byte[] ReadEnvironment(string folder)
+    {
+        try
+        {
+            return File.ReadAllBytes(Path.Combine(folder, "environ"));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It has just ended, or is another user's.
+            return [];
+        }
+    }
+
+    private HashSet<int> ReadGroup()
+    {
+        try
+        {
+            return _group is null ? [] : [.. File.ReadLines(Path.Combine(_group, "cgroup.procs")).Select(line => int.Parse(line, CultureInfo.InvariantCulture))];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
+    private void KillGroup()
+    {
+        try
+        {
+            if (_group is not null)
+            {
+                File.WriteAllText(Path.Combine(_group, "cgroup.kill"), "1");
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A kernel before 5.14: its members are signalled one by one.
+        }
+    }
+
+    /// <summary>The folder of the control group (version 2) that the client is in.</summary>
+    private static string? OwnGroup()
+    {
+        try
+        {
+            var path = File.ReadLines("/proc/self/cgroup").FirstOrDefault(line => line.StartsWith("0::/", StringComparison.Ordinal))?["0::/".Length..];
+            var root = new[] { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" }.FirstOrDefault(root => File.Exists(Path.Combine(root, "cgroup.procs")));
+            return path is null || root is null ? null : Path.Combine(root, path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static void RemoveGroup(string group)
+    {
+        try
+        {
+            Directory.Delete(group);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Something that a successful hook left on purpose lives in it.
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Send(int process, int signal);
+}
