@@ -3,6 +3,7 @@ using System.CommandLine.Invocation;
 using Allocator.Client;
 using Allocator.Client.Admin;
 using Allocator.Client.Hooking;
+using Allocator.Client.Machine;
 using Allocator.Polling;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -17,6 +18,7 @@ var root = new RootCommand("The allocator's client: runs on each workshop VM, an
 if (args is not ["run", ..])
 {
     AdminCommands.AddTo(root);
+    MachineCommands.AddTo(root);
 }
 var parsed = root.Parse(args);
 var code = await parsed.InvokeAsync();
