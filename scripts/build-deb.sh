@@ -21,6 +21,7 @@ fi
 
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 version=$(sed -n 's:.*<Version>\(.*\)</Version>.*:\1:p' Directory.Build.props)
+maintainer='The Allocator authors <allocator@example.org>'
 output=artifacts/deb
 mkdir -p "$output"
 work=$(mktemp -d)
@@ -57,12 +58,17 @@ for architecture in "${architectures[@]}"; do
       "$(sed -n 's/^Copyright (c) //p' LICENSE)"
     sed -n '/^Permission/,$ { s/^$/./; s/^/ /; p }' LICENSE
   } > "$root/usr/share/doc/allocator/copyright"
-  gzip -9n < CHANGELOG.md > "$root/usr/share/doc/allocator/changelog.gz"
+  gzip -9n < CHANGELOG.md > "$root/usr/share/doc/allocator/CHANGELOG.md.gz"
+  printf 'allocator (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.gz.\n\n -- %s  %s\n' \
+    "$version" "$maintainer" "$(LC_ALL=C date -uR --date="@$SOURCE_DATE_EPOCH")" | gzip -9n > "$root/usr/share/doc/allocator/changelog.gz"
+  # The enrolment token lies there.
+  mkdir -p "$root/usr/share/lintian/overrides"
+  echo 'allocator: non-standard-dir-perm 0750 != 0755 [etc/allocator/]' > "$root/usr/share/lintian/overrides/allocator"
 
   # The oldest C library that has all that the program asks for.
   libc=$(grep -ao 'GLIBC_2\.[0-9]*' "$root/usr/bin/allocator" | sort -uV | tail -n 1)
   mkdir "$root/DEBIAN"
-  sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@LIBC@/${libc#GLIBC_}/" \
+  sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@MAINTAINER@/$maintainer/" -e "s/@LIBC@/${libc#GLIBC_}/" \
     -e "s/@SIZE@/$(du -sk --apparent-size "$root" | cut -f 1)/" Allocator.Client/debian/control > "$root/DEBIAN/control"
   install -m 755 Allocator.Client/debian/{postinst,prerm,postrm} "$root/DEBIAN/"
   echo /etc/default/allocator > "$root/DEBIAN/conffiles"

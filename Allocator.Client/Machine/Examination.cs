@@ -7,7 +7,6 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.RegularExpressions;
 using Allocator.Client.Admin;
-using Microsoft.Extensions.Configuration;
 
 namespace Allocator.Client.Machine;
 
@@ -74,14 +73,13 @@ internal sealed partial class Examination(FileInfo? config, TimeProvider time)
         {
             return (Failed(step, ExitCode.WrongUsage, $"There is no file {_path}.", "Name the settings file, or leave --config out."), null);
         }
-        if (Path.GetDirectoryName(_path) is { } folder && Directory.Exists(folder) && !await IsTrueAsync("test", ["-x", folder], cancel))
+        if (ClientSettings.IsClosed(_path))
         {
-            return (Failed(step, ExitCode.NotPermitted, $"{folder} is closed to {Environment.UserName}.", ForRoot), null);
+            return (Failed(step, ExitCode.NotPermitted, $"{_path} is closed to {Environment.UserName}.", ForRoot), null);
         }
         try
         {
-            var settings = new ConfigurationBuilder().AddJsonFile(_path, optional: true).AddEnvironmentVariables("ALLOCATOR_").Build();
-            var options = ClientOptions.Read(settings);
+            var (settings, options) = ClientSettings.Read(config);
             if (File.Exists(_path) && !await MayAsync("-r", _path, cancel))
             {
                 return (Failed(step, ExitCode.NotPermitted, $"{Who} cannot read {_path}.", $"Say: chown root:{Installation.User} {_path}; chmod 640 {_path}"), null);
@@ -266,6 +264,15 @@ internal sealed partial class Examination(FileInfo? config, TimeProvider time)
         {
             return Failed(step, ExitCode.NotPermitted, $"{path} cannot be read.", ForRoot);
         }
+        string? enrolment;
+        try
+        {
+            enrolment = options.EnrolmentToken is { } source ? await source(cancel) : null;
+        }
+        catch (Exception e) when (!cancel.IsCancellationRequested)
+        {
+            return Failed(step, ExitCode.Credentials, $"The enrolment token cannot be had: {e.Message}", "Look at where the settings say that it comes from.");
+        }
         try
         {
             if (own is not null)
@@ -280,7 +287,7 @@ internal sealed partial class Examination(FileInfo? config, TimeProvider time)
                         _ => Unclear(answer),
                     };
                 }
-                if (options.EnrolmentToken is null)
+                if (enrolment is null)
                 {
                     return Failed(step, ExitCode.Credentials, answer == HttpStatusCode.Forbidden
                             ? $"The token in {path} is another VM's, not {options.Hostname}'s."
@@ -288,7 +295,7 @@ internal sealed partial class Examination(FileInfo? config, TimeProvider time)
                         "Say: sudo allocator install --enrolment-token-file FILE; with it the VM enrols again.");
                 }
             }
-            if (options.EnrolmentToken is not { } enrolment)
+            if (enrolment is null)
             {
                 return Failed(step, ExitCode.Credentials, "The VM is not enrolled, and has no enrolment token.", "Say: sudo allocator install --enrolment-token-file FILE");
             }

@@ -9,6 +9,7 @@ internal static class MachineCommands
     {
         root.Add(InstallCommand.Create());
         root.Add(InstallCommand.CreateUninstall());
+        root.Add(StatusCommand.Create());
         root.Add(DoctorCommand.Create());
     }
 }
