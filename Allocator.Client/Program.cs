@@ -3,10 +3,11 @@ using System.CommandLine.Invocation;
 using Allocator.Client;
 using Allocator.Client.Admin;
 using Allocator.Client.Hooking;
+using Allocator.Client.Machine;
 using Allocator.Polling;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Logging;
 
 var config = new Option<FileInfo?>("--config") { Description = "The settings file; /etc/allocator/client.json if it is there" };
@@ -17,32 +18,45 @@ var root = new RootCommand("The allocator's client: runs on each workshop VM, an
 if (args is not ["run", ..])
 {
     AdminCommands.AddTo(root);
+    MachineCommands.AddTo(root);
 }
 var parsed = root.Parse(args);
-var code = await parsed.InvokeAsync();
+// A service stops as its host says, and may take the time that it needs to stop a hook.
+var code = await parsed.InvokeAsync(args is ["run", ..] ? new InvocationConfiguration { ProcessTerminationTimeout = null } : null);
 return parsed.Action is ParseErrorAction ? (int)ExitCode.WrongUsage : code;
 
 static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
 {
     var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "allocator" });
-    builder.Configuration
-        .AddJsonFile(config?.FullName ?? "/etc/allocator/client.json", optional: config is null)
-        .AddEnvironmentVariables("ALLOCATOR_");
-    builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
+    var isService = SystemdHelpers.IsSystemdService();
+    if (isService)
+    {
+        builder.Services.AddSystemd();
+        builder.Logging.AddSystemdConsole();
+    }
+    else
+    {
+        builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
+    }
     builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("System.Net.Http", LogLevel.Warning);
 
     ClientOptions options;
     try
     {
+        ClientSettings.AddTo(builder.Configuration, config);
         options = ClientOptions.Read(builder.Configuration);
     }
-    catch (ClientOptionsException e)
+    catch (Exception e) when (e is ClientOptionsException or IOException or InvalidDataException or UnauthorizedAccessException)
     {
-        await Console.Error.WriteLineAsync(e.Message);
-        return 2;
+        await Console.Error.WriteLineAsync(e is ClientOptionsException ? e.Message : e.GetBaseException().Message);
+        return (int)ExitCode.WrongUsage;
     }
 
     builder.Services.AddSingleton(options).AddAllocatorClient<HookRunner>(options);
+    if (isService)
+    {
+        builder.Services.AddHostedService<ServiceNotices>();
+    }
     using var host = builder.Build();
     await host.RunAsync(cancel);
     return 0;

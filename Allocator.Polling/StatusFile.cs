@@ -20,6 +20,7 @@ internal sealed partial class StatusFile
     private ClientStatus _status;
     private ClientStatus? _written;
     private long _writtenAt;
+    private (long From, TimeSpan Wait) _due;
     private string? _error;
 
     public StatusFile(AllocatorClientOptions options, TimeProvider time, ILogger<StatusFile> log)
@@ -35,13 +36,45 @@ internal sealed partial class StatusFile
             ProcessId = Environment.ProcessId,
             StartedAt = time.GetUtcNow(),
         };
+        _due = (time.GetTimestamp(), TimeSpan.Zero);
+    }
+
+    public ClientStatus Current
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _status;
+            }
+        }
+    }
+
+    /// <summary>
+    /// For how long the next poll has been due; zero or less while it is not. By the clock that nobody sets: a wrong date
+    /// that is put right makes no poll late.
+    /// </summary>
+    public TimeSpan Overdue
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _time.GetElapsedTime(_due.From) - _due.Wait;
+            }
+        }
     }
 
     public void Update(Func<ClientStatus, ClientStatus> change)
     {
         lock (_lock)
         {
-            _status = change(_status);
+            var former = _status;
+            _status = change(former);
+            if (_status.NextPollAt != former.NextPollAt)
+            {
+                _due = (_time.GetTimestamp(), _status.NextPollAt is { } next ? next - _time.GetUtcNow() : TimeSpan.Zero);
+            }
             var withoutTimes = _status with { PolledAt = null, AnsweredAt = null, NextPollAt = null };
             if (withoutTimes == _written && _isOnDisk && _time.GetElapsedTime(_writtenAt) < Pause)
             {

@@ -5,7 +5,7 @@ namespace Allocator.Client.Admin;
 /// <summary>A command of the admin's, with examples for its help.</summary>
 internal sealed class AdminCommand : Command
 {
-    private static readonly Option<bool> Json = new("--json") { Description = "The API's JSON, for scripts" };
+    private static readonly Option<bool> Json = new("--json") { Description = "JSON, for scripts" };
 
     public AdminCommand(string name, string description, params string[] examples)
         : base(name, description) => Examples = examples;
@@ -13,15 +13,28 @@ internal sealed class AdminCommand : Command
     public IReadOnlyList<string> Examples { get; }
 
     /// <summary>What it does: calls the API and shows what it says.</summary>
-    public AdminCommand Does(Func<IAdminApi, ParseResult, Output, CancellationToken, Task> act)
+    public AdminCommand Does(Func<IAdminApi, ParseResult, Output, CancellationToken, Task> act) =>
+        Does(async (parsed, output, cancel) =>
+        {
+            await act(AdminAccess.Read().Connect(), parsed, output, cancel);
+            return ExitCode.Done;
+        });
+
+    /// <summary>What it does, without the API.</summary>
+    public AdminCommand Does(Func<ParseResult, Output, CancellationToken, Task<ExitCode>> act)
     {
         Add(Json);
+        return Does((parsed, cancel) => act(parsed, new Output(parsed.GetValue(Json)), cancel));
+    }
+
+    /// <summary>What it does, in words only.</summary>
+    public AdminCommand Does(Func<ParseResult, CancellationToken, Task<ExitCode>> act)
+    {
         SetAction(async (parsed, cancel) =>
         {
             try
             {
-                await act(AdminAccess.Read().Connect(), parsed, new Output(parsed.GetValue(Json)), cancel);
-                return (int)ExitCode.Done;
+                return (int)await act(parsed, cancel);
             }
             catch (AdminException e)
             {

@@ -17,6 +17,18 @@ internal enum ExitCode
 
     /// <summary>There are no credentials, they are not kept safely, or they are wrong.</summary>
     Credentials = 4,
+
+    /// <summary>Somebody else has to do this: root, or the user that the client runs as.</summary>
+    NotPermitted = 5,
+
+    /// <summary>Something about this machine: its disk, its folders, its clock, its identity.</summary>
+    Machine = 6,
+
+    /// <summary>A hook cannot do its work.</summary>
+    Hook = 7,
+
+    /// <summary>The client does not run, or systemd would not start it.</summary>
+    Service = 8,
 }
 
 /// <summary>Why a command cannot be done, in words for the admin.</summary>
