@@ -107,6 +107,20 @@ internal sealed partial class PollLoop : BackgroundService
     private async ValueTask<PollResult> RoundAsync(CancellationToken cancel)
     {
         _startedAt = _time.GetTimestamp();
+        try
+        {
+            return await AskAsync(cancel);
+        }
+        catch (Exception e) when (!cancel.IsCancellationRequested)
+        {
+            // What nobody has thought of must not end the polls either.
+            Log.Threw(_log, e);
+            return PollResult.Failed(e.Message);
+        }
+    }
+
+    private async Task<PollResult> AskAsync(CancellationToken cancel)
+    {
         if (_state.Token is null && await EnrolAsync(cancel) is { } failure)
         {
             return failure;
@@ -285,6 +299,9 @@ internal sealed partial class PollLoop : BackgroundService
 
         [LoggerMessage(Level = LogLevel.Warning, Message = "The last report did not arrive in time")]
         public static partial void Unsaid(ILogger log);
+
+        [LoggerMessage(Level = LogLevel.Error, Message = "The poll threw")]
+        public static partial void Threw(ILogger log, Exception e);
 
         [LoggerMessage(Level = LogLevel.Warning, Message = "The poll failed: {Failure}. What was known goes on; next poll in {Delay}")]
         public static partial void Failed(ILogger log, string? failure, TimeSpan delay);
