@@ -33,7 +33,8 @@ internal static class PollDelay
 
     /// <summary>
     /// After a poll that failed: no sooner than a steady VM would poll, so that a server that comes back is not overrun,
-    /// then twice as long each time, and at most <see cref="LongestBackoff"/>. A Retry-After is waited out, and a little more.
+    /// then twice as long each time, and at most <see cref="LongestBackoff"/>. A Retry-After is waited out, and then
+    /// <see cref="Rest"/>: VMs that were all told the same moment come back at the steady rate, not as a herd.
     /// </summary>
     /// <param name="attempt">How many polls have failed before this one: 0, 1, 2, …</param>
     public static TimeSpan AfterFailure(TimeSpan maxAge, int attempt, TimeSpan? retryAfter, Random random)
@@ -46,7 +47,17 @@ internal static class PollDelay
             return backoff;
         }
         var wait = RetryAfter(said);
-        return wait > backoff ? Between(wait, wait * 1.25, random) : backoff;
+        return wait > backoff ? wait + Rest(maxAge, random) : backoff;
+    }
+
+    /// <summary>
+    /// From any moment to the next poll of a steady VM: what is then left of an interval that is uniform in
+    /// [max-age, 2 × max-age]. A fleet that begins with this polls at its steady rate from the first second.
+    /// </summary>
+    public static TimeSpan Rest(TimeSpan maxAge, Random random)
+    {
+        var share = random.NextDouble();
+        return maxAge * (share < 2.0 / 3 ? 1.5 * share : 2 - Math.Sqrt(3 * (1 - share)));
     }
 
     /// <summary>The Retry-After to go by, whatever the server said.</summary>

@@ -254,7 +254,7 @@ public sealed class PollLoopTests
 
         await harness.PassPollsAsync(1);
 
-        Assert.InRange((harness.Polls.Last().At - refusedAt).TotalSeconds, 100, 130);
+        Assert.InRange((harness.Polls.Last().At - refusedAt).TotalSeconds, 100, 132);
     }
 
     [Fact]
