@@ -35,6 +35,7 @@ internal sealed record ClientOptions : AllocatorClientOptions
         ReleasedHook = Program(configuration, "Hooks:Released"),
         LostContactHook = Program(configuration, "Hooks:LostContact"),
         HookTimeout = Time(configuration, "Hooks:Timeout", TimeSpan.FromMinutes(2), TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
+        LostContactAfter = Time(configuration, "LostContactAfter", TimeSpan.FromMinutes(5), TimeSpan.FromSeconds(10), TimeSpan.FromDays(1)),
         FirstPollWithin = Time(configuration, "FirstPollWithin", TimeSpan.FromSeconds(15), TimeSpan.Zero, TimeSpan.FromMinutes(5)),
         RequestTimeout = Time(configuration, "RequestTimeout", TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(5)),
     };

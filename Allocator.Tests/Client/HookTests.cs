@@ -1,6 +1,9 @@
 using System.Diagnostics;
+using System.Net;
+using Allocator.Client;
 using Allocator.Contracts;
 using Allocator.Tests.Infrastructure;
+using Microsoft.Extensions.Configuration;
 using Xunit;
 using static Allocator.Tests.Client.ClientHarness;
 
@@ -330,6 +333,33 @@ public sealed class HookTests
         Assert.Equal(Outcome.Connected, harness.Outcomes.Single().Outcome);
         using var child = Process.GetProcessById(int.Parse(harness.ReadLines("assigned.child").Single(), null));
         child.Kill();
+    }
+
+    [Theory]
+    [InlineData("Hooks:Assigned", "/opt/hook", "Hooks:Assigned (environment variable ALLOCATOR_Hooks__Assigned) is '/opt/hook'; it must be a list")]
+    [InlineData("Hooks:Released:0", "", "Hooks:Released:0 (environment variable ALLOCATOR_Hooks__Released__0) is ''; it must be a program")]
+    public void Hook_that_is_not_given_as_a_list_is_not_overlooked(string key, string value, string message)
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Url", "https://allocator.example.org"), new(key, value)]).Build();
+        Assert.StartsWith(message, Assert.Throws<ClientOptionsException>(() => ClientOptions.Read(configuration)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Loss_of_contact_is_told_to_its_hook_once_and_so_is_its_end()
+    {
+        await using var harness = new ClientHarness();
+        var hook = harness.Script("contact", "tr -d '\\n' >> $0.input; echo >> $0.input; echo \"$ALLOCATOR_EVENT\" >> $0.events; exit 1");
+        await harness.RestartAsync(options => options with { LostContactHook = [hook] });
+        await harness.PassPollsAsync(2);
+        harness.OnPoll = _ => Reply(HttpStatusCode.BadGateway, "");
+        await harness.PassUntilAsync(() => harness.ReadLines("contact.events").Length == 1, "the loss is told");
+        await harness.PassPollsAsync(3);
+        harness.OnPoll = _ => Free(1);
+        await harness.PassUntilAsync(() => harness.ReadLines("contact.events").Length == 2, "the end is told");
+
+        Assert.Equal(["lost-contact", "found-contact"], harness.ReadLines("contact.events"));
+        Assert.StartsWith(
+            "{\"event\":\"lost-contact\",\"hostname\":\"vm-1\",\"generation\":null,\"assignment\":null,\"since\":\"20", harness.Inputs("contact")[0], StringComparison.Ordinal);
     }
 
     [Fact]
