@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using System.Text;
 using Allocator.Client;
 using Allocator.Client.Machine;
-using Allocator.Contracts;
 using Allocator.Polling;
 using Allocator.Tests.Infrastructure;
 using Microsoft.Extensions.Hosting.Systemd;
