@@ -114,7 +114,7 @@ read_back() {
   jq --arg image "$image" --arg zone "$zone" "$@" '{
     name: "allocator", zone: $zone, image, secret_values,
     vms: (.enrolment_tokens as $tokens | .vms | with_entries(.key as $name | .value = {
-      instance_type: (.value.instance_type // "t3.medium"), image: ($images[$name] // $image), token: $tokens[$name]}))
+      instance_type: .value.instance_type, image: ($images[$name] // $image), token: $tokens[$name]}))
   }' "$stack/wanted.auto.tfvars.json" >"$root/srv/expected.json"
   aws read-back /srv/expected.json
 }

@@ -58,6 +58,7 @@ module "allocator" {
 
   secret_settings  = var.secret_settings
   secret_values    = var.secret_values
+  enrolment_token  = var.enrolment_token
   enrolment_tokens = var.enrolment_tokens
 
   alarm_emails = var.alarm_emails

@@ -91,6 +91,14 @@ variable "secret_values" {
   sensitive   = true
 }
 
+variable "enrolment_token" {
+  description = "The deployment's enrolment token, for VMs that have none of their own."
+  type        = string
+  default     = null
+  ephemeral   = true
+  sensitive   = true
+}
+
 variable "enrolment_tokens" {
   description = "Enrolment tokens by VM, single-use and bound to its name."
   type        = map(string)
