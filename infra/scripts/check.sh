@@ -38,6 +38,18 @@ shell_scripts() {
   done
 }
 
+# Every variable and output of a module stands in the tables of its README.
+documented() {
+  local name status=0
+  while read -r name; do
+    grep -qF "| \`$name\` |" "$1/README.md" || { echo "$1/README.md says nothing of '$name'"; status=1; }
+  done < <(sed -nE 's/^(variable|output) "([^"]+)" \{$/\2/p' "$1/variables.tf" "$1/outputs.tf")
+  return $status
+}
+for folder in infra/modules/*; do
+  check "$folder/README.md" documented "$folder"
+done
+
 need shellcheck shellcheck
 while read -r script; do
   check "shellcheck $script" shellcheck --external-sources --severity=style "$script"
