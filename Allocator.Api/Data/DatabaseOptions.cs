@@ -23,6 +23,10 @@ internal sealed class DatabaseOptions
     [Secret(IsConnectionString = true)]
     public string ConnectionString { get; set; } = "";
 
+    /// <summary>The password, where it is kept apart from the rest; wins over one in the connection string.</summary>
+    [Secret]
+    public string Password { get; set; } = "";
+
     /// <summary>When the schema is brought up to date.</summary>
     public MigrateAt Migrate { get; set; } = MigrateAt.Start;
 
@@ -51,6 +55,7 @@ internal sealed class DatabaseOptions
                 // The value itself may hold a password, and so may the parser's message.
                 problems.Require(false, nameof(ConnectionString), $"(hidden, {e.GetType().Name})", "an Npgsql connection string such as Host=db;Database=allocator;Username=allocator");
             }
+            problems.Require(options.Password.Length == 0 || !string.IsNullOrWhiteSpace(options.ConnectionString), nameof(ConnectionString), "", $"set where {Section}:{nameof(Password)} is");
             return problems.Result;
         }
     }

@@ -60,6 +60,10 @@ internal static partial class DatabaseSetup
             // To connect, in seconds. A VM that polls meanwhile waits as long, and gives up after ten.
             settings.Timeout = 5;
         }
+        if (options.Password.Length > 0)
+        {
+            settings.Password = options.Password;
+        }
         settings.ApplicationName ??= ReplicaName.Value;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         builder.UseLoggerFactory(logs);

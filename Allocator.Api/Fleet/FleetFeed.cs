@@ -1,3 +1,4 @@
+using Allocator.Api.Configuration;
 using Allocator.Api.Data;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -32,6 +33,12 @@ internal sealed partial class FleetFeed(
                     Log.Recovered(log, failures);
                     failures = 0;
                 }
+            }
+            catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.InvalidPassword && !fleet.IsLoaded)
+            {
+                // It is wrong, and stays so. Once the fleet is loaded it was right and has been changed: polls need none.
+                Log.PasswordRefused(log, SettingProblems.Name("Database:Password"), SettingProblems.Name("Database:ConnectionString"), e.Message);
+                throw;
             }
             catch (Exception e) when (e is NpgsqlException or TimeoutException && !stoppingToken.IsCancellationRequested)
             {
@@ -94,6 +101,9 @@ internal sealed partial class FleetFeed(
 
         [LoggerMessage(Level = LogLevel.Warning, Message = "The database is away. {Consequence}. {Error}")]
         public static partial void DatabaseAway(ILogger log, string consequence, string error);
+
+        [LoggerMessage(Level = LogLevel.Critical, Message = "The database refuses the password, which is in {Password} or {ConnectionString}: {Error}")]
+        public static partial void PasswordRefused(ILogger log, string password, string connectionString, string error);
 
         [LoggerMessage(Level = LogLevel.Warning, Message = "The database is back after {Failures} failed attempts")]
         public static partial void Recovered(ILogger log, int failures);

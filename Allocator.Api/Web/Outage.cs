@@ -10,6 +10,7 @@ internal static class Outage
         "08", // connection exceptions
         "53", // out of connections, memory, disk
         "57P", // shutting down or starting up
+        PostgresErrorCodes.InvalidPassword, // changed since this replica started; others have the new one
         PostgresErrorCodes.ReadOnlySqlTransaction, // a failover has left us with the old primary
     ];
 

@@ -1,5 +1,7 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using Allocator.Api.Security;
 using Allocator.Contracts;
 using Allocator.Tests.Infrastructure;
 using Xunit;
@@ -21,6 +23,25 @@ public sealed class VmEndpointsTests(PostgresServer server)
         Assert.NotEqual(vm.Token, again.Token);
         Assert.Equal(asked.Id, (await again.PollAsync())!.Assignment!.Id);
         await Wait.UntilAsync(async () => (await vm.PollAsync()) is not null && vm.Status == HttpStatusCode.Unauthorized, "the old token is dead");
+    }
+
+    [Fact]
+    public async Task One_enrolment_token_replaces_another_and_both_are_good_meanwhile()
+    {
+        var old = Credentials.HashKey(Replica.EnrolmentToken);
+        var fresh = Credentials.HashKey("the-next-enrolment-token");
+        await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Enrolment:TokenHashes:0"] = old, ["Enrolment:TokenHashes:1"] = fresh });
+        Assert.Equal(HttpStatusCode.Created, await EnrolAsync("vm-1", Replica.EnrolmentToken));
+        Assert.Equal(HttpStatusCode.Created, await EnrolAsync("vm-2", "the-next-enrolment-token"));
+        Assert.Equal(HttpStatusCode.Unauthorized, await EnrolAsync("vm-3", fresh));
+
+        async Task<HttpStatusCode> EnrolAsync(string hostname, string token)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/vms") { Content = JsonContent.Create(new EnrolmentRequest(hostname, "machine-" + hostname)) };
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+            using var response = await deployment.Person.SendAsync(request);
+            return response.StatusCode;
+        }
     }
 
     [Fact]

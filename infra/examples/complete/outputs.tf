@@ -1,0 +1,39 @@
+output "url" {
+  description = "Where people and VMs reach the allocator."
+  value       = module.allocator.url
+}
+
+output "admin" {
+  description = "How to act as an admin."
+  value       = module.allocator.admin
+}
+
+output "enrolment" {
+  description = "How a VM joins that is not made here."
+  value       = module.allocator.enrolment
+}
+
+output "vms" {
+  description = "The VMs."
+  value       = module.allocator.vms
+}
+
+output "session_command" {
+  description = "How to get onto a VM."
+  value       = module.allocator.session_command
+}
+
+output "dashboard" {
+  description = "The dashboard."
+  value       = module.allocator.dashboard
+}
+
+output "database" {
+  description = "The database, and the secret with its password."
+  value       = module.allocator.database
+}
+
+output "redeploy_command" {
+  description = "Starts all replicas anew, one after another."
+  value       = module.allocator.redeploy_command
+}

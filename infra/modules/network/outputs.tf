@@ -1,0 +1,34 @@
+output "vpc_id" {
+  description = "The VPC."
+  value       = aws_vpc.this.id
+}
+
+output "vpc_cidr" {
+  description = "The VPC's addresses."
+  value       = aws_vpc.this.cidr_block
+}
+
+output "public_subnet_ids" {
+  description = "For the load balancer, also an internal one; in two zones or more."
+  value       = [for zone in local.zones : aws_subnet.public[zone].id]
+}
+
+output "public_route_table_id" {
+  description = "The route table of the public subnets."
+  value       = aws_route_table.public.id
+}
+
+output "workload_subnet_ids" {
+  description = "For replicas and VMs."
+  value       = [for zone in local.workload_zones : aws_subnet.workload[zone].id]
+}
+
+output "database_subnet_ids" {
+  description = "For the database; in two zones or more."
+  value       = [for zone in local.zones : aws_subnet.database[zone].id]
+}
+
+output "nat_addresses" {
+  description = "By zone, the public address from which replicas and VMs reach the internet, and with it an internet-facing load balancer."
+  value       = { for zone in local.nat_zones : zone => aws_eip.nat[zone].public_ip }
+}

@@ -1,0 +1,190 @@
+"""What the emulated AWS has to have before the stack, and whether it has what the stack says.
+
+    aws.py prepare DEB              the zone, the bucket with the package, two machine images; prints them as JSON
+    aws.py read-back EXPECTED       checks what there is against a file of expectations
+    aws.py gone NAME                checks that nothing is left of a deployment
+"""
+
+import base64
+import json
+import sys
+from datetime import datetime
+
+import boto3
+
+REGION = "eu-central-1"
+checks = 0
+
+
+def client(service):
+    return boto3.client(service, region_name=REGION)
+
+
+def check(what, found, expected=True):
+    global checks
+    checks += 1
+    if found != expected:
+        sys.exit(f"failed  {what}\n        found    {found!r}\n        expected {expected!r}")
+    print(f"passed  {what}")
+
+
+def prepare(package):
+    zone = client("route53").create_hosted_zone(Name="example.org", CallerReference=str(datetime.now()))
+    s3 = client("s3")
+    s3.create_bucket(Bucket="example-artefacts", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.upload_file(package, "example-artefacts", "allocator/allocator_1.2.0_amd64.deb")
+    images = sorted(image["ImageId"] for image in client("ec2").describe_images()["Images"])
+    print(json.dumps({"zone": zone["HostedZone"]["Id"].split("/")[-1], "images": images[:2]}))
+
+
+def read_back(expected):
+    name, vms = expected["name"], expected["vms"]
+    elb, ecs, rds, ec2, ssm, iam, watch = (client(s) for s in ("elbv2", "ecs", "rds", "ec2", "ssm", "iam", "cloudwatch"))
+
+    balancer = elb.describe_load_balancers(Names=[name])["LoadBalancers"][0]
+    check("the load balancer is internal, in two zones", (balancer["Scheme"], len(balancer["AvailabilityZones"])), ("internal", 2))
+    attributes = {a["Key"]: a["Value"] for a in elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]}
+    check("it closes idle connections after 60 s", attributes["idle_timeout.timeout_seconds"], "60")
+    check("it drops malformed headers", attributes["routing.http.drop_invalid_header_fields.enabled"], "true")
+    listeners = {l["Port"]: l for l in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]}
+    check("HTTPS is served", (listeners[443]["Protocol"], listeners[443]["SslPolicy"]), ("HTTPS", "ELBSecurityPolicy-TLS13-1-2-2021-06"))
+    certificate = client("acm").describe_certificate(CertificateArn=listeners[443]["Certificates"][0]["CertificateArn"])["Certificate"]
+    check("with a certificate of its name", (certificate["DomainName"], certificate["Status"]), ("allocator.example.org", "ISSUED"))
+    check("HTTP is refused", listeners[80]["DefaultActions"][0]["FixedResponseConfig"]["StatusCode"], "426")
+    group = elb.describe_target_groups(Names=[name])["TargetGroups"][0]
+    check("replicas are asked whether they are ready", (group["HealthCheckPath"], group["Matcher"]["HttpCode"]), ("/health/ready", "200"))
+    attributes = {a["Key"]: a["Value"] for a in elb.describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"])["Attributes"]}
+    check("and left after 15 s", attributes["deregistration_delay.timeout_seconds"], "15")
+    check("the least busy replica is asked", attributes["load_balancing.algorithm.type"], "least_outstanding_requests")
+    records = client("route53").list_resource_record_sets(HostedZoneId=expected["zone"])["ResourceRecordSets"]
+    check("the name is the load balancer's", [r["AliasTarget"]["DNSName"].rstrip(".") for r in records if r["Type"] == "A"], [balancer["DNSName"]])
+
+    service = ecs.describe_services(cluster=name, services=[name])["services"][0]
+    check("two replicas are wanted", service["desiredCount"], 2)
+    task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    container = task["containerDefinitions"][0]
+    check("replicas run the image", container["image"], expected["image"])
+    check("read-only and as nobody", (container["readonlyRootFilesystem"], container["user"]), (True, "10001"))
+    secret = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]["MasterUserSecret"]["SecretArn"]
+    arns = {p["Name"]: p["ARN"] for p in parameters(ssm, f"/{name}/")}
+    check(
+        "with the secrets from where they are kept",
+        {s["name"]: s["valueFrom"] for s in container["secrets"]},
+        {"Database__Password": f"{secret}:password::"} | {key: arns[f"/{name}/api/{key}"] for key in expected["secret_values"]},
+    )
+    environment = {v["name"]: v["value"] for v in container["environment"]}
+    check("and the connection string without a password", environment["Database__ConnectionString"].split(";")[1:], ["Port=5432", "Database=allocator", "Username=allocator", "SSL Mode=Require"])
+    kept = json.loads(client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])
+    check("RDS keeps the password", sorted(kept), ["password", "username"])
+
+    database = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
+    check("the database is encrypted, doubled and not public", (database["StorageEncrypted"], database["MultiAZ"], database["PubliclyAccessible"]), (True, True, False))
+    check("its backups are kept for a fortnight", database["BackupRetentionPeriod"], 14)
+    rotation = client("secretsmanager").describe_secret(SecretId=secret)
+    check("its password changes on the first of the month", rotation["RotationRules"]["ScheduleExpression"], "cron(0 2 1 * ? *)")
+    schedule = client("scheduler").get_schedule(Name=f"{name}-redeploy")
+    check("and replicas start anew after that", (schedule["ScheduleExpression"], schedule["Target"]["Arn"]), ("cron(15 3 1 * ? *)", "arn:aws:scheduler:::aws-sdk:ecs:updateService"))
+
+    for key, value in expected["secret_values"].items():
+        parameter = ssm.get_parameter(Name=f"/{name}/api/{key}", WithDecryption=True)["Parameter"]
+        check(f"{key} is kept, encrypted", (parameter["Type"], parameter["Value"]), ("SecureString", value))
+
+    instances = {
+        tag["Value"]: instance
+        for reservation in ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}])["Reservations"]
+        for instance in reservation["Instances"]
+        for tag in instance["Tags"]
+        if tag["Key"] == "Name"
+    }
+    check("there are these VMs", sorted(instances), sorted(vms))
+    for hostname, vm in vms.items():
+        instance = instances[hostname]
+        check(f"{hostname} is of its image", instance["ImageId"], vm["image"])
+        # Of a launch template moto takes the image only.
+        if vm["instance_type"]:
+            check(f"{hostname} is of its type", instance["InstanceType"], vm["instance_type"])
+        token = ssm.get_parameter(Name=f"/{name}/vms/{hostname}/enrolment-token", WithDecryption=True)["Parameter"]
+        check(f"{hostname} finds its token, encrypted", (token["Type"], token["Value"]), ("SecureString", vm["token"]))
+        data = ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")["UserData"]["Value"]
+        check(f"{hostname} has no token in its user data", "t0ken" in base64.b64decode(data).decode(), False)
+        role = iam.get_instance_profile(InstanceProfileName=instance["IamInstanceProfile"]["Arn"].split("/")[-1])["InstanceProfile"]["Roles"][0]["RoleName"]
+        statements = iam.get_role_policy(RoleName=role, PolicyName="vm")["PolicyDocument"]["Statement"]
+        readable = [r.split(":parameter")[1] for s in statements if "ssm:GetParameter" in s["Action"] for r in s["Resource"]]
+        check(f"{hostname} may read its own parameter", readable, [f"/{name}/vms/{hostname}/enrolment-token"])
+        check(f"{hostname} may do nothing by a managed policy", iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"], [])
+    template = ec2.describe_launch_template_versions(Versions=["$Latest"], Filters=[])["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    metadata = template["MetadataOptions"]
+    check("VMs' metadata asks for a token, one hop away", (metadata["HttpTokens"], metadata["HttpPutResponseHopLimit"]), ("required", 1))
+
+    ways_in(ec2, name)
+
+    scaling = client("application-autoscaling").describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
+    targets = {p["PolicyName"]: p["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] for p in scaling}
+    check("replicas are added by requests and by processor", targets, {f"{name}-requests": 1026000.0, f"{name}-processor": 60.0})
+    alarms = {a["AlarmName"].removeprefix(f"{name}-"): a for a in watch.describe_alarms()["MetricAlarms"]}
+    check(
+        "the alarms are there",
+        sorted(alarms),
+        ["bad-gateway", "connections", "dark", "database-cpu", "database-memory", "database-storage", "errors", "password-refused", "replicas-unhealthy", "slow"],
+    )
+    check("connections are a share of the parameter group's", [m["Expression"] for m in alarms["connections"]["Metrics"] if "Expression" in m], ["100 * connections / 150"])
+    topic = client("sns").list_topics()["Topics"][0]["TopicArn"]
+    check("and all are told to the topic", {tuple(a["AlarmActions"]) for a in alarms.values()}, {(topic,)})
+    widgets = json.loads(watch.get_dashboard(DashboardName=name)["DashboardBody"])["widgets"]
+    check("and stand on the dashboard", sorted(arn.split(f":alarm:{name}-")[1] for arn in widgets[0]["properties"]["alarms"]), sorted(alarms))
+
+
+def parameters(ssm, path):
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=True)
+    return [parameter for page in pages for parameter in page["Parameters"]]
+
+
+def ways_in(ec2, name):
+    """Who reaches whom: every rule of every security group of the deployment."""
+    vpc = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [name]}])["Vpcs"][0]["VpcId"]
+    groups = {g["GroupId"]: g for g in ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]}
+
+    def part(group):
+        return next((p for p in ("load-balancer", "replicas", "database", "vms") if group["GroupName"].startswith(f"{name}-{p}-")), group["GroupName"])
+
+    found = set()
+    for group in groups.values():
+        for rule in group["IpPermissions"]:
+            ports = f"{rule['FromPort']}-{rule['ToPort']}" if "FromPort" in rule else "all"
+            found |= {f"{part(groups[pair['GroupId']])} → {part(group)} {ports}" for pair in rule["UserIdGroupPairs"]}
+            found |= {f"{source['CidrIp']} → {part(group)} {ports}" for source in rule["IpRanges"]}
+    networks = {rule for rule in found if "→ load-balancer" in rule}
+    check("only the load balancer is reached from a network, on 80 and 443", {rule.rsplit(" ", 1)[1] for rule in networks} <= {"443-443", "80-80"})
+    check("replicas by the load balancer, the database by replicas, VMs by nobody", found - networks, {"load-balancer → replicas 8080-8080", "replicas → database 5432-5432"})
+
+
+def gone(name):
+    ec2 = client("ec2")
+    alive = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["pending", "running", "stopped"]}])["Reservations"]
+    left = {
+        "VMs": alive,
+        "databases": client("rds").describe_db_instances()["DBInstances"],
+        "load balancers": client("elbv2").describe_load_balancers()["LoadBalancers"],
+        "parameters": parameters(client("ssm"), f"/{name}/"),
+        "VPCs": [v for v in ec2.describe_vpcs()["Vpcs"] if not v["IsDefault"]],
+        "NAT gateways": [g for g in ec2.describe_nat_gateways()["NatGateways"] if g["State"] not in ("deleted", "deleting")],
+        "addresses": ec2.describe_addresses()["Addresses"],
+        "alarms": client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "roles": [r for r in client("iam").list_roles()["Roles"] if r["RoleName"].startswith(f"{name}-")],
+        "schedules": client("scheduler").list_schedules()["Schedules"],
+    }
+    check("nothing is left", [what for what, there in left.items() if there], [])
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["prepare", package]:
+            prepare(package)
+        case ["read-back", file]:
+            with open(file, encoding="utf-8") as expectations:
+                read_back(json.load(expectations))
+            print(f"{checks} facts read back")
+        case ["gone", name]:
+            gone(name)
+        case _:
+            sys.exit(__doc__)

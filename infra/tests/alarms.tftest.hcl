@@ -1,0 +1,132 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name   = "allocator"
+  emails = ["operator@example.org"]
+  metric_names = {
+    load_balancer = "app/allocator/1"
+    target_group  = "targetgroup/allocator/2"
+    cluster       = "allocator"
+    service       = "allocator"
+    log_group     = "/allocator/replicas"
+  }
+  database = {
+    identifier      = "allocator"
+    max_connections = 150
+    memory_bytes    = 4294967296
+    storage_bytes   = 21474836480
+  }
+  min_replicas = 2
+  expected_vms = 300
+}
+
+run "alarms" {
+  module {
+    source = "./modules/alarms"
+  }
+
+  assert {
+    condition = {
+      for name, alarm in merge(aws_cloudwatch_metric_alarm.simple, aws_cloudwatch_metric_alarm.calculated) :
+      name => "${alarm.comparison_operator} ${alarm.threshold} for ${alarm.evaluation_periods}, missing ${alarm.treat_missing_data}"
+      } == {
+      bad-gateway        = "GreaterThanThreshold 5 for 1, missing notBreaching"
+      connections        = "GreaterThanThreshold 80 for 3, missing breaching"
+      dark               = "LessThanThreshold 400 for 5, missing breaching"
+      database-cpu       = "GreaterThanThreshold 60 for 5, missing breaching"
+      database-memory    = "LessThanThreshold 1288490188 for 5, missing breaching"
+      database-storage   = "LessThanThreshold 4294967296 for 5, missing breaching"
+      errors             = "GreaterThanThreshold 5 for 2, missing notBreaching"
+      password-refused   = "GreaterThanThreshold 0 for 1, missing notBreaching"
+      replicas-unhealthy = "LessThanThreshold 2 for 3, missing breaching"
+      slow               = "GreaterThanThreshold 0.5 for 5, missing notBreaching"
+    }
+    error_message = "When which alarm goes off, and what silence means. (300 VMs poll 800 times a minute.)"
+  }
+
+  assert {
+    condition     = one([for query in aws_cloudwatch_metric_alarm.calculated["connections"].metric_query : query.expression if query.return_data]) == "100 * connections / 150"
+    error_message = "The share of connections goes by the parameter group's number."
+  }
+
+  assert {
+    condition     = one([for query in aws_cloudwatch_metric_alarm.calculated["connections"].metric_query : query.metric[0] if query.id == "connections"]).metric_name == "DatabaseConnections" && one([for query in aws_cloudwatch_metric_alarm.calculated["connections"].metric_query : query.metric[0] if query.id == "connections"]).dimensions == tomap({ DBInstanceIdentifier = "allocator" })
+    error_message = "It is this database's connections."
+  }
+
+  assert {
+    condition     = toset([for query in aws_cloudwatch_metric_alarm.calculated["errors"].metric_query : query.metric[0].metric_name if length(query.metric) > 0]) == toset(["RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count"])
+    error_message = "What fails is counted at the replicas and at the load balancer."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in merge(aws_cloudwatch_metric_alarm.simple, aws_cloudwatch_metric_alarm.calculated) :
+      alarm.alarm_actions == toset([aws_sns_topic.this.arn]) && strcontains(alarm.alarm_description, "docs/runbook.md")
+    ])
+    error_message = "Each alarm is told, and says where to read on."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.simple["replicas-unhealthy"].dimensions == tomap({ LoadBalancer = "app/allocator/1", TargetGroup = "targetgroup/allocator/2" }) && aws_cloudwatch_metric_alarm.simple["slow"].extended_statistic == "p99"
+    error_message = "Replicas of this target group; the slowest hundredth."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_metric_filter.password_refused.pattern == "\"28P01\"" && aws_cloudwatch_log_metric_filter.password_refused.log_group_name == "/allocator/replicas"
+    error_message = "A refused password is found in the replicas' log."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[0].properties.alarms) == 10 && length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 7
+    error_message = "All alarms are on the dashboard, and what they are about."
+  }
+
+  assert {
+    condition     = toset([for subscription in aws_sns_topic_subscription.email : subscription.endpoint]) == toset(["operator@example.org"])
+    error_message = "Who is to be told is told."
+  }
+}
+
+run "vms_that_come_and_go" {
+  module {
+    source = "./modules/alarms"
+  }
+
+  variables {
+    expected_vms = 0
+  }
+
+  assert {
+    condition     = !contains(output.alarm_names, "allocator-dark") && length(output.alarm_names) == 9
+    error_message = "Silence is no alarm where nobody is expected."
+  }
+}
+
+run "refuses_half_a_vm" {
+  module {
+    source = "./modules/alarms"
+  }
+  command = plan
+
+  variables {
+    expected_vms = 0.5
+  }
+
+  expect_failures = [var.expected_vms]
+}
+
+run "refuses_what_is_no_address" {
+  module {
+    source = "./modules/alarms"
+  }
+  command = plan
+
+  variables {
+    emails = ["operator"]
+  }
+
+  expect_failures = [var.emails]
+}

@@ -1,0 +1,98 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name = "allocator"
+}
+
+run "two_zones_each_with_its_own_way_out" {
+  module {
+    source = "./modules/network"
+  }
+
+  assert {
+    condition     = length(output.public_subnet_ids) == 2 && length(output.workload_subnet_ids) == 2 && length(output.database_subnet_ids) == 2
+    error_message = "Two zones, three kinds of subnets."
+  }
+
+  assert {
+    condition     = length(distinct(concat([for s in aws_subnet.public : s.cidr_block], [for s in aws_subnet.workload : s.cidr_block], [for s in aws_subnet.database : s.cidr_block]))) == 6
+    error_message = "No two subnets have the same addresses."
+  }
+
+  assert {
+    condition     = alltrue([for zone, route in aws_route.workload : route.nat_gateway_id == aws_nat_gateway.this[zone].id])
+    error_message = "No zone depends on another's NAT gateway."
+  }
+
+  assert {
+    condition     = alltrue([for subnet in aws_subnet.public : subnet.map_public_ip_on_launch != true])
+    error_message = "Nothing gets a public address by being started."
+  }
+
+  assert {
+    condition     = alltrue([for association in aws_route_table_association.database : association.route_table_id == aws_route_table.database.id]) && aws_route.public.route_table_id != aws_route_table.database.id
+    error_message = "The database's subnets have no way to the internet."
+  }
+
+  assert {
+    condition     = aws_default_security_group.this.vpc_id == aws_vpc.this.id && length(aws_default_security_group.this.ingress) == 0 && length(aws_default_security_group.this.egress) == 0
+    error_message = "The VPC's default security group lets nothing through."
+  }
+}
+
+run "one_zone_for_an_afternoon" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    workload_zones = 1
+    nat_per_zone   = false
+  }
+
+  assert {
+    condition     = length(output.public_subnet_ids) == 2 && length(output.workload_subnet_ids) == 1 && length(output.database_subnet_ids) == 2 && length(output.nat_addresses) == 1
+    error_message = "Two zones where AWS asks for two, one NAT gateway."
+  }
+}
+
+run "refuses_a_small_network" {
+  module {
+    source = "./modules/network"
+  }
+  command = plan
+
+  variables {
+    cidr = "10.20.0.0/24"
+  }
+
+  expect_failures = [var.cidr]
+}
+
+run "refuses_one_zone" {
+  module {
+    source = "./modules/network"
+  }
+  command = plan
+
+  variables {
+    zones = ["eu-central-1a"]
+  }
+
+  expect_failures = [var.zones]
+}
+
+run "refuses_more_zones_than_there_are" {
+  module {
+    source = "./modules/network"
+  }
+  command = plan
+
+  variables {
+    workload_zones = 3
+  }
+
+  expect_failures = [var.workload_zones]
+}
