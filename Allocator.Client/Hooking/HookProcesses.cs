@@ -21,6 +21,10 @@ internal sealed partial class HookProcesses : IDisposable
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
 
     private readonly string _run = Guid.NewGuid().ToString("N");
+
+    /// <summary>Those found before, and when they started: who loses their parent while all are ended stays known.</summary>
+    private readonly Dictionary<int, string> _known = [];
+
     private Process? _hook;
     private string? _group;
 
@@ -100,34 +104,38 @@ internal sealed partial class HookProcesses : IDisposable
         }
         var members = ReadGroup();
         var mark = Encoding.ASCII.GetBytes($"{Variable}={_run}");
-        var all = new List<(int Id, int Parent)>();
+        var all = new Dictionary<int, (int Parent, string StartedAt)>();
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
         {
-            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id) && ReadParent(folder) is { } parent)
+            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id) && ReadStat(folder) is { } process)
             {
-                all.Add((id, parent));
-                if (members.Contains(id) || ReadEnvironment(folder).AsSpan().IndexOf(mark) >= 0)
+                all.Add(id, process);
+                if (members.Contains(id) || _known.GetValueOrDefault(id) == process.StartedAt || ReadEnvironment(folder).AsSpan().IndexOf(mark) >= 0)
                 {
                     found.Add(id);
                 }
             }
         }
-        while (all.Any(process => found.Contains(process.Parent) && found.Add(process.Id)))
+        while (all.Any(process => found.Contains(process.Value.Parent) && found.Add(process.Key)))
         {
             // One more generation.
+        }
+        foreach (var id in found.Where(all.ContainsKey))
+        {
+            _known[id] = all[id].StartedAt;
         }
         return found;
     }
 
     /// <summary>Null for who has ended and only waits for its parent to notice.</summary>
-    private static int? ReadParent(string folder)
+    private static (int Parent, string StartedAt)? ReadStat(string folder)
     {
         try
         {
-            // The name, in brackets, may hold anything.
+            // The name, in brackets, may hold anything; after it come fields 3 (the state), 4 (the parent) and so on.
             var stat = File.ReadAllText(Path.Combine(folder, "stat"));
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-            return fields[0] is "Z" or "X" ? null : int.Parse(fields[1], CultureInfo.InvariantCulture);
+            return fields[3 - 3] is "Z" or "X" ? null : (int.Parse(fields[4 - 3], CultureInfo.InvariantCulture), fields[22 - 3]);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -250,7 +250,7 @@ public sealed class HookTests
     {
         await using var harness = new ClientHarness(options => options with { HookTimeout = TimeSpan.FromMinutes(5) });
         harness.Script("assigned", """
-            sh -c 'trap "" TERM; echo $$ >> $0.child; while :; do sleep 0.1; done' $0 &
+            env -i sh -c 'trap "" TERM; echo $$ >> $0.child; while :; do sleep 0.1; done' $0 &
             trap 'echo asked >> $0.asked; exit 0' TERM
             echo $$ >> $0.child
             while :; do sleep 0.1; done
