@@ -13,15 +13,15 @@ internal static class PollThroughput
 
     public static async Task<Table> RunAsync(Database database, bool full)
     {
-        var (rounds, duration) = full ? (15, TimeSpan.FromSeconds(3)) : (9, TimeSpan.FromSeconds(1.5));
+        var (rounds, duration) = full ? (15, TimeSpan.FromSeconds(3)) : (7, TimeSpan.FromSeconds(1.2));
         var table = new Table(
             "Poll throughput",
             string.Create(CultureInfo.InvariantCulture, $"""
-            Medians of {rounds} rounds of {duration.TotalSeconds:0} s each, in turn: bare Kestrel, nginx, polls. Each server has one core, the load generator, with {Throughput.Connections} keep-alive connections, and PostgreSQL have the other. Requests are of the same size for all. Ratios are medians of the ratios within each round; those by processor time are of what the server took per request, in which time given to other users of the machine does not count. Latencies are under full load, so they say how long the queue was.
+            Medians of {rounds} rounds of {duration.TotalSeconds:0.#} s each, in turn: bare Kestrel, nginx, polls. Each server has one core, the load generator, with {Throughput.Connections} keep-alive connections, and PostgreSQL have the other. Requests are of the same size for all. Ratios are medians of the ratios within each round; those by processor time are of what the server took per request, in which time given to other users of the machine does not count. Latencies are under full load, so they say how long the queue was.
             """),
             [
                 "VMs", "polls/s", "bare Kestrel/s", "nginx/s", "of bare Kestrel", "… by processor time", "of nginx", "… by processor time",
-                "processor per poll", "p50", "p99", "p99.9", "errors", "memory",
+                "processor per poll", "p50", "p99", "p99.9", "errors", "memory", "steal",
             ]);
         var folder = Directory.CreateTempSubdirectory("allocator-bench-").FullName;
         await using var bare = await Server.StartBareAsync();
@@ -33,11 +33,12 @@ internal static class PollThroughput
             using var requests = PollRequests.OfFleet(1, vms, 1);
             Throughput.RunOnce(api.Address, requests);
             // Until the code is compiled to the end.
-            for (var warm = 0; warm < 4; warm++)
+            for (var warm = 0; warm < 3; warm++)
             {
                 Throughput.Run(api.Address, requests, duration * 2);
                 Throughput.Run(bare.Address, requests, duration);
             }
+            var steal = new Steal();
             var results = new List<(Round Bare, Round Nginx, Round Polls)>();
             for (var round = 0; round < rounds; round++)
             {
@@ -59,7 +60,8 @@ internal static class PollThroughput
                 $"{results.Median(r => r.Polls.Load.Latencies.Percentile(99)):0.0} ms",
                 $"{results.Median(r => r.Polls.Load.Latencies.Percentile(99.9)):0.0} ms",
                 $"{results.Sum(r => r.Polls.Load.Answered - r.Polls.Load.NotModified)}",
-                $"{api.Usage.Resident / 1e6:N0} MB");
+                $"{api.Usage.Resident / 1e6:N0} MB",
+                $"{steal}");
         }
         Directory.Delete(folder, recursive: true);
         return table;

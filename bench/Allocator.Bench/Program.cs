@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Allocator.Bench;
@@ -17,7 +18,7 @@ switch (args)
         return 0;
 }
 
-string[] scenarios = ["allocations", "polls", "paced", "pickup", "listen", "redis"];
+string[] scenarios = ["allocations", "polls", "paced", "lists", "pickup", "listen", "redis"];
 var full = args.Contains("--full");
 var chosen = args.Where(argument => argument != "--full").ToArray();
 if (chosen is not [var results, ..] || chosen[1..].Except(scenarios).Any())
@@ -32,6 +33,7 @@ await using (var database = await Database.StartAsync())
     await RunAsync("allocations", async () => [await Allocations.RunAsync(database)]);
     await RunAsync("polls", async () => [await PollThroughput.RunAsync(database, full)]);
     await RunAsync("paced", () => PacedLoad.RunAsync(database, full));
+    await RunAsync("lists", async () => [await Lists.RunAsync(database, full)]);
 }
 await RunAsync("pickup", () => Pickup.RunAsync(full));
 await RunAsync("listen", async () => [await ListenNotify.RunAsync(full)]);
@@ -43,7 +45,10 @@ async Task RunAsync(string scenario, Func<Task<Table[]>> run)
     if (wanted.Contains(scenario))
     {
         Console.Error.WriteLine($"── {scenario}");
-        foreach (var table in await run())
+        var (steal, started) = (new Steal(), Stopwatch.GetTimestamp());
+        var tables = await run();
+        var host = $"Took {Stopwatch.GetElapsedTime(started).TotalSeconds:0} s, in which the machine's host gave {steal} of its cores to others{(steal.Share > Steal.Tolerable ? ": too much to judge times and rates by" : "")}.";
+        foreach (var table in tables.Select(table => table with { Note = $"{table.Note}\n\n{host}" }))
         {
             Console.WriteLine(table.ToMarkdown());
             report.AppendLine(table.ToMarkdown());

@@ -46,6 +46,10 @@ internal sealed unsafe partial class Epoll : IDisposable
         }
     }
 
+    /// <summary>Lets replies gather for so long.</summary>
+    [LibraryImport("libc", EntryPoint = "usleep")]
+    public static partial void Pause(uint microseconds);
+
     /// <summary>Waits up to so long for replies, and hands over each that is complete.</summary>
     public void Wait(int milliseconds, Completed completed)
     {
