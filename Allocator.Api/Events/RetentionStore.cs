@@ -37,6 +37,19 @@ internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<Retenti
         )
         """;
 
+    private const string RemoveEnrolmentTokens =
+        """
+        delete from enrolment_tokens
+        where id in (
+            select id
+            from enrolment_tokens
+            where expires_at < clock() - $1::interval
+            order by expires_at
+            limit $2
+            for update skip locked
+        )
+        """;
+
     private const string RemoveIdempotencyKeys =
         """
         delete from idempotency_keys
@@ -57,6 +70,7 @@ internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<Retenti
             (Announce, []),
             (RemoveEvents, [kept.Events, batchSize]),
             (RemoveAssignments, [kept.EndedAssignments, batchSize]),
+            (RemoveEnrolmentTokens, [kept.EnrolmentTokens, batchSize]),
             (RemoveIdempotencyKeys, [IdempotencyStore.KeptFor, batchSize]));
         await batch.ExecuteNonQueryAsync(cancel);
     }

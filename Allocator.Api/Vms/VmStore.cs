@@ -13,6 +13,9 @@ internal abstract record EnrolmentOutcome
 
     public sealed record UnknownPool : EnrolmentOutcome;
 
+    /// <summary>The token has let in all that it was made for, and this machine was not among them.</summary>
+    public sealed record TokenUsed : EnrolmentOutcome;
+
     /// <summary>Another machine has the host name.</summary>
     public sealed record MachineConflict : EnrolmentOutcome;
 }
@@ -24,11 +27,26 @@ internal sealed class VmStore(NpgsqlDataSource database)
     /// A machine joins, or comes back for a fresh token. What it had stays: its person, its hold, and its pool too as
     /// long as it has a person. Another machine under the same name changes nothing, unless the one that had it was
     /// deleted: then the name is free, and whoever takes it begins anew. Only the very machine that was deleted before
-    /// it was clean has to be cleaned still.
+    /// it was clean has to be cleaned still. A token of an admin's making (<c>$6</c>) is used up by this and by nothing
+    /// that fails.
     /// </summary>
     private const string Enrol =
         """
-        with pool as (
+        with token as (
+            -- Of machines that race for the last use, each waits here and then looks again.
+            select id
+            from enrolment_tokens
+            where id = $6
+                and expires_at > clock()
+                and (cardinality(used_by) < uses or $7 = any (used_by))
+            for no key update
+        ),
+        admitted as (
+            select id from token
+            union all
+            select null where $6::uuid is null
+        ),
+        pool as (
             select name
             from pools
             where name = $2
@@ -41,7 +59,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
         enrolled as (
             insert into vms (hostname, pool, machine_id, token_hash, metadata)
             select $1, name, $3, $4, $5::jsonb
-            from pool
+            from admitted, pool
             on conflict (hostname) do update
             set token_hash = excluded.token_hash,
                 metadata = excluded.metadata,
@@ -67,6 +85,20 @@ internal sealed class VmStore(NpgsqlDataSource database)
             on conflict (hostname) do update
             set polled_at = excluded.polled_at
         ),
+        used as (
+            update enrolment_tokens
+            set used_by = case when $7 = any (used_by) then used_by else used_by || $7 end,
+                last_used_by = $1,
+                last_used_at = clock()
+            from token, enrolled
+            where enrolment_tokens.id = token.id
+            returning enrolment_token_facts(enrolment_tokens) as facts
+        ),
+        use as (
+            insert into events (actor, action, pool, hostname, detail)
+            select 'vm:' || hostname, 'enrolment_token_used', pool, hostname, facts
+            from used, enrolled
+        ),
         event as (
             insert into events (actor, action, pool, hostname, detail)
             select
@@ -75,8 +107,9 @@ internal sealed class VmStore(NpgsqlDataSource database)
             from enrolled
             left join before on true
         )
-        select enrolled.pool
-        from pool
+        select pool.name, enrolled.pool
+        from admitted
+        left join pool on true
         left join enrolled on true
         """;
 
@@ -160,16 +193,19 @@ internal sealed class VmStore(NpgsqlDataSource database)
         where hostname = $1
         """;
 
-    public async Task<EnrolmentOutcome> EnrolAsync(EnrolmentRequest request, string hostname, string pool, TokenHash tokenHash, CancellationToken cancel)
+    /// <param name="enrolmentToken">The token of an admin's making that lets the machine in; null: it was let in by one of the deployment's.</param>
+    public async Task<EnrolmentOutcome> EnrolAsync(
+        EnrolmentRequest request, string hostname, string pool, TokenHash tokenHash, Guid? enrolmentToken, CancellationToken cancel)
     {
         var metadata = JsonSerializer.Serialize(request.Metadata ?? new Dictionary<string, string>());
-        await using var command = database.Command(Enrol, hostname, pool, request.MachineId, tokenHash.ToArray(), metadata);
-        return await command.ExecuteScalarAsync(cancel) switch
-        {
-            null => new EnrolmentOutcome.UnknownPool(),
-            DBNull => new EnrolmentOutcome.MachineConflict(),
-            var stored => new EnrolmentOutcome.Enrolled((string)stored),
-        };
+        return await database.Command(
+            Enrol, hostname, pool, request.MachineId, tokenHash.ToArray(), metadata, enrolmentToken, $"{hostname} {request.MachineId}")
+            .FirstAsync<EnrolmentOutcome>(
+                row => row.IsDBNull(0) ? new EnrolmentOutcome.UnknownPool()
+                    : row.IsDBNull(1) ? new EnrolmentOutcome.MachineConflict()
+                    : new EnrolmentOutcome.Enrolled(row.GetString(1)),
+                cancel)
+            ?? new EnrolmentOutcome.TokenUsed();
     }
 
     public Task ReportAsync(string hostname, VmReport report, CancellationToken cancel) => database.Command(

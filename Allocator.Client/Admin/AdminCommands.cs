@@ -21,6 +21,7 @@ internal static class AdminCommands
         root.Add(VmCommands.Create());
         root.Add(AssignmentCommands.Create());
         root.Add(PoolCommands.Create());
+        root.Add(EnrolmentTokenCommands.Create());
         root.Add(EventCommands.Create());
         root.Add(WatchCommand.Create());
         root.Add(CompletionCommand.Create());

@@ -58,6 +58,15 @@ internal interface IAdminApi
     [Delete("/pools/{pool}/roster")]
     Task<IApiResponse> DeleteRosterAsync(string pool, CancellationToken cancel);
 
+    [Post("/enrolment-tokens")]
+    Task<IApiResponse<NewEnrolmentTokens>> MakeEnrolmentTokensAsync([Body] EnrolmentTokenRequest request, CancellationToken cancel);
+
+    [Get("/enrolment-tokens")]
+    Task<IApiResponse<Page<EnrolmentToken>>> ListEnrolmentTokensAsync(string? pool, string? hostname, string? after, int limit, CancellationToken cancel);
+
+    [Delete("/enrolment-tokens/{id}")]
+    Task<IApiResponse> DeleteEnrolmentTokenAsync(Guid id, CancellationToken cancel);
+
     [Get("/events")]
     Task<IApiResponse<Page<EventRecord>>> ListEventsAsync(
         string? hostname, string? assignment, string? email, string? pool, string? actor, string? action,

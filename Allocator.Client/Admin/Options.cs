@@ -45,6 +45,14 @@ internal static class Options
         CustomParser = result => Parse(result, DurationRule, ReadDuration),
     };
 
+    public static Option<int?> Number(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "number",
+        CustomParser = result => Parse<int?>(
+            result, "a number", digits => int.TryParse(digits, CultureInfo.InvariantCulture, out var number) ? number : null),
+    };
+
     public static Option<Change<DateTime?>?> TimeOrNone(string name, string description) => new(name)
     {
         Description = description,
