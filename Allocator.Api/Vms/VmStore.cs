@@ -71,6 +71,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
                 in_use = case when vms.deleted_at is null then vms.in_use end,
                 boot_id = case when vms.deleted_at is null then vms.boot_id end,
                 startup = case when vms.deleted_at is null then vms.startup end,
+                warnings = case when vms.deleted_at is null then vms.warnings else excluded.warnings end,
                 hold = case when vms.deleted_at is null then vms.hold end,
                 cleaning = vms.cleaning and vms.machine_id = excluded.machine_id,
                 enrolled_at = case when vms.deleted_at is null then vms.enrolled_at else excluded.enrolled_at end,
@@ -117,7 +118,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
     private const string Report =
         """
         with before as (
-            select hostname, status, gpu, in_use, boot_id
+            select hostname, status, gpu, in_use, boot_id, warnings
             from vms
             where hostname = $1
             for no key update
@@ -129,21 +130,22 @@ internal sealed class VmStore(NpgsqlDataSource database)
                 gpu = coalesce($3::text, vms.gpu),
                 in_use = coalesce($4::boolean, vms.in_use),
                 boot_id = coalesce($5::text, vms.boot_id),
-                startup = coalesce($6::jsonb, startup)
+                startup = coalesce($6::jsonb, startup),
+                warnings = coalesce($7::jsonb, vms.warnings)
             from before
             where vms.hostname = before.hostname
                 and (
-                    ($2::text, $3::text, $4::boolean, $5::text, $6::jsonb) is distinct from (null, null, null, null, null)
-                    and (vms.status, vms.gpu, vms.in_use, vms.boot_id, vms.startup) is distinct from (
+                    ($2::text, $3::text, $4::boolean, $5::text, $6::jsonb, $7::jsonb) is distinct from (null, null, null, null, null, null)
+                    and (vms.status, vms.gpu, vms.in_use, vms.boot_id, vms.startup, vms.warnings) is distinct from (
                         coalesce($2::text, vms.status), coalesce($3::text, vms.gpu), coalesce($4::boolean, vms.in_use),
-                        coalesce($5::text, vms.boot_id), coalesce($6::jsonb, vms.startup))
+                        coalesce($5::text, vms.boot_id), coalesce($6::jsonb, vms.startup), coalesce($7::jsonb, vms.warnings))
                 )
             returning vms.*
         )
         insert into events (actor, action, pool, hostname, detail)
         select 'vm:' || hostname, 'reported', reported.pool, hostname, jsonb_build_object(
-            'before', jsonb_build_object('status', before.status, 'gpu', before.gpu, 'inUse', before.in_use, 'bootId', before.boot_id),
-            'after', jsonb_build_object('status', reported.status, 'gpu', reported.gpu, 'inUse', reported.in_use, 'bootId', reported.boot_id))
+            'before', jsonb_build_object('status', before.status, 'gpu', before.gpu, 'inUse', before.in_use, 'bootId', before.boot_id, 'warnings', before.warnings),
+            'after', jsonb_build_object('status', reported.status, 'gpu', reported.gpu, 'inUse', reported.in_use, 'bootId', reported.boot_id, 'warnings', reported.warnings))
         from reported
         join before using (hostname)
         """;
@@ -181,7 +183,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
 
     private const string Find =
         $"""
-        select {Columns}, v.status_detail, v.boot_id, v.startup, v.metadata, v.cleaning_since
+        select {Columns}, v.status_detail, v.boot_id, v.startup, v.metadata, v.cleaning_since, v.warnings
         {From}
         where v.hostname = $1 and v.deleted_at is null
         """;
@@ -210,7 +212,8 @@ internal sealed class VmStore(NpgsqlDataSource database)
 
     public Task ReportAsync(string hostname, VmReport report, CancellationToken cancel) => database.Command(
         Report, hostname, report.Status?.Text(), report.Gpu?.Text(), report.InUse, report.BootId,
-        report.Startup is null ? null : JsonSerializer.Serialize(report.Startup)).ExecuteAsync(cancel);
+        report.Startup is null ? null : JsonSerializer.Serialize(report.Startup),
+        report.Warnings is null ? null : JsonSerializer.Serialize(report.Warnings.Where(warning => warning.Value is not null).ToDictionary())).ExecuteAsync(cancel);
 
     public Task<List<Vm>> ListAsync(VmFilter which, string after, int limit, CancellationToken cancel) =>
         database.Command(List, [.. which.Values, after, limit]).ListAsync(ReadVm, cancel);
@@ -250,5 +253,6 @@ internal sealed class VmStore(NpgsqlDataSource database)
         Startup = row.IsDBNull(16) ? null : JsonSerializer.Deserialize<Dictionary<string, double>>(row.GetString(16)),
         Metadata = JsonSerializer.Deserialize<Dictionary<string, string>>(row.GetString(17))!,
         CleaningSince = row.GetOrNull<DateTime>(18),
+        Warnings = JsonSerializer.Deserialize<Dictionary<string, string>>(row.GetString(19))!,
     };
 }

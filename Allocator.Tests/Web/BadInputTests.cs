@@ -107,6 +107,9 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
         { "/vms/vm-1/report", """{"bootId":"a b"}""", 400, "invalid", "bootId" },
         { "/vms/vm-1/report", """{"startup":{"boot":-1}}""", 400, "invalid", "startup" },
         { "/vms/vm-1/report", """{"startup":{"boot":"fast"}}""", 400, "invalid", "startup.boot" },
+        { "/vms/vm-1/report", """{"warnings":{"disk":7}}""", 400, "invalid", "warnings.disk" },
+        { "/vms/vm-1/report", """{"warnings":{"disk":"\u0000"}}""", 400, "invalid", "warnings" },
+        { "/vms/vm-1/report", $$$"""{"warnings":{"disk":"{{{new string('a', 501)}}}"}}""", 400, "invalid", "warnings" },
         { "/vms/vm-2/report", """{"status":"error"}""", 403, "token-of-another-vm", null },
     };
 
