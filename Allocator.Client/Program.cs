@@ -3,6 +3,7 @@ using System.CommandLine.Invocation;
 using Allocator.Client;
 using Allocator.Client.Admin;
 using Allocator.Client.Hooking;
+using Allocator.Client.Reporters;
 using Allocator.Polling;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -42,7 +43,7 @@ static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
         return 2;
     }
 
-    builder.Services.AddSingleton(options).AddAllocatorClient<HookRunner>(options);
+    builder.Services.AddSingleton(options).AddAllocatorClient<HookRunner>(options).AddReporters(options);
     using var host = builder.Build();
     await host.RunAsync(cancel);
     return 0;
