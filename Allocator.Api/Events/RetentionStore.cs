@@ -8,8 +8,8 @@ namespace Allocator.Api.Events;
 /// <summary>Removes what has been kept for long enough: a small batch each time, so that nobody waits for it.</summary>
 internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<RetentionOptions> options)
 {
-    /// <summary>Local to the transaction: the trigger that keeps events from being changed lets these deletions pass.</summary>
-    private const string Announce = "select set_config('allocator.retention', 'on', true)";
+    /// <summary>Local to the transaction: the trigger that keeps events from being changed lets deletions pass.</summary>
+    public const string Announce = "select set_config('allocator.retention', 'on', true)";
 
     private const string RemoveEvents =
         """

@@ -200,14 +200,22 @@ internal sealed class VmStore(NpgsqlDataSource database)
         EnrolmentRequest request, string hostname, string pool, TokenHash tokenHash, Guid? enrolmentToken, CancellationToken cancel)
     {
         var metadata = JsonSerializer.Serialize(request.Metadata ?? new Dictionary<string, string>());
-        return await database.Command(
-            Enrol, hostname, pool, request.MachineId, tokenHash.ToArray(), metadata, enrolmentToken, $"{hostname} {request.MachineId}")
-            .FirstAsync<EnrolmentOutcome>(
-                row => row.IsDBNull(0) ? new EnrolmentOutcome.UnknownPool()
-                    : row.IsDBNull(1) ? new EnrolmentOutcome.MachineConflict()
-                    : new EnrolmentOutcome.Enrolled(row.GetString(1)),
-                cancel)
-            ?? new EnrolmentOutcome.TokenUsed();
+        try
+        {
+            return await database.Command(
+                Enrol, hostname, pool, request.MachineId, tokenHash.ToArray(), metadata, enrolmentToken, $"{hostname} {request.MachineId}")
+                .FirstAsync<EnrolmentOutcome>(
+                    row => row.IsDBNull(0) ? new EnrolmentOutcome.UnknownPool()
+                        : row.IsDBNull(1) ? new EnrolmentOutcome.MachineConflict()
+                        : new EnrolmentOutcome.Enrolled(row.GetString(1)),
+                    cancel)
+                ?? new EnrolmentOutcome.TokenUsed();
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ForeignKeyViolation)
+        {
+            // The pool was deleted in this very moment.
+            return new EnrolmentOutcome.UnknownPool();
+        }
     }
 
     public Task ReportAsync(string hostname, VmReport report, CancellationToken cancel) => database.Command(

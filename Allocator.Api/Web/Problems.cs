@@ -1,4 +1,5 @@
 using System.Globalization;
+using Allocator.Api.Pools;
 using Allocator.Api.Vms;
 using Allocator.Contracts;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -58,6 +59,15 @@ internal static class Problems
 
     public static ProblemHttpResult UnknownPool(string pool) => Make(404, "unknown-pool",
         "There is no such pool", $"No pool is named '{pool}'. An admin makes one with PUT /pools/{{pool}}.");
+
+    public static ProblemHttpResult PoolIsFor(string pool, bool rehearsal) => Make(409, "pool-kind",
+        "A pool stays what it was made for", $"Pool '{pool}' is {(rehearsal ? "a rehearsal's" : "no rehearsal's")}, and 'rehearsal' can be said only when a pool is made. Choose another name, or send \"rehearsal\": {(rehearsal ? "true" : "false")}.");
+
+    public static ProblemHttpResult PoolInUse(string pool) => Make(409, "pool-in-use",
+        "The pool is in use", $"Pool '{pool}' has VMs or people. Release the people (POST /assignments/release) and delete the VMs (DELETE /vms/{{hostname}}) first.");
+
+    public static ProblemHttpResult DefaultPool => Make(409, "default-pool",
+        "This pool cannot be deleted", $"'{PoolName.Default}' is where VMs and people go who name no pool. Close it instead, with PUT /pools/{PoolName.Default}.");
 
     /// <param name="opensAt">When it opens by itself, where that is set.</param>
     public static ProblemHttpResult PoolClosed(string pool, DateTime? opensAt) => Make(409, "pool-closed",

@@ -49,6 +49,9 @@ internal interface IAdminApi
     [Put("/pools/{pool}")]
     Task<IApiResponse> PutPoolAsync(string pool, [Body] PoolSettings settings, CancellationToken cancel);
 
+    [Delete("/pools/{pool}")]
+    Task<IApiResponse> DeletePoolAsync(string pool, CancellationToken cancel);
+
     [Get("/pools/{pool}/roster")]
     Task<IApiResponse<Page<RosterEntry>>> ListRosterAsync(string pool, string? after, int limit, CancellationToken cancel);
 
