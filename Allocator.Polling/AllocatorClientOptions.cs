@@ -76,6 +76,9 @@ public record AllocatorClientOptions
     /// <summary>For how long a connection is used before a new one takes its place; 5 minutes if null.</summary>
     internal TimeSpan? ConnectionLifetime { get; init; }
 
+    /// <summary>Whether no file is read or written: a program that plays many VMs forgets them when it ends.</summary>
+    internal bool KeepsNothing { get; init; }
+
     /// <exception cref="ArgumentException">An option is wrong.</exception>
     internal void Check()
     {

@@ -16,6 +16,7 @@ internal sealed partial class ClientState
 {
     private readonly Lock _lock = new();
     private readonly string _folder;
+    private readonly bool _keepsNothing;
     private readonly StatusFile _status;
     private readonly VmReports _reports;
     private readonly ILogger<ClientState> _log;
@@ -25,6 +26,7 @@ internal sealed partial class ClientState
     public ClientState(AllocatorClientOptions options, StatusFile status, VmReports reports, TimeProvider time, ILogger<ClientState> log)
     {
         (_folder, _status, _reports, _log, _trouble) = (options.StateFolder, status, reports, log, new Trouble(time));
+        _keepsNothing = options.KeepsNothing;
         Token = Read("token", text => text.Trim());
         Remembered = Read("state.json", text => JsonSerializer.Deserialize(text, StateJson.Default.Remembered)) ?? new(null, null, null, null);
         Show();
@@ -83,7 +85,7 @@ internal sealed partial class ClientState
         var path = Path.Combine(_folder, name);
         try
         {
-            return File.Exists(path) ? parse(File.ReadAllText(path)) : null;
+            return !_keepsNothing && File.Exists(path) ? parse(File.ReadAllText(path)) : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -94,6 +96,10 @@ internal sealed partial class ClientState
 
     private void Write(string name, string text)
     {
+        if (_keepsNothing)
+        {
+            return;
+        }
         var path = Path.Combine(_folder, name);
         try
         {
