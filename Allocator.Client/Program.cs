@@ -20,7 +20,8 @@ if (args is not ["run", ..])
     AdminCommands.AddTo(root);
 }
 var parsed = root.Parse(args);
-var code = await parsed.InvokeAsync();
+// Who is interrupted may have something to undo on the server.
+var code = await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromMinutes(2) });
 return parsed.Action is ParseErrorAction ? (int)ExitCode.WrongUsage : code;
 
 static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)

@@ -16,12 +16,21 @@ internal sealed class AdminCommand : Command
     public AdminCommand Does(Func<IAdminApi, ParseResult, Output, CancellationToken, Task> act)
     {
         Add(Json);
+        return Does(async (parsed, cancel) =>
+        {
+            await act(AdminAccess.Read().Connect(), parsed, new Output(parsed.GetValue(Json)), cancel);
+            return ExitCode.Done;
+        });
+    }
+
+    /// <summary>What it does, and how that ended.</summary>
+    public AdminCommand Does(Func<ParseResult, CancellationToken, Task<ExitCode>> act)
+    {
         SetAction(async (parsed, cancel) =>
         {
             try
             {
-                await act(AdminAccess.Read().Connect(), parsed, new Output(parsed.GetValue(Json)), cancel);
-                return (int)ExitCode.Done;
+                return (int)await act(parsed, cancel);
             }
             catch (AdminException e)
             {

@@ -6,7 +6,7 @@ internal enum ExitCode
     /// <summary>Done.</summary>
     Done = 0,
 
-    /// <summary>The API answered that it does not do this.</summary>
+    /// <summary>The API answered that it does not do this; or a rehearsal did not go as it should.</summary>
     Refused = 1,
 
     /// <summary>The command or a setting is not as it must be.</summary>
@@ -17,6 +17,9 @@ internal enum ExitCode
 
     /// <summary>There are no credentials, they are not kept safely, or they are wrong.</summary>
     Credentials = 4,
+
+    /// <summary>By Ctrl-C or a signal; what was begun has been undone.</summary>
+    Interrupted = 130,
 }
 
 /// <summary>Why a command cannot be done, in words for the admin.</summary>

@@ -74,4 +74,7 @@ internal interface IAdminApi
     Task<IApiResponse<Page<EventRecord>>> ListEventsAsync(
         string? hostname, string? assignment, string? email, string? pool, string? actor, string? action,
         string? since, string? until, string? order, string? after, int limit, CancellationToken cancel);
+
+    [Get("/api/health/connections")]
+    Task<IApiResponse<ConnectionHealth>> FindConnectionsAsync(CancellationToken cancel);
 }

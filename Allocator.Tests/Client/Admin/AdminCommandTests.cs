@@ -177,7 +177,7 @@ public sealed class AdminCommandTests(PostgresServer server)
     [InlineData("vms list --limit 0", 2, "--limit must be a number from 1")]
     [InlineData("enrolment-tokens create --uses many", 2, "--uses must be a number, not 'many'.")]
     [InlineData("enrolment-tokens delete 7", 2, "'7'")]
-    [InlineData("pools set default --duration 30", 2, "--duration must be a time span as hh:mm:ss")]
+    [InlineData("pools set default --duration 30", 2, "--duration must be a time span, such as 02:00:00")]
     [InlineData("pools show nowhere", 1, "There is no such pool. No pool is named 'nowhere'.")]
     [InlineData("assignments extend 01980000-0000-7000-8000-000000000000 --by 00:30:00", 1, "There is no such assignment.")]
     public async Task What_is_wrong_is_said_on_standard_error_and_by_the_exit_code(string command, int code, string said)
