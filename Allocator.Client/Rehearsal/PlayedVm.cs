@@ -18,8 +18,10 @@ internal sealed class PlayedVm : IAssignmentHandler, IAllocatorApi, IAsyncDispos
     private readonly Witness _witness;
     private readonly TimeProvider _time;
     private readonly AssignmentWorker _worker;
+    private readonly Contact _contact;
     private readonly PollLoop _loop;
 
+    /// <param name="api">The same one for all VMs: they share its connections.</param>
     public PlayedVm(Plan plan, int number, string enrolmentToken, IAllocatorApi api, Witness witness, TimeProvider time)
     {
         (_api, _witness, _time, Seen) = (api, witness, time, new ToldVm(plan.Hostname(number)));
@@ -30,13 +32,17 @@ internal sealed class PlayedVm : IAssignmentHandler, IAllocatorApi, IAsyncDispos
             Pool = plan.Pool,
             MachineId = Seen.Hostname,
             BootId = Seen.Hostname,
-            EnrolmentToken = enrolmentToken,
-            StateFolder = null,
+            EnrolmentToken = _ => new(enrolmentToken),
+            KeepsNothing = true,
             FirstPollWithin = plan.BootsWithin,
         };
-        var state = new ClientState(options, NullLogger<ClientState>.Instance);
-        _worker = new AssignmentWorker(state, this, options, NullLogger<AssignmentWorker>.Instance);
-        _loop = new PollLoop(this, options, state, _worker, time, Random.Shared, NullLogger<PollLoop>.Instance);
+        var reports = new VmReports();
+        var status = new StatusFile(options, time, NullLogger<StatusFile>.Instance);
+        var state = new ClientState(options, status, reports, time, NullLogger<ClientState>.Instance);
+        _worker = new AssignmentWorker(state, this, options, time, NullLogger<AssignmentWorker>.Instance);
+        _contact = new Contact(this, options, status, time, NullLogger<Contact>.Instance);
+        _loop = new PollLoop(
+            this, options, state, _worker, reports, _contact, status, new StartupTimes(options, state, reports, time), time, Random.Shared, NullLogger<PollLoop>.Instance);
     }
 
     public ToldVm Seen { get; }
@@ -50,6 +56,7 @@ internal sealed class PlayedVm : IAssignmentHandler, IAllocatorApi, IAsyncDispos
     {
         await _loop.StopAsync(CancellationToken.None);
         await _worker.DisposeAsync();
+        await _contact.DisposeAsync();
         _loop.Dispose();
     }
 

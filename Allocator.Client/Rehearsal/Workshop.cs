@@ -20,13 +20,7 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
     /// <summary>Of the requests; a few that are repeated hurt nobody.</summary>
     private const double TolerableFailures = 0.01;
 
-    private readonly Traffic _traffic = new(time, new SocketsHttpHandler
-    {
-        AllowAutoRedirect = false,
-        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-        // Before the load balancer closes them.
-        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20),
-    });
+    private readonly Traffic _traffic = new(time, Open(plan.Url));
 
     private readonly List<ConnectionHealth> _connections = [];
     private TimeSpan _late;
@@ -42,7 +36,8 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
         var tokens = await pool.MakeAsync(plan.Vms, cancel);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var watching = Task.WhenAll(pool.RenewAsync(over.Token), WatchAsync(over.Token), TimeTimersAsync(over.Token));
-        var api = RestService.ForGenerated<IAllocatorApi>(Http(new AllocatorClientOptions { Url = plan.Url }.RequestTimeout), Refit());
+        var options = new AllocatorClientOptions { Url = plan.Url };
+        var api = RestService.ForGenerated<IAllocatorApi>(Http(new WholeReplies { InnerHandler = _traffic }, options.RequestTimeout), Refit());
         var vms = Enumerable.Range(0, plan.Vms).Select(number => new PlayedVm(plan, number, tokens[number % tokens.Count], api, Witness, time)).ToList();
         var findings = new List<Finding>();
         try
@@ -80,7 +75,7 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
 
     private async Task PlayPeopleAsync(CancellationToken cancel)
     {
-        var api = RestService.ForGenerated<IPersonApi>(Http(BrowserTimeout), Refit());
+        var api = RestService.ForGenerated<IPersonApi>(Http(_traffic, BrowserTimeout), Refit());
         using var giveUp = new CancellationTokenSource();
         var from = Witness.Now;
         var people = Task.WhenAll(Enumerable.Range(0, plan.People).Select(number =>
@@ -215,7 +210,15 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
             new Effort(process.TotalProcessorTime.TotalSeconds, process.PeakWorkingSet64 / 1048576.0, _late.TotalSeconds));
     }
 
-    private HttpClient Http(TimeSpan timeout) => new(_traffic, disposeHandler: false) { BaseAddress = plan.Url, Timeout = timeout };
+    private HttpClient Http(HttpMessageHandler handler, TimeSpan timeout) => new(handler, disposeHandler: false) { BaseAddress = plan.Url, Timeout = timeout };
+
+    /// <summary>As the library does it, but for thousands: what is idle goes before the load balancer closes it.</summary>
+    private static SocketsHttpHandler Open(Uri url)
+    {
+        var connections = Polling.Connections.Create(new AllocatorClientOptions { Url = url });
+        connections.PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20);
+        return connections;
+    }
 
     private static RefitSettings Refit() =>
         new(new SystemTextJsonContentSerializer(new JsonSerializerOptions(JsonSerializerDefaults.Web) { TypeInfoResolver = WireJson.Default }));
