@@ -46,6 +46,7 @@ try
     app.MapAssignments();
     app.MapAdminAssignments();
     app.MapVms();
+    app.MapEnrolmentTokens();
     app.MapHolds();
     app.MapPools();
     app.MapRosters();

@@ -4,6 +4,7 @@ using Allocator.Client;
 using Allocator.Client.Admin;
 using Allocator.Client.Hooking;
 using Allocator.Client.Machine;
+using Allocator.Client.Reporters;
 using Allocator.Polling;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -21,8 +22,9 @@ if (args is not ["run", ..])
     MachineCommands.AddTo(root);
 }
 var parsed = root.Parse(args);
-// A service stops as its host says, and may take the time that it needs to stop a hook.
-var code = await parsed.InvokeAsync(args is ["run", ..] ? new InvocationConfiguration { ProcessTerminationTimeout = null } : null);
+// A service stops as its host says, and may take the time that it needs to stop a hook; who is interrupted may have
+// something to undo on the server.
+var code = await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = args is ["run", ..] ? null : TimeSpan.FromMinutes(2) });
 return parsed.Action is ParseErrorAction ? (int)ExitCode.WrongUsage : code;
 
 static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
@@ -52,7 +54,7 @@ static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
         return (int)ExitCode.WrongUsage;
     }
 
-    builder.Services.AddSingleton(options).AddAllocatorClient<HookRunner>(options);
+    builder.Services.AddSingleton(options).AddAllocatorClient<HookRunner>(options).AddReporters(options);
     if (isService)
     {
         builder.Services.AddHostedService<ServiceNotices>();

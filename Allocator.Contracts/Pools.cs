@@ -55,6 +55,7 @@ public sealed record NotFreeCount(string Code, string Text, long Vms);
 /// <param name="MoveWhenLost">Whether a person who is connected gets another VM when theirs is lost; by default they keep it, for they may well be working.</param>
 /// <param name="EmailDomains">Only addresses of these domains are admitted, such as <c>example.org</c>, not those below it; null: any. At most 100.</param>
 /// <param name="MostPerAddress">Live assignments of one client address, at most; a classroom behind one router shares one. Null: any number.</param>
+/// <param name="Rehearsal">Whether nothing of it is to last: when it is deleted, its VMs, people and events go with it. Said when it is made, and never changed.</param>
 public sealed record PoolSettings(
     bool Open = true,
     string? AccessCode = null,
@@ -65,7 +66,8 @@ public sealed record PoolSettings(
     TimeSpan? Warning = null,
     bool MoveWhenLost = false,
     IReadOnlyList<string>? EmailDomains = null,
-    int? MostPerAddress = null);
+    int? MostPerAddress = null,
+    bool Rehearsal = false);
 
 /// <summary>One person whom a pool's roster admits.</summary>
 public sealed record RosterEntry(string Email);

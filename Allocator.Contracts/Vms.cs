@@ -28,12 +28,14 @@ public sealed record Enrolment(string Hostname, string Pool, string Token);
 /// <param name="InUse">Whether the program the workshop is about runs.</param>
 /// <param name="BootId">Changes with each boot, such as <c>/proc/sys/kernel/random/boot_id</c>.</param>
 /// <param name="Startup">How long the steps of its start took, in seconds, by name; up to 32.</param>
+/// <param name="Warnings">What an admin should look at, in words, by name, such as <c>disk</c>; up to 16 of at most 500 characters. All of it each time: what is null or not named is well.</param>
 public sealed record VmReport(
     VmStatus? Status = null,
     GpuHealth? Gpu = null,
     bool? InUse = null,
     string? BootId = null,
-    IReadOnlyDictionary<string, double>? Startup = null);
+    IReadOnlyDictionary<string, double>? Startup = null,
+    IReadOnlyDictionary<string, string?>? Warnings = null);
 
 /// <summary>A VM as the admin's list shows it.</summary>
 public record Vm
@@ -73,11 +75,15 @@ public sealed record VmDetail : Vm
     /// <summary>The detail of a VM of the list.</summary>
     [SetsRequiredMembers]
     public VmDetail(Vm vm) : base(vm) =>
-        (Metadata, NotFreeBecause) = (ReadOnlyDictionary<string, string>.Empty, []);
+        (Warnings, Metadata, NotFreeBecause) = (ReadOnlyDictionary<string, string>.Empty, ReadOnlyDictionary<string, string>.Empty, []);
 
     /// <summary>What the VM said with its last failure.</summary>
     [JsonPropertyOrder(1)]
     public required string? StatusDetail { get; init; }
+
+    /// <summary>What the VM says an admin should look at, in words, by name. None of it keeps anybody from getting it.</summary>
+    [JsonPropertyOrder(1)]
+    public required IReadOnlyDictionary<string, string> Warnings { get; init; }
 
     [JsonPropertyOrder(1)]
     public required string? BootId { get; init; }

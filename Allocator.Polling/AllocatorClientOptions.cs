@@ -1,3 +1,6 @@
+using System.Net;
+using System.Security.Cryptography;
+
 namespace Allocator.Polling;
 
 /// <summary>What the polling client has to know. Only <see cref="Url"/> must be given, and a way to enrol.</summary>
@@ -58,6 +61,24 @@ public record AllocatorClientOptions
     /// <summary>How long one request may take.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>The proxy to go by, with its credentials. Null: that of the environment (<c>HTTPS_PROXY</c>, <c>HTTP_PROXY</c>, <c>NO_PROXY</c>), if any.</summary>
+    public IWebProxy? Proxy { get; init; }
+
+    /// <summary>A PEM file with the certificates of authorities to trust besides the system's.</summary>
+    public string? CaFile { get; init; }
+
+    /// <summary>Whether only those of <see cref="CaFile"/> are trusted.</summary>
+    public bool TrustsOnlyCaFile { get; init; }
+
+    /// <summary>How long the machine had been up when this program started: then the steps of its start are reported. Null: they are not.</summary>
+    public TimeSpan? Uptime { get; init; }
+
+    /// <summary>For how long a connection is used before a new one takes its place; 5 minutes if null.</summary>
+    internal TimeSpan? ConnectionLifetime { get; init; }
+
+    /// <summary>Whether no file is read or written: a program that plays many VMs forgets them when it ends.</summary>
+    internal bool KeepsNothing { get; init; }
+
     /// <exception cref="ArgumentException">An option is wrong.</exception>
     internal void Check()
     {
@@ -68,8 +89,13 @@ public record AllocatorClientOptions
         Require(LostContactAfter > TimeSpan.Zero, nameof(LostContactAfter), LostContactAfter, "longer than nothing");
         Require(FirstPollWithin >= TimeSpan.Zero, nameof(FirstPollWithin), FirstPollWithin, "zero or longer");
         Require(RequestTimeout > TimeSpan.Zero, nameof(RequestTimeout), RequestTimeout, "longer than nothing");
+        Require(CaFile is not null || !TrustsOnlyCaFile, nameof(CaFile), CaFile, $"given where {nameof(TrustsOnlyCaFile)} is true");
         RequireReadable(() => MachineId, nameof(MachineId));
         RequireReadable(() => BootId, nameof(BootId));
+        if (CaFile is not null)
+        {
+            RequireReadable(() => $"{Connections.ReadCertificates(CaFile).Count}", nameof(CaFile));
+        }
     }
 
     private static void Require(bool isRight, string name, object? value, string whatWouldBeRight)
@@ -86,9 +112,9 @@ public record AllocatorClientOptions
         {
             Require(read().Length > 0, name, "", "given");
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            throw new ArgumentException($"{name} is not given, and its default cannot be read: {e.Message}", e);
+            throw new ArgumentException($"{name} cannot be read: {e.Message}", e);
         }
     }
 }

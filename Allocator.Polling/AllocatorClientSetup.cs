@@ -45,6 +45,9 @@ public static class AllocatorClientSetup
         services.AddSingleton<ClientState>();
         services.AddSingleton<AssignmentWorker>();
         services.AddSingleton<Contact>();
+        services.AddSingleton(provider => new StartupTimes(
+            provider.GetRequiredService<AllocatorClientOptions>(), provider.GetRequiredService<ClientState>(),
+            provider.GetRequiredService<VmReports>(), provider.GetRequiredService<TimeProvider>()));
         services.AddHostedService<PollLoop>();
 
         services.AddRefitGeneratedClient<IAllocatorApi>(new RefitSettings(new SystemTextJsonContentSerializer(Json)))
@@ -53,13 +56,8 @@ public static class AllocatorClientSetup
                 var made = provider.GetRequiredService<AllocatorClientOptions>();
                 (client.BaseAddress, client.Timeout) = (made.Url, made.RequestTimeout);
             })
-            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
-            {
-                // The addresses behind a load balancer's name change.
-                PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-                // A captive portal redirects; the allocator never does.
-                AllowAutoRedirect = false,
-            });
+            .ConfigurePrimaryHttpMessageHandler(provider => Connections.Create(provider.GetRequiredService<AllocatorClientOptions>()))
+            .AddHttpMessageHandler(() => new WholeReplies());
         return services;
     }
 }

@@ -8,19 +8,25 @@ namespace Allocator.Polling;
 /// <param name="ETag">The ETag of <paramref name="Answer"/>.</param>
 /// <param name="Answer">The last answer of the allocator.</param>
 /// <param name="Outcome">What the allocator has not yet heard of it.</param>
-internal sealed record Remembered(string? ETag, VmAssignment? Answer, HandlerRun? LastRun, OutcomeReport? Outcome);
+/// <param name="BootId">The boot whose start has been reported.</param>
+internal sealed record Remembered(string? ETag, VmAssignment? Answer, HandlerRun? LastRun, OutcomeReport? Outcome, string? BootId = null);
 
 /// <summary>The client's memory, in two files: <c>token</c>, and <c>state.json</c> with the last answer.</summary>
 internal sealed partial class ClientState
 {
     private readonly Lock _lock = new();
     private readonly string _folder;
+    private readonly bool _keepsNothing;
     private readonly StatusFile _status;
+    private readonly VmReports _reports;
     private readonly ILogger<ClientState> _log;
+    private readonly Trouble _trouble;
+    private readonly Dictionary<string, string> _unwritten = [];
 
-    public ClientState(AllocatorClientOptions options, StatusFile status, ILogger<ClientState> log)
+    public ClientState(AllocatorClientOptions options, StatusFile status, VmReports reports, TimeProvider time, ILogger<ClientState> log)
     {
-        (_folder, _status, _log) = (options.StateFolder, status, log);
+        (_folder, _status, _reports, _log, _trouble) = (options.StateFolder, status, reports, log, new Trouble(time));
+        _keepsNothing = options.KeepsNothing;
         Token = Read("token", text => text.Trim());
         Remembered = Read("state.json", text => JsonSerializer.Deserialize(text, StateJson.Default.Remembered)) ?? new(null, null, null, null);
         Show();
@@ -33,9 +39,24 @@ internal sealed partial class ClientState
 
     public void SaveToken(string token)
     {
-        Token = token;
-        Write("token", token);
-        Show();
+        lock (_lock)
+        {
+            Token = token;
+            Write("token", token);
+            Show();
+        }
+    }
+
+    /// <summary>Writes what could not be written before, if that is possible now.</summary>
+    public void WriteUnwritten()
+    {
+        lock (_lock)
+        {
+            foreach (var (name, text) in _unwritten.ToArray())
+            {
+                Write(name, text);
+            }
+        }
     }
 
     /// <summary>Changes what is remembered, and the file with it; one change at a time.</summary>
@@ -64,7 +85,7 @@ internal sealed partial class ClientState
         var path = Path.Combine(_folder, name);
         try
         {
-            return File.Exists(path) ? parse(File.ReadAllText(path)) : null;
+            return !_keepsNothing && File.Exists(path) ? parse(File.ReadAllText(path)) : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -75,24 +96,44 @@ internal sealed partial class ClientState
 
     private void Write(string name, string text)
     {
+        if (_keepsNothing)
+        {
+            return;
+        }
         var path = Path.Combine(_folder, name);
         try
         {
             PrivateFile.Write(path, text, durably: true);
+            _unwritten.Remove(name);
+            if (_unwritten.Count == 0 && _trouble.End())
+            {
+                Log.Writable(_log, _folder);
+                Warn(null);
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // Polling goes on from memory; only a restart now would forget.
-            Log.Unwritable(_log, path, e.Message);
+            _unwritten[name] = text;
+            if (_trouble.IsNews(e.GetType().Name + e.HResult))
+            {
+                Log.Unwritable(_log, path, e.Message);
+                Warn($"{_folder} cannot be written; a restart would forget the VM's token or its person: {e.Message}");
+            }
         }
     }
+
+    private void Warn(string? words) => _reports.Say(new VmReport(Warnings: new Dictionary<string, string?> { ["state"] = words }));
 
     private static partial class Log
     {
         [LoggerMessage(Level = LogLevel.Error, Message = "{Path} cannot be read, going on without it: {Error}")]
         public static partial void Unreadable(ILogger log, string path, string error);
 
-        [LoggerMessage(Level = LogLevel.Error, Message = "{Path} cannot be written, a restart would forget the last answer: {Error}")]
+        [LoggerMessage(Level = LogLevel.Error, Message = "{Path} cannot be written, a restart would forget what is in it; it is tried with each poll: {Error}")]
         public static partial void Unwritable(ILogger log, string path, string error);
+
+        [LoggerMessage(Level = LogLevel.Information, Message = "{Folder} can be written again, and nothing would be forgotten")]
+        public static partial void Writable(ILogger log, string folder);
     }
 }

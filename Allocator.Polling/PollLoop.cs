@@ -25,6 +25,8 @@ internal sealed partial class PollLoop : BackgroundService
     private readonly VmReports _reports;
     private readonly Contact _contact;
     private readonly StatusFile _status;
+    private readonly StartupTimes _startup;
+    private readonly Trouble _trouble;
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly ILogger<PollLoop> _log;
@@ -32,14 +34,15 @@ internal sealed partial class PollLoop : BackgroundService
 
     private TimeSpan _maxAge = PollDelay.UsualMaxAge;
     private long _startedAt;
-    private DateTimeOffset _reportsFrom;
+    private long _refusedAt;
+    private TimeSpan _retryAfter;
 
     public PollLoop(
         IAllocatorApi api, AllocatorClientOptions options, ClientState state, AssignmentWorker worker, VmReports reports, Contact contact,
-        StatusFile status, TimeProvider time, Random random, ILogger<PollLoop> log)
+        StatusFile status, StartupTimes startup, TimeProvider time, Random random, ILogger<PollLoop> log)
     {
         (_api, _options, _state, _worker, _reports, _contact) = (api, options, state, worker, reports, contact);
-        (_status, _time, _random, _log) = (status, time, random, log);
+        (_status, _startup, _trouble, _time, _random, _log) = (status, startup, new Trouble(time), time, random, log);
         // Before anything else on the VM can know better.
         _reports.Say(new VmReport(VmStatus.Running, BootId: _options.BootId));
         _untilAnswered = new ResiliencePipelineBuilder<PollResult> { TimeProvider = time }
@@ -51,7 +54,7 @@ internal sealed partial class PollLoop : BackgroundService
                     PollDelay.AfterFailure(_maxAge, attempt.AttemptNumber, attempt.Outcome.Result!.RetryAfter, _random)),
                 OnRetry = attempt =>
                 {
-                    Fail(attempt.Outcome.Result!.Failure!, attempt.AttemptNumber + 1, attempt.RetryDelay);
+                    Fail(attempt.Outcome.Result!.Why!, attempt.AttemptNumber + 1, attempt.RetryDelay);
                     return ValueTask.CompletedTask;
                 },
             })
@@ -121,6 +124,7 @@ internal sealed partial class PollLoop : BackgroundService
 
     private async Task<PollResult> AskAsync(CancellationToken cancel)
     {
+        _state.WriteUnwritten();
         if (_state.Token is null && await EnrolAsync(cancel) is { } failure)
         {
             return failure;
@@ -130,7 +134,10 @@ internal sealed partial class PollLoop : BackgroundService
         var (status, result) = await PollAsync(cancel);
         if (status is HttpStatusCode.Unauthorized or HttpStatusCode.NotFound && _options.EnrolmentToken is not null)
         {
-            Log.EnrolsAgain(_log, (int)status);
+            if (!_trouble.Is)
+            {
+                Log.EnrolsAgain(_log, (int)status);
+            }
             (_, result) = await EnrolAsync(cancel) is { } refused ? (null, refused) : await PollAsync(cancel);
         }
         return result;
@@ -141,7 +148,7 @@ internal sealed partial class PollLoop : BackgroundService
         var remembered = _state.Remembered;
         using var reply = await _api.PollAsync(_options.Hostname, remembered.ETag, _state.Token!, cancel);
         cancel.ThrowIfCancellationRequested();
-        return (reply.StatusCode, PollResult.Read(reply, remembered, _options.Hostname, _time.GetUtcNow()));
+        return (reply.StatusCode, PollResult.Read(reply, remembered, _options, _time.GetUtcNow()));
     }
 
     private async Task<PollResult?> EnrolAsync(CancellationToken cancel)
@@ -156,10 +163,11 @@ internal sealed partial class PollLoop : BackgroundService
         cancel.ThrowIfCancellationRequested();
         if (reply is not { IsSuccessful: true, Content.Token: { Length: > 0 } token })
         {
-            return PollResult.Failed(reply, _time.GetUtcNow());
+            return PollResult.Failed(reply, _options, _time.GetUtcNow());
         }
         _state.SaveToken(token);
         _reports.ForgetHeard();
+        _startup.Note("enrolled");
         Log.Enrolled(_log, reply.Content.Hostname, reply.Content.Pool);
         return null;
     }
@@ -183,7 +191,7 @@ internal sealed partial class PollLoop : BackgroundService
     /// <summary>Says what has changed on the VM; what is not heard is said with the next poll.</summary>
     private async Task ReportAsync(CancellationToken cancel)
     {
-        if (_time.GetUtcNow() < _reportsFrom || _reports.Unheard is not { } changes)
+        if (IsHeldBack || _reports.Unheard is not { } changes)
         {
             return;
         }
@@ -215,7 +223,7 @@ internal sealed partial class PollLoop : BackgroundService
 
     private async Task ReportOutcomeAsync(CancellationToken cancel)
     {
-        if (_state.Remembered.Outcome is not { } outcome || _time.GetUtcNow() < _reportsFrom)
+        if (_state.Remembered.Outcome is not { } outcome || IsHeldBack)
         {
             return;
         }
@@ -242,13 +250,19 @@ internal sealed partial class PollLoop : BackgroundService
     {
         if (!reply.IsSuccessful && PollResult.ReadRetryAfter(reply, _time.GetUtcNow()) is { } wait)
         {
-            _reportsFrom = _time.GetUtcNow() + PollDelay.RetryAfter(wait);
+            (_refusedAt, _retryAfter) = (_time.GetTimestamp(), PollDelay.RetryAfter(wait));
         }
     }
 
+    /// <summary>Not by the time of day: that jumps.</summary>
+    private bool IsHeldBack => _time.GetElapsedTime(_refusedAt) < _retryAfter;
+
     private void Fail(string why, int failedPolls, TimeSpan delay)
     {
-        Log.Failed(_log, why, delay);
+        if (_trouble.IsNews(why))
+        {
+            Log.Failed(_log, why, failedPolls, delay);
+        }
         var now = _time.GetUtcNow();
         _status.Update(known => known with { PolledAt = now, FailedPolls = failedPolls, LastFailure = new PollFailure(now, why), NextPollAt = now + delay });
         _contact.Failed();
@@ -257,6 +271,11 @@ internal sealed partial class PollLoop : BackgroundService
     private async Task TakeAsync(PollResult result)
     {
         _contact.Answered();
+        _startup.Answered();
+        if (_trouble.End())
+        {
+            Log.AnsweredAgain(_log);
+        }
         _maxAge = PollDelay.MaxAge(result.MaxAge);
         var (answer, etag) = (result.Answer!, result.ETag);
         if (etag != _state.Remembered.ETag || answer != _state.Remembered.Answer)
@@ -303,7 +322,11 @@ internal sealed partial class PollLoop : BackgroundService
         [LoggerMessage(Level = LogLevel.Error, Message = "The poll threw")]
         public static partial void Threw(ILogger log, Exception e);
 
-        [LoggerMessage(Level = LogLevel.Warning, Message = "The poll failed: {Failure}. What was known goes on; next poll in {Delay}")]
-        public static partial void Failed(ILogger log, string? failure, TimeSpan delay);
+        /// <summary>When it begins or changes, and else once an hour.</summary>
+        [LoggerMessage(Level = LogLevel.Warning, Message = "The poll failed ({FailedPolls} in a row): {Why}. What was known goes on; next poll in {Delay}")]
+        public static partial void Failed(ILogger log, string why, int failedPolls, TimeSpan delay);
+
+        [LoggerMessage(Level = LogLevel.Information, Message = "Polls are answered again")]
+        public static partial void AnsweredAgain(ILogger log);
     }
 }

@@ -14,6 +14,7 @@ internal sealed partial class StatusFile
     private readonly Lock _lock = new();
     private readonly string _path;
     private readonly bool _isOnDisk;
+    private readonly bool _keepsNothing;
     private readonly TimeProvider _time;
     private readonly ILogger<StatusFile> _log;
 
@@ -26,7 +27,7 @@ internal sealed partial class StatusFile
     public StatusFile(AllocatorClientOptions options, TimeProvider time, ILogger<StatusFile> log)
     {
         _path = options.StatusFile;
-        _isOnDisk = options.RuntimeFolder is null;
+        (_isOnDisk, _keepsNothing) = (options.RuntimeFolder is null, options.KeepsNothing);
         (_time, _log) = (time, log);
         _status = new ClientStatus
         {
@@ -87,6 +88,10 @@ internal sealed partial class StatusFile
 
     private void Write()
     {
+        if (_keepsNothing)
+        {
+            return;
+        }
         try
         {
             PrivateFile.Write(_path, JsonSerializer.Serialize(_status, StatusJson.Default.ClientStatus), durably: false);

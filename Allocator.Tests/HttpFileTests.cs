@@ -47,11 +47,12 @@ public sealed partial class HttpFileTests(PostgresServer server)
                 replies[name] = JsonNode.Parse(content)!;
             }
         }
-        Assert.Equal(32, requests.Length);
+        Assert.Equal(38, requests.Length);
 
         string Value(string expression) => variables.TryGetValue(expression, out var value)
             ? value
-            : replies[expression.Split('.')[0]][expression.Split('.')[^1]]!.ToString();
+            : expression.Split('$')[^1].Split('.', '[')[1..].Aggregate(replies[expression.Split('.')[0]],
+                (node, step) => step.EndsWith(']') ? node[int.Parse(step[..^1], null)]! : node[step]!).ToString();
     }
 
     /// <summary>A reader of the file is slower than the feed; so is this.</summary>

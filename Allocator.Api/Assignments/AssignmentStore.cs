@@ -233,23 +233,29 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
         await using var batch = database.Batch(
             (TakeAddress, [pool, address]),
             (Ask, [id, pool, email, key, code, accessCode, pin, address, EmailKey.Domain(key), traceParent]));
-        await using var row = await batch.ExecuteReaderAsync(cancel);
-        await row.NextResultAsync(cancel);
-        if (!await row.ReadAsync(cancel))
+        try
         {
+            await using var row = await batch.ExecuteReaderAsync(cancel);
+            await row.NextResultAsync(cancel);
+            return await row.ReadAsync(cancel) ? (Verdict(row), row.GetBoolean(1)) : (new AskOutcome.UnknownPool(), false);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ForeignKeyViolation)
+        {
+            // The pool was deleted in this very moment.
             return (new AskOutcome.UnknownPool(), false);
         }
-        AskOutcome? door = row.GetString(0) switch
-        {
-            "wrong_access_code" => new AskOutcome.WrongAccessCode(),
-            "closed" => new AskOutcome.PoolClosed(row.GetOrNull<DateTime>(2)),
-            "wrong_domain" => new AskOutcome.WrongDomain(),
-            "not_on_roster" => new AskOutcome.NotOnRoster(),
-            "too_many_from_address" => new AskOutcome.TooManyFromAddress(),
-            _ => null,
-        };
-        return (door, row.GetBoolean(1));
     }
+
+    /// <summary>What the door says; null: come in.</summary>
+    private static AskOutcome? Verdict(NpgsqlDataReader row) => row.GetString(0) switch
+    {
+        "wrong_access_code" => new AskOutcome.WrongAccessCode(),
+        "closed" => new AskOutcome.PoolClosed(row.GetOrNull<DateTime>(2)),
+        "wrong_domain" => new AskOutcome.WrongDomain(),
+        "not_on_roster" => new AskOutcome.NotOnRoster(),
+        "too_many_from_address" => new AskOutcome.TooManyFromAddress(),
+        _ => null,
+    };
 
     private static (Assignment Assignment, string Version) Read(NpgsqlDataReader row)
     {

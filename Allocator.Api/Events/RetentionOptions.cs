@@ -14,6 +14,9 @@ internal sealed class RetentionOptions
     /// <summary>How long assignments are kept after their end, and with them who it was; 1 hour – 3,660 days.</summary>
     public TimeSpan EndedAssignments { get; set; } = TimeSpan.FromDays(90);
 
+    /// <summary>How long enrolment tokens that have expired can still be listed; 1 hour – 3,660 days.</summary>
+    public TimeSpan EnrolmentTokens { get; set; } = TimeSpan.FromDays(30);
+
     /// <summary>How many rows of each kind are removed at once, with each turn of the sweep; 1–100,000.</summary>
     public int BatchSize { get; set; } = 1_000;
 
@@ -24,6 +27,7 @@ internal sealed class RetentionOptions
             var problems = new SettingProblems(Section);
             problems.RequireBetween(nameof(Events), options.Events, TimeSpan.FromHours(1), TimeSpan.FromDays(3_660));
             problems.RequireBetween(nameof(EndedAssignments), options.EndedAssignments, TimeSpan.FromHours(1), TimeSpan.FromDays(3_660));
+            problems.RequireBetween(nameof(EnrolmentTokens), options.EnrolmentTokens, TimeSpan.FromHours(1), TimeSpan.FromDays(3_660));
             problems.Require(options.BatchSize is >= 1 and <= 100_000, nameof(BatchSize), options.BatchSize, "1 to 100,000");
             return problems.Result;
         }

@@ -8,8 +8,8 @@ namespace Allocator.Api.Events;
 /// <summary>Removes what has been kept for long enough: a small batch each time, so that nobody waits for it.</summary>
 internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<RetentionOptions> options)
 {
-    /// <summary>Local to the transaction: the trigger that keeps events from being changed lets these deletions pass.</summary>
-    private const string Announce = "select set_config('allocator.retention', 'on', true)";
+    /// <summary>Local to the transaction: the trigger that keeps events from being changed lets deletions pass.</summary>
+    public const string Announce = "select set_config('allocator.retention', 'on', true)";
 
     private const string RemoveEvents =
         """
@@ -37,6 +37,19 @@ internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<Retenti
         )
         """;
 
+    private const string RemoveEnrolmentTokens =
+        """
+        delete from enrolment_tokens
+        where id in (
+            select id
+            from enrolment_tokens
+            where expires_at < clock() - $1::interval
+            order by expires_at
+            limit $2
+            for update skip locked
+        )
+        """;
+
     private const string RemoveIdempotencyKeys =
         """
         delete from idempotency_keys
@@ -57,6 +70,7 @@ internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<Retenti
             (Announce, []),
             (RemoveEvents, [kept.Events, batchSize]),
             (RemoveAssignments, [kept.EndedAssignments, batchSize]),
+            (RemoveEnrolmentTokens, [kept.EnrolmentTokens, batchSize]),
             (RemoveIdempotencyKeys, [IdempotencyStore.KeptFor, batchSize]));
         await batch.ExecuteNonQueryAsync(cancel);
     }

@@ -68,7 +68,18 @@ internal sealed class FleetStore(NpgsqlDataSource database)
     public async Task<(ulong Next, int Vms)> ReadChangesAsync(ulong cursor, VmFleet fleet, CancellationToken cancel)
     {
         await using var command = database.Command(Changes, cursor);
-        return await ReadAsync(command, fleet.ApplyPool, view => fleet.Apply(view), cancel);
+        var pools = new HashSet<string>(StringComparer.Ordinal);
+        var changes = await ReadAsync(
+            command,
+            (pool, waiting, requested, longestWait, rush) =>
+            {
+                pools.Add(pool);
+                fleet.ApplyPool(pool, waiting, requested, longestWait, rush);
+            },
+            view => fleet.Apply(view),
+            cancel);
+        fleet.ForgetPoolsBut(pools);
+        return changes;
     }
 
     /// <summary>Brings one VM up to date that has just changed by way of this replica, so that its next poll need not wait for the feed.</summary>

@@ -32,6 +32,9 @@ internal sealed class VmFleet
     public void ApplyPool(string name, int waiting, int requestsInLastMinute, double longestWait, bool inRush) =>
         _picture.Pool(name).Update(waiting, requestsInLastMinute, longestWait, inRush);
 
+    /// <summary>Every feed names all pools: one that it does not is deleted, with the VMs that were in it.</summary>
+    public void ForgetPoolsBut(IReadOnlySet<string> named) => _picture.ForgetPoolsBut(named);
+
     /// <summary>Takes over a whole new picture: also what it lacks is gone.</summary>
     public void Replace(Picture picture)
     {
@@ -63,6 +66,16 @@ internal sealed class VmFleet
                 vm.Apply(pool, view);
             }
             return vm;
+        }
+
+        public void ForgetPoolsBut(IReadOnlySet<string> named)
+        {
+            var gone = Pools.Keys.Where(pool => !named.Contains(pool)).ToList();
+            if (gone.Count > 0)
+            {
+                gone.ForEach(pool => Pools.TryRemove(pool, out _));
+                Vms.Remove(vm => !named.Contains(vm.View.Pool));
+            }
         }
     }
 }

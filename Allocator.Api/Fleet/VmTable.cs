@@ -77,6 +77,25 @@ internal sealed class VmTable
         }
     }
 
+    /// <summary>Takes out all that are so. Goes through the whole table.</summary>
+    public void Remove(Predicate<FleetVm> which)
+    {
+        lock (_writing)
+        {
+            var slots = new Slot[_slots.Length];
+            _count = 0;
+            foreach (var slot in _slots)
+            {
+                if (slot.Vm is not null && !which(slot.Vm))
+                {
+                    Put(slots, slot.Vm, slot.Hash);
+                    _count++;
+                }
+            }
+            Volatile.Write(ref _slots, slots);
+        }
+    }
+
     private static void Put(Slot[] slots, FleetVm? vm, int hash)
     {
         if (vm is null)

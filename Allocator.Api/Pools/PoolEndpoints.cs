@@ -19,7 +19,12 @@ internal static class PoolEndpoints
         pools.MapGet("/{pool}", FindAsync).WithName("FindPool").WithSummary("One pool at a glance")
             .ProducesProblem(StatusCodes.Status404NotFound);
         pools.MapPut("/{pool}", PutAsync).WithName("PutPool").WithSummary("Make a pool, or say how it is to be")
-            .Validate<PoolSettings>();
+            .Validate<PoolSettings>()
+            .ProducesProblem(StatusCodes.Status409Conflict);
+        pools.MapDelete("/{pool}", DeleteAsync).WithName("DeletePool").WithSummary("Delete a pool that is not in use")
+            .WithDescription("Its VMs must be deleted and its people gone; a rehearsal's pool goes with all that is in it. What was assigned there can no longer be listed; the events stay, except a rehearsal's.")
+            .ProducesProblem(StatusCodes.Status404NotFound)
+            .ProducesProblem(StatusCodes.Status409Conflict);
     }
 
     private static async Task<Ok<IReadOnlyList<Pool>>> ListAsync(PoolStore store, CancellationToken cancel) =>
@@ -28,14 +33,30 @@ internal static class PoolEndpoints
     private static async Task<Results<Ok<Pool>, ProblemHttpResult>> FindAsync(string pool, PoolStore store, CancellationToken cancel) =>
         PoolName.IsValid(pool) && await store.FindAsync(pool, cancel) is { } found ? TypedResults.Ok(found) : Problems.UnknownPool(pool);
 
-    private static async Task<Results<NoContent, ValidationProblem>> PutAsync(
+    private static async Task<Results<NoContent, ValidationProblem, ProblemHttpResult>> PutAsync(
         string pool, PoolSettings settings, PoolStore store, ClaimsPrincipal admin, CancellationToken cancel)
     {
         if (!PoolName.IsValid(pool))
         {
             return Problems.Invalid("pool", PoolName.Rule);
         }
-        await store.PutAsync(pool, settings, admin.Actor(), cancel);
-        return TypedResults.NoContent();
+        return await store.PutAsync(pool, settings, admin.Actor(), cancel)
+            ? TypedResults.NoContent()
+            : Problems.PoolIsFor(pool, rehearsal: !settings.Rehearsal);
+    }
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(string pool, PoolStore store, ClaimsPrincipal admin, CancellationToken cancel)
+    {
+        if (!PoolName.IsValid(pool))
+        {
+            return Problems.UnknownPool(pool);
+        }
+        return await store.DeleteAsync(pool, admin.Actor(), cancel) switch
+        {
+            PoolDeletion.Deleted => TypedResults.NoContent(),
+            PoolDeletion.InUse => Problems.PoolInUse(pool),
+            PoolDeletion.IsDefault => Problems.DefaultPool,
+            _ => Problems.UnknownPool(pool),
+        };
     }
 }

@@ -1,31 +1,68 @@
 using System.Security.Claims;
 using System.Text.Encodings.Web;
+using Allocator.Api.Vms;
 using Allocator.Api.Web;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Security;
 
-/// <summary>A machine that may join the fleet knows one of the deployment's enrolment tokens.</summary>
+/// <summary>
+/// A machine that may join the fleet knows one of the deployment's enrolment tokens, or one that an admin made. Whether
+/// the latter has a use left is decided by the enrolment itself.
+/// </summary>
 internal sealed class EnrolmentAuthentication(
     Credentials credentials,
+    EnrolmentTokenStore tokens,
     IOptionsMonitor<AuthenticationSchemeOptions> options,
     ILoggerFactory logger,
     UrlEncoder encoder) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string Name = "Enrolment";
 
-    protected override Task<AuthenticateResult> HandleAuthenticateAsync()
+    /// <summary>In front of those that admins make; no host name has it, so no VM's token does.</summary>
+    private const string Prefix = "enrol_";
+
+    private static readonly int Length = CreateToken().Length;
+    private IResult _refusal = Problems.NeedsEnrolmentToken;
+
+    /// <summary><c>enrol_&lt;256 random bits, base64url&gt;</c>.</summary>
+    public static string CreateToken() => Prefix + VmToken.RandomSecret();
+
+    /// <summary>The token of an admin's making by which this request came in; null: it was one of the deployment's.</summary>
+    public static PresentedToken? Presented(HttpContext context) => context.Features.Get<PresentedToken>();
+
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        var token = VmToken.FromHeader(Request.Headers.Authorization).Text;
-        return Task.FromResult(!token.IsEmpty && credentials.IsEnrolmentToken(token)
-            ? AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(Name)), Name))
-            : AuthenticateResult.NoResult());
+        var token = VmToken.FromHeader(Request.Headers.Authorization).Text.ToString();
+        if (token.Length == 0)
+        {
+            return Refuse(Problems.NeedsEnrolmentToken);
+        }
+        if (!credentials.IsEnrolmentToken(token))
+        {
+            // What cannot be one costs no query.
+            var presented = token.Length == Length && token.StartsWith(Prefix, StringComparison.Ordinal)
+                ? await tokens.FindAsync(TokenHash.Of(token), Context.RequestAborted)
+                : null;
+            if (presented is null or { IsExpired: true })
+            {
+                return Refuse(presented is null ? Problems.WrongEnrolmentToken : Problems.EnrolmentTokenExpired);
+            }
+            Context.Features.Set(presented);
+        }
+        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(Name)), Name));
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
         Response.Headers.WWWAuthenticate = VmToken.Challenge;
-        return Problems.NeedsEnrolmentToken.ExecuteAsync(Context);
+        return _refusal.ExecuteAsync(Context);
+    }
+
+    private AuthenticateResult Refuse(IResult refusal)
+    {
+        _refusal = refusal;
+        return AuthenticateResult.NoResult();
     }
 }

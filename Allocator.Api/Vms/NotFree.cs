@@ -36,7 +36,8 @@ internal static class NotFree
         .. Reason(vm.Status == VmStatus.Error, "error",
             $"It reported an error{(vm.StatusDetail is null ? "" : $" ({vm.StatusDetail})")}; it comes back when it reports that it is running."),
         .. Reason(vm.Status == VmStatus.Rebooting, "rebooting", "It reboots; it comes back when it reports that it is running."),
-        .. Reason(vm.Gpu == GpuHealth.Unhealthy, "gpu_unhealthy", "Its GPU does not answer; it comes back when it reports that it does."),
+        .. Reason(vm.Gpu == GpuHealth.Unhealthy, "gpu_unhealthy",
+            $"Its GPU does not answer{(vm.Warnings.TryGetValue("gpu", out var words) ? $" ({words})" : "")}; it comes back when it reports that it does."),
         .. Reason(vm.Presence == VmPresence.Lost, "lost", $"Its last poll was at {Time(vm.PolledAt)}; it comes back with the next."),
     ];
 

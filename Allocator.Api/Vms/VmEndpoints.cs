@@ -32,10 +32,11 @@ internal static class VmEndpoints
     {
         routes.MapPost("/vms", EnrolAsync)
             .WithName("Enrol").WithTags("VMs").WithSummary("A machine joins the fleet")
-            .WithDescription("The same machine again gets a fresh token, and the old one dies.")
+            .WithDescription("The same machine again gets a fresh token, and the old one dies. A token of POST /enrolment-tokens is used up only by success.")
             .RequireAuthorization(EnrolmentAuthentication.Name)
             .Validate<EnrolmentRequest>()
             .ProducesProblem(StatusCodes.Status401Unauthorized)
+            .ProducesProblem(StatusCodes.Status403Forbidden)
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status409Conflict)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
@@ -65,17 +66,29 @@ internal static class VmEndpoints
     }
 
     private static async Task<Results<Created<Enrolment>, ProblemHttpResult>> EnrolAsync(
-        EnrolmentRequest request, VmStore store, CancellationToken cancel)
+        EnrolmentRequest request, VmStore store, HttpContext context, CancellationToken cancel)
     {
         var hostname = Hostname.Normalise(request.Hostname!);
-        var pool = request.Pool ?? PoolName.Default;
+        var presented = EnrolmentAuthentication.Presented(context);
+        var pool = request.Pool ?? presented?.Pool ?? PoolName.Default;
+        if (presented is not null && (presented.Hostname ?? hostname, presented.Pool ?? pool) != (hostname, pool))
+        {
+            return Problems.EnrolmentTokenBound;
+        }
         var token = VmToken.Create(hostname);
-        return await store.EnrolAsync(request, hostname, pool, TokenHash.Of(token), cancel) switch
+        return await store.EnrolAsync(request, hostname, pool, TokenHash.Of(token), presented?.Id, cancel) switch
         {
             EnrolmentOutcome.Enrolled enrolled => TypedResults.Created($"/vms/{hostname}", new Enrolment(hostname, enrolled.Pool, token)),
+            EnrolmentOutcome.TokenUsed => RefuseUsed(context.Response),
             EnrolmentOutcome.MachineConflict => Problems.MachineConflict(hostname),
             _ => Problems.UnknownPool(pool),
         };
+    }
+
+    private static ProblemHttpResult RefuseUsed(HttpResponse response)
+    {
+        response.Headers.WWWAuthenticate = VmToken.Challenge;
+        return Problems.EnrolmentTokenUsed;
     }
 
     private static async Task<NoContent> ReportAsync(

@@ -13,6 +13,9 @@ internal abstract record EnrolmentOutcome
 
     public sealed record UnknownPool : EnrolmentOutcome;
 
+    /// <summary>The token has let in all that it was made for, and this machine was not among them.</summary>
+    public sealed record TokenUsed : EnrolmentOutcome;
+
     /// <summary>Another machine has the host name.</summary>
     public sealed record MachineConflict : EnrolmentOutcome;
 }
@@ -24,11 +27,26 @@ internal sealed class VmStore(NpgsqlDataSource database)
     /// A machine joins, or comes back for a fresh token. What it had stays: its person, its hold, and its pool too as
     /// long as it has a person. Another machine under the same name changes nothing, unless the one that had it was
     /// deleted: then the name is free, and whoever takes it begins anew. Only the very machine that was deleted before
-    /// it was clean has to be cleaned still.
+    /// it was clean has to be cleaned still. A token of an admin's making (<c>$6</c>) is used up by this and by nothing
+    /// that fails.
     /// </summary>
     private const string Enrol =
         """
-        with pool as (
+        with token as (
+            -- Of machines that race for the last use, each waits here and then looks again.
+            select id
+            from enrolment_tokens
+            where id = $6
+                and expires_at > clock()
+                and (cardinality(used_by) < uses or $7 = any (used_by))
+            for no key update
+        ),
+        admitted as (
+            select id from token
+            union all
+            select null where $6::uuid is null
+        ),
+        pool as (
             select name
             from pools
             where name = $2
@@ -41,7 +59,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
         enrolled as (
             insert into vms (hostname, pool, machine_id, token_hash, metadata)
             select $1, name, $3, $4, $5::jsonb
-            from pool
+            from admitted, pool
             on conflict (hostname) do update
             set token_hash = excluded.token_hash,
                 metadata = excluded.metadata,
@@ -53,6 +71,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
                 in_use = case when vms.deleted_at is null then vms.in_use end,
                 boot_id = case when vms.deleted_at is null then vms.boot_id end,
                 startup = case when vms.deleted_at is null then vms.startup end,
+                warnings = case when vms.deleted_at is null then vms.warnings else excluded.warnings end,
                 hold = case when vms.deleted_at is null then vms.hold end,
                 cleaning = vms.cleaning and vms.machine_id = excluded.machine_id,
                 enrolled_at = case when vms.deleted_at is null then vms.enrolled_at else excluded.enrolled_at end,
@@ -67,6 +86,20 @@ internal sealed class VmStore(NpgsqlDataSource database)
             on conflict (hostname) do update
             set polled_at = excluded.polled_at
         ),
+        used as (
+            update enrolment_tokens
+            set used_by = case when $7 = any (used_by) then used_by else used_by || $7 end,
+                last_used_by = $1,
+                last_used_at = clock()
+            from token, enrolled
+            where enrolment_tokens.id = token.id
+            returning enrolment_token_facts(enrolment_tokens) as facts
+        ),
+        use as (
+            insert into events (actor, action, pool, hostname, detail)
+            select 'vm:' || hostname, 'enrolment_token_used', pool, hostname, facts
+            from used, enrolled
+        ),
         event as (
             insert into events (actor, action, pool, hostname, detail)
             select
@@ -75,8 +108,9 @@ internal sealed class VmStore(NpgsqlDataSource database)
             from enrolled
             left join before on true
         )
-        select enrolled.pool
-        from pool
+        select pool.name, enrolled.pool
+        from admitted
+        left join pool on true
         left join enrolled on true
         """;
 
@@ -84,7 +118,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
     private const string Report =
         """
         with before as (
-            select hostname, status, gpu, in_use, boot_id
+            select hostname, status, gpu, in_use, boot_id, warnings
             from vms
             where hostname = $1
             for no key update
@@ -96,21 +130,22 @@ internal sealed class VmStore(NpgsqlDataSource database)
                 gpu = coalesce($3::text, vms.gpu),
                 in_use = coalesce($4::boolean, vms.in_use),
                 boot_id = coalesce($5::text, vms.boot_id),
-                startup = coalesce($6::jsonb, startup)
+                startup = coalesce($6::jsonb, startup),
+                warnings = coalesce($7::jsonb, vms.warnings)
             from before
             where vms.hostname = before.hostname
                 and (
-                    ($2::text, $3::text, $4::boolean, $5::text, $6::jsonb) is distinct from (null, null, null, null, null)
-                    and (vms.status, vms.gpu, vms.in_use, vms.boot_id, vms.startup) is distinct from (
+                    ($2::text, $3::text, $4::boolean, $5::text, $6::jsonb, $7::jsonb) is distinct from (null, null, null, null, null, null)
+                    and (vms.status, vms.gpu, vms.in_use, vms.boot_id, vms.startup, vms.warnings) is distinct from (
                         coalesce($2::text, vms.status), coalesce($3::text, vms.gpu), coalesce($4::boolean, vms.in_use),
-                        coalesce($5::text, vms.boot_id), coalesce($6::jsonb, vms.startup))
+                        coalesce($5::text, vms.boot_id), coalesce($6::jsonb, vms.startup), coalesce($7::jsonb, vms.warnings))
                 )
             returning vms.*
         )
         insert into events (actor, action, pool, hostname, detail)
         select 'vm:' || hostname, 'reported', reported.pool, hostname, jsonb_build_object(
-            'before', jsonb_build_object('status', before.status, 'gpu', before.gpu, 'inUse', before.in_use, 'bootId', before.boot_id),
-            'after', jsonb_build_object('status', reported.status, 'gpu', reported.gpu, 'inUse', reported.in_use, 'bootId', reported.boot_id))
+            'before', jsonb_build_object('status', before.status, 'gpu', before.gpu, 'inUse', before.in_use, 'bootId', before.boot_id, 'warnings', before.warnings),
+            'after', jsonb_build_object('status', reported.status, 'gpu', reported.gpu, 'inUse', reported.in_use, 'bootId', reported.boot_id, 'warnings', reported.warnings))
         from reported
         join before using (hostname)
         """;
@@ -148,7 +183,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
 
     private const string Find =
         $"""
-        select {Columns}, v.status_detail, v.boot_id, v.startup, v.metadata, v.cleaning_since
+        select {Columns}, v.status_detail, v.boot_id, v.startup, v.metadata, v.cleaning_since, v.warnings
         {From}
         where v.hostname = $1 and v.deleted_at is null
         """;
@@ -160,21 +195,33 @@ internal sealed class VmStore(NpgsqlDataSource database)
         where hostname = $1
         """;
 
-    public async Task<EnrolmentOutcome> EnrolAsync(EnrolmentRequest request, string hostname, string pool, TokenHash tokenHash, CancellationToken cancel)
+    /// <param name="enrolmentToken">The token of an admin's making that lets the machine in; null: it was let in by one of the deployment's.</param>
+    public async Task<EnrolmentOutcome> EnrolAsync(
+        EnrolmentRequest request, string hostname, string pool, TokenHash tokenHash, Guid? enrolmentToken, CancellationToken cancel)
     {
         var metadata = JsonSerializer.Serialize(request.Metadata ?? new Dictionary<string, string>());
-        await using var command = database.Command(Enrol, hostname, pool, request.MachineId, tokenHash.ToArray(), metadata);
-        return await command.ExecuteScalarAsync(cancel) switch
+        try
         {
-            null => new EnrolmentOutcome.UnknownPool(),
-            DBNull => new EnrolmentOutcome.MachineConflict(),
-            var stored => new EnrolmentOutcome.Enrolled((string)stored),
-        };
+            return await database.Command(
+                Enrol, hostname, pool, request.MachineId, tokenHash.ToArray(), metadata, enrolmentToken, $"{hostname} {request.MachineId}")
+                .FirstAsync<EnrolmentOutcome>(
+                    row => row.IsDBNull(0) ? new EnrolmentOutcome.UnknownPool()
+                        : row.IsDBNull(1) ? new EnrolmentOutcome.MachineConflict()
+                        : new EnrolmentOutcome.Enrolled(row.GetString(1)),
+                    cancel)
+                ?? new EnrolmentOutcome.TokenUsed();
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ForeignKeyViolation)
+        {
+            // The pool was deleted in this very moment.
+            return new EnrolmentOutcome.UnknownPool();
+        }
     }
 
     public Task ReportAsync(string hostname, VmReport report, CancellationToken cancel) => database.Command(
         Report, hostname, report.Status?.Text(), report.Gpu?.Text(), report.InUse, report.BootId,
-        report.Startup is null ? null : JsonSerializer.Serialize(report.Startup)).ExecuteAsync(cancel);
+        report.Startup is null ? null : JsonSerializer.Serialize(report.Startup),
+        report.Warnings is null ? null : JsonSerializer.Serialize(report.Warnings.Where(warning => warning.Value is not null).ToDictionary())).ExecuteAsync(cancel);
 
     public Task<List<Vm>> ListAsync(VmFilter which, string after, int limit, CancellationToken cancel) =>
         database.Command(List, [.. which.Values, after, limit]).ListAsync(ReadVm, cancel);
@@ -214,5 +261,6 @@ internal sealed class VmStore(NpgsqlDataSource database)
         Startup = row.IsDBNull(16) ? null : JsonSerializer.Deserialize<Dictionary<string, double>>(row.GetString(16)),
         Metadata = JsonSerializer.Deserialize<Dictionary<string, string>>(row.GetString(17))!,
         CleaningSince = row.GetOrNull<DateTime>(18),
+        Warnings = JsonSerializer.Deserialize<Dictionary<string, string>>(row.GetString(19))!,
     };
 }

@@ -8,6 +8,7 @@ internal static class VmsSetup
     {
         builder.Services.AddSettings<LivenessOptions, LivenessOptions.Validator>(LivenessOptions.Section);
         builder.Services.AddSingleton<VmStore>();
+        builder.Services.AddSingleton<EnrolmentTokenStore>();
         builder.Services.AddSingleton<HoldStore>();
         builder.Services.AddSingleton<SweeperStore>();
         builder.Services.AddHostedService<Sweeper>();

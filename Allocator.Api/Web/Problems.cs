@@ -1,4 +1,5 @@
 using System.Globalization;
+using Allocator.Api.Pools;
 using Allocator.Api.Vms;
 using Allocator.Contracts;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -18,7 +19,22 @@ internal static class Problems
         "This token is not valid", "It is not this VM's token, or a newer one has replaced it. Enrol again with POST /vms to get a fresh one.");
 
     public static ProblemHttpResult NeedsEnrolmentToken => Make(401, "enrolment-token-needed",
-        "The enrolment token is needed", "Send 'Authorization: Bearer <token>' with this deployment's enrolment token.");
+        "An enrolment token is needed", "Send 'Authorization: Bearer <token>' with this deployment's enrolment token, or one that an admin made with POST /enrolment-tokens.");
+
+    public static ProblemHttpResult WrongEnrolmentToken => Make(401, "enrolment-token-wrong",
+        "This enrolment token is not valid", "It is none of this deployment's, or an admin has deleted it. Get another one from an admin.");
+
+    public static ProblemHttpResult EnrolmentTokenExpired => Make(401, "enrolment-token-expired",
+        "This enrolment token has expired", "Get another one from an admin, who makes it with POST /enrolment-tokens.");
+
+    public static ProblemHttpResult EnrolmentTokenUsed => Make(401, "enrolment-token-used",
+        "This enrolment token is used up", "It has let in as many machines as it was made for, and only those can use it again, each under the host name that it had. Get another one from an admin.");
+
+    public static ProblemHttpResult EnrolmentTokenBound => Make(403, "enrolment-token-bound",
+        "This enrolment token is for another VM", "It is bound to another host name or pool. Enrol what it was made for, or get another one from an admin.");
+
+    public static ProblemHttpResult UnknownEnrolmentToken(Guid id) => Make(404, "unknown-enrolment-token",
+        "There is no such enrolment token", $"None has the id {id}; GET /enrolment-tokens lists those that there are.");
 
     public static ProblemHttpResult NeedsAdmin => Make(401, "admin-needed",
         "An admin's credentials are needed", "Use HTTP Basic with an admin's name and password, or send an API key as X-Api-Key.");
@@ -43,6 +59,15 @@ internal static class Problems
 
     public static ProblemHttpResult UnknownPool(string pool) => Make(404, "unknown-pool",
         "There is no such pool", $"No pool is named '{pool}'. An admin makes one with PUT /pools/{{pool}}.");
+
+    public static ProblemHttpResult PoolIsFor(string pool, bool rehearsal) => Make(409, "pool-kind",
+        "A pool stays what it was made for", $"Pool '{pool}' is {(rehearsal ? "a rehearsal's" : "no rehearsal's")}, and 'rehearsal' can be said only when a pool is made. Choose another name, or send \"rehearsal\": {(rehearsal ? "true" : "false")}.");
+
+    public static ProblemHttpResult PoolInUse(string pool) => Make(409, "pool-in-use",
+        "The pool is in use", $"Pool '{pool}' has VMs or people. Release the people (POST /assignments/release) and delete the VMs (DELETE /vms/{{hostname}}) first.");
+
+    public static ProblemHttpResult DefaultPool => Make(409, "default-pool",
+        "This pool cannot be deleted", $"'{PoolName.Default}' is where VMs and people go who name no pool. Close it instead, with PUT /pools/{PoolName.Default}.");
 
     /// <param name="opensAt">When it opens by itself, where that is set.</param>
     public static ProblemHttpResult PoolClosed(string pool, DateTime? opensAt) => Make(409, "pool-closed",

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using Allocator.Client.Rehearsal;
 
 namespace Allocator.Client.Admin;
 
@@ -13,7 +14,8 @@ internal static class AdminCommands
         what is not set comes from ~/.config/allocator/admin.json (ALLOCATOR_ADMIN_FILE), which must have mode 0600:
           {"url": "https://allocator.example.org", "adminUser": "ada", "adminPassword": "…"}   or   {"url": "…", "apiKey": "…"}
 
-        Exit codes: 0 done; 1 the API refused, and says why; 2 wrong usage; 3 the API cannot be reached; 4 credentials.
+        Exit codes: 0 done; 1 the API refused, and says why, or a rehearsal failed; 2 wrong usage; 3 the API cannot be reached;
+        4 credentials; 130 interrupted.
         """;
 
     public static void AddTo(RootCommand root)
@@ -21,8 +23,10 @@ internal static class AdminCommands
         root.Add(VmCommands.Create());
         root.Add(AssignmentCommands.Create());
         root.Add(PoolCommands.Create());
+        root.Add(EnrolmentTokenCommands.Create());
         root.Add(EventCommands.Create());
         root.Add(WatchCommand.Create());
+        root.Add(RehearseCommand.Create());
         root.Add(CompletionCommand.Create());
         foreach (var help in root.Options.OfType<HelpOption>())
         {

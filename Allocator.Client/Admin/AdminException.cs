@@ -6,7 +6,7 @@ internal enum ExitCode
     /// <summary>Done.</summary>
     Done = 0,
 
-    /// <summary>The API answered that it does not do this.</summary>
+    /// <summary>The API answered that it does not do this; or a rehearsal did not go as it should.</summary>
     Refused = 1,
 
     /// <summary>The command or a setting is not as it must be.</summary>
@@ -29,6 +29,9 @@ internal enum ExitCode
 
     /// <summary>The client does not run, or systemd would not start it.</summary>
     Service = 8,
+
+    /// <summary>By Ctrl-C or a signal; what was begun has been undone.</summary>
+    Interrupted = 130,
 }
 
 /// <summary>Why a command cannot be done, in words for the admin.</summary>

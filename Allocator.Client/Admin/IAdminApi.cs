@@ -49,6 +49,9 @@ internal interface IAdminApi
     [Put("/pools/{pool}")]
     Task<IApiResponse> PutPoolAsync(string pool, [Body] PoolSettings settings, CancellationToken cancel);
 
+    [Delete("/pools/{pool}")]
+    Task<IApiResponse> DeletePoolAsync(string pool, CancellationToken cancel);
+
     [Get("/pools/{pool}/roster")]
     Task<IApiResponse<Page<RosterEntry>>> ListRosterAsync(string pool, string? after, int limit, CancellationToken cancel);
 
@@ -58,8 +61,20 @@ internal interface IAdminApi
     [Delete("/pools/{pool}/roster")]
     Task<IApiResponse> DeleteRosterAsync(string pool, CancellationToken cancel);
 
+    [Post("/enrolment-tokens")]
+    Task<IApiResponse<NewEnrolmentTokens>> MakeEnrolmentTokensAsync([Body] EnrolmentTokenRequest request, CancellationToken cancel);
+
+    [Get("/enrolment-tokens")]
+    Task<IApiResponse<Page<EnrolmentToken>>> ListEnrolmentTokensAsync(string? pool, string? hostname, string? after, int limit, CancellationToken cancel);
+
+    [Delete("/enrolment-tokens/{id}")]
+    Task<IApiResponse> DeleteEnrolmentTokenAsync(Guid id, CancellationToken cancel);
+
     [Get("/events")]
     Task<IApiResponse<Page<EventRecord>>> ListEventsAsync(
         string? hostname, string? assignment, string? email, string? pool, string? actor, string? action,
         string? since, string? until, string? order, string? after, int limit, CancellationToken cancel);
+
+    [Get("/api/health/connections")]
+    Task<IApiResponse<ConnectionHealth>> FindConnectionsAsync(CancellationToken cancel);
 }

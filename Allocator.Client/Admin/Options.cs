@@ -41,8 +41,16 @@ internal static class Options
     public static Option<TimeSpan?> Duration(string name, string description) => new(name)
     {
         Description = description,
-        HelpName = "hh:mm:ss",
+        HelpName = "hh:mm:ss|90s|15m|2h",
         CustomParser = result => Parse(result, DurationRule, ReadDuration),
+    };
+
+    public static Option<int?> Number(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "number",
+        CustomParser = result => Parse<int?>(
+            result, "a number", digits => int.TryParse(digits, CultureInfo.InvariantCulture, out var number) ? number : null),
     };
 
     public static Option<Change<DateTime?>?> TimeOrNone(string name, string description) => new(name)
@@ -55,7 +63,7 @@ internal static class Options
     public static Option<Change<TimeSpan?>?> DurationOrNone(string name, string description) => new(name)
     {
         Description = description,
-        HelpName = "hh:mm:ss|none",
+        HelpName = "hh:mm:ss|90s|15m|2h|none",
         CustomParser = result => Parse(result, $"{DurationRule}, or none", word => ReadChange(word, ReadDuration)),
     };
 
@@ -86,13 +94,21 @@ internal static class Options
     public static string? Instant(DateTime? time) => time?.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture);
 
     private const string TimeRule = "a time, such as 17:30 (today, here) or 2026-02-03T17:30:00Z";
-    private const string DurationRule = "a time span as hh:mm:ss, such as 02:00:00";
+    private const string DurationRule = "a time span, such as 02:00:00, 90s, 15m or 2h";
 
     private static DateTime? ReadTime(string word) =>
         DateTimeOffset.TryParse(word, CultureInfo.InvariantCulture, DateTimeStyles.AssumeLocal, out var time) ? time.UtcDateTime : null;
 
     private static TimeSpan? ReadDuration(string word) =>
-        TimeSpan.TryParseExact(word, Durations, CultureInfo.InvariantCulture, out var duration) ? duration : null;
+        TimeSpan.TryParseExact(word, Durations, CultureInfo.InvariantCulture, out var duration) ? duration
+        : word.Length is > 1 and < 8 && int.TryParse(word[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? word[^1] switch
+        {
+            's' => TimeSpan.FromSeconds(number),
+            'm' => TimeSpan.FromMinutes(number),
+            'h' => TimeSpan.FromHours(number),
+            _ => null,
+        }
+        : null;
 
     private static Change<T>? ReadChange<T>(string word, Func<string, T?> read) =>
         word == "none" ? new Change<T>(default) : read(word) is { } value ? new Change<T>(value) : null;

@@ -14,17 +14,25 @@ internal sealed class Output
     private const int PipeWidth = 1_000;
 
     public Output(bool json)
+        : this(json, AnsiConsole.Console)
     {
-        Json = json;
-        if (Console.IsOutputRedirected)
+    }
+
+    private Output(bool json, IAnsiConsole terminal)
+    {
+        (Json, Terminal) = (json, terminal);
+        if (!terminal.Profile.Out.IsTerminal)
         {
-            Terminal.Profile.Width = PipeWidth;
+            terminal.Profile.Width = PipeWidth;
         }
     }
 
+    /// <summary>For people, where standard output is for programs.</summary>
+    public static Output OnStandardError() => new(false, AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) }));
+
     public bool Json { get; }
 
-    public IAnsiConsole Terminal { get; } = AnsiConsole.Console;
+    public IAnsiConsole Terminal { get; }
 
     public void Show<T>(T value, JsonTypeInfo<T> type, Func<T, IRenderable> render)
     {

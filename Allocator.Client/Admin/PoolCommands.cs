@@ -34,6 +34,8 @@ internal static class PoolCommands
                 "allocator pools set default --duration none",
                 "allocator pools set default --access-code-stdin < code.txt")
                 .With(Name, Open, OpensAt, ClosesAt, RushUntil, Duration, Warning, MoveWhenLost, EmailDomains, MostPerAddress, AccessCode).Does(SetAsync),
+            new AdminCommand("delete", "Delete a pool without VMs and people; a rehearsal's with all that is in it", "allocator pools delete gpu")
+                .With(Name).Does(DeleteAsync),
             new AdminCommand("roster", "Who is admitted; without a roster, everybody",
                 "allocator pools roster default", "allocator pools roster default --set class.csv", "allocator pools roster default --remove")
                 .With(Name, File, Remove, Limit).Does(RosterAsync));
@@ -44,7 +46,7 @@ internal static class PoolCommands
         ("pool", pool.Name), ("", pool.Summary), ("open", pool.Open ? "yes" : "no"), ("rush", pool.InRush ? "yes" : null),
         ("opens", Output.Time(pool.Settings.OpensAt)), ("closes", Output.Time(pool.Settings.ClosesAt)),
         ("time for each", $"{pool.Settings.Duration}"), ("warned before", $"{pool.Settings.Warning}"), ("access code", pool.NeedsAccessCode ? "needed" : null),
-        ("domains", pool.Settings.EmailDomains is { } domains ? string.Join(", ", domains) : null), ("roster", pool.Roster == 0 ? null : $"{pool.Roster:N0} people"),
+        ("rehearsal", pool.Settings.Rehearsal ? "yes" : null), ("domains", pool.Settings.EmailDomains is { } domains ? string.Join(", ", domains) : null), ("roster", pool.Roster == 0 ? null : $"{pool.Roster:N0} people"),
         ("most per address", $"{pool.Settings.MostPerAddress}"), ("move when lost", pool.Settings.MoveWhenLost ? "yes" : null),
         ("waiting", $"{pool.Waiting:N0}"), ("longest wait", Output.Seconds(pool.LongestWaitSeconds)),
         .. pool.NotFree.Select((reason, i) => (i == 0 ? "not free" : "", (string?)$"{reason.Vms:N0}: {reason.Text} ({reason.Code})")),
@@ -81,6 +83,13 @@ internal static class PoolCommands
             MostPerAddress = Changed(parsed, MostPerAddress, was.MostPerAddress),
         }, cancel));
         await ShowAsync(api, parsed, output, cancel);
+    }
+
+    private static async Task DeleteAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
+    {
+        var name = parsed.GetRequiredValue(Name);
+        Reply.Check(await api.DeletePoolAsync(name, cancel));
+        output.Say($"Pool {name} is deleted.");
     }
 
     private static async Task RosterAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)

@@ -67,6 +67,7 @@ internal static class VmCommands
             ("hold", Options.Word(vm.Hold)), ("GPU", Options.Word(vm.Gpu)), ("in use", vm.InUse is { } used ? (used ? "yes" : "no") : null),
             ("person", vm.Email), ("assignment", $"{vm.AssignmentId}"), ("cleaning since", Output.Time(vm.CleaningSince)),
             ("last poll", Output.Time(vm.PolledAt)), ("enrolled", Output.Time(vm.EnrolledAt)),
+            .. vm.Warnings.Select(warning => ($"warning: {warning.Key}", (string?)warning.Value)),
             .. vm.Metadata.Select(fact => (fact.Key, (string?)fact.Value)),
         ]));
 

@@ -31,8 +31,9 @@ internal sealed class ClientHarness : IAsyncDisposable
     private IHost? _host;
     private ClientOptions _options;
 
-    public ClientHarness(Func<ClientOptions, ClientOptions>? configure = null)
+    public ClientHarness(Func<ClientOptions, ClientOptions>? configure = null, FakeTimeProvider? time = null)
     {
+        Time = time ?? new();
         Server = WireMockServer.Start();
         OnPoll = _ => Free(1);
         OnEnrol = () => Json(HttpStatusCode.Created, """{"hostname":"vm-1","pool":"default","token":"vm-1.token"}""");
@@ -44,6 +45,7 @@ internal sealed class ClientHarness : IAsyncDisposable
         }));
         Server.Given(Request.Create().WithPath("/vms").UsingPost()).RespondWith(Response.Create().WithCallback(request =>
         {
+            EnrolmentTokens.Enqueue(Header(request, "Authorization"));
             Enrolments.Enqueue(JsonSerializer.Deserialize(request.Body!, WireJson.Default.EnrolmentRequest)!);
             return OnEnrol();
         }));
@@ -84,7 +86,7 @@ internal sealed class ClientHarness : IAsyncDisposable
 
     public WireMockServer Server { get; }
 
-    public FakeTimeProvider Time { get; } = new();
+    public FakeTimeProvider Time { get; }
 
     /// <summary>The time of hooks stands still unless a test moves it: they are real processes and take real time.</summary>
     public FakeTimeProvider HookTime { get; } = new();
@@ -93,6 +95,7 @@ internal sealed class ClientHarness : IAsyncDisposable
 
     public ConcurrentQueue<SeenPoll> Polls { get; } = new();
     public ConcurrentQueue<EnrolmentRequest> Enrolments { get; } = new();
+    public ConcurrentQueue<string?> EnrolmentTokens { get; } = new();
     public ConcurrentQueue<VmReport> Reports { get; } = new();
     public ConcurrentQueue<OutcomeReport> Outcomes { get; } = new();
 
@@ -104,6 +107,11 @@ internal sealed class ClientHarness : IAsyncDisposable
     /// <summary>What a test adds to the client's services.</summary>
     public Action<IServiceCollection> OnBuild { get; set; } = _ => { };
 
+    /// <summary>What the client wrote to its log, a line each, from Information on.</summary>
+    public ConcurrentQueue<string> Log { get; } = new();
+
+    public ClientOptions Options => _options;
+
     public string StatusFile => _options.StatusFile;
 
     public IServiceProvider Services => _host!.Services;
@@ -114,7 +122,7 @@ internal sealed class ClientHarness : IAsyncDisposable
     public async Task StartAsync()
     {
         var builder = Host.CreateEmptyApplicationBuilder(new());
-        builder.Logging.AddProvider(new TestOutput());
+        builder.Logging.AddProvider(new TestOutput(Log));
         builder.Services.AddSingleton<TimeProvider>(Time);
         builder.Services.AddSingleton(new Random(42));
         builder.Services.AddSingleton(_options).AddAllocatorClient<HookRunner>(_options);
@@ -203,6 +211,9 @@ internal sealed class ClientHarness : IAsyncDisposable
 
     public static ResponseMessage Json(HttpStatusCode status, string body, params (string, string)[] headers) =>
         Reply(status, body, [("Content-Type", "application/json"), .. headers]);
+
+    public static ResponseMessage Problem(HttpStatusCode status, string type, string title, string detail) => Reply(
+        status, $$"""{"type":"urn:allocator:problem:{{type}}","title":"{{title}}","status":{{(int)status}},"detail":"{{detail}}"}""", ("Content-Type", "application/problem+json"));
 
     public static ResponseMessage Empty(HttpStatusCode status, params (string, string)[] headers) => Reply(status, null, headers);
 

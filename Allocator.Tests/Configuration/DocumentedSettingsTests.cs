@@ -102,7 +102,7 @@ public sealed partial class DocumentedSettingsTests(PostgresServer server)
         var times = rows.Where(row => row.Unit == "time").ToArray();
         Assert.Equal(
             times.Select(row => Time(row.Default)),
-            new[] { Read(asked).HookTimeout, Read(asked).LostContactAfter, Read(asked).FirstPollWithin, Read(asked).RequestTimeout });
+            new[] { Read(asked).HookTimeout, Read(asked).LostContactAfter, Read(asked).GpuInterval, Read(asked).FirstPollWithin, Read(asked).RequestTimeout });
         Assert.Equal(rows.Single(row => row.Key == "StateFolder").Default, Read(asked).StateFolder);
         foreach (var row in times)
         {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
@@ -5,7 +6,8 @@ using Xunit;
 namespace Allocator.Tests.Infrastructure;
 
 /// <summary>Shows the log of what is tested with the test.</summary>
-internal sealed class TestOutput : ILoggerProvider, ILogger
+/// <param name="lines">Gets each line too.</param>
+internal sealed class TestOutput(ConcurrentQueue<string>? lines = null) : ILoggerProvider, ILogger
 {
     public ILogger CreateLogger(string categoryName) =>
         categoryName.StartsWith("System.Net.Http", StringComparison.Ordinal) ? NullLogger.Instance : this;
@@ -16,9 +18,11 @@ internal sealed class TestOutput : ILoggerProvider, ILogger
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
+        var line = $"{logLevel}: {formatter(state, exception)} {exception}";
+        lines?.Enqueue(line);
         try
         {
-            TestContext.Current.TestOutputHelper?.WriteLine($"{logLevel}: {formatter(state, exception)} {exception}");
+            TestContext.Current.TestOutputHelper?.WriteLine(line);
         }
         catch (InvalidOperationException)
         {

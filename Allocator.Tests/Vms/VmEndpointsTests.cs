@@ -72,6 +72,27 @@ public sealed class VmEndpointsTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task Warnings_are_shown_to_the_admin_as_the_vm_last_said_them_and_keep_nobody_from_the_vm()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
+        await vm.ReportAsync(new VmReport(Warnings: new Dictionary<string, string?> { ["disk"] = "/ is 97 % full", ["gpu"] = "No devices were found" }));
+        await vm.ReportAsync(new VmReport(InUse: true));
+
+        var now = await deployment.FindVmAsync("vm-1");
+        Assert.Equal(("/ is 97 % full", true), (now.Warnings["disk"], now.Free));
+        await vm.ReportAsync(new VmReport(Gpu: GpuHealth.Unhealthy));
+        Assert.Contains("(No devices were found)", Assert.Single((await deployment.FindVmAsync("vm-1")).NotFreeBecause).Text, StringComparison.Ordinal);
+
+        await vm.ReportAsync(new VmReport(Warnings: new Dictionary<string, string?> { ["disk"] = null, ["gpu"] = "No devices were found" }));
+        Assert.Equal("gpu", Assert.Single((await deployment.FindVmAsync("vm-1")).Warnings).Key);
+        var said = (await deployment.EventsAsync("action=reported&order=desc&limit=1"))[0].Detail;
+        Assert.Equal("/ is 97 % full", said.GetProperty("before").GetProperty("warnings").GetProperty("disk").GetString());
+        await vm.ReportAsync(new VmReport(Warnings: new Dictionary<string, string?>()));
+        Assert.Empty((await deployment.FindVmAsync("vm-1")).Warnings);
+    }
+
+    [Fact]
     public async Task List_goes_page_by_page_through_all_of_them_and_filters()
     {
         await using var deployment = await Deployment.StartAsync(server);

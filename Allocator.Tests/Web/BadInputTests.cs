@@ -107,6 +107,9 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
         { "/vms/vm-1/report", """{"bootId":"a b"}""", 400, "invalid", "bootId" },
         { "/vms/vm-1/report", """{"startup":{"boot":-1}}""", 400, "invalid", "startup" },
         { "/vms/vm-1/report", """{"startup":{"boot":"fast"}}""", 400, "invalid", "startup.boot" },
+        { "/vms/vm-1/report", """{"warnings":{"disk":7}}""", 400, "invalid", "warnings.disk" },
+        { "/vms/vm-1/report", """{"warnings":{"disk":"\u0000"}}""", 400, "invalid", "warnings" },
+        { "/vms/vm-1/report", $$$"""{"warnings":{"disk":"{{{new string('a', 501)}}}"}}""", 400, "invalid", "warnings" },
         { "/vms/vm-2/report", """{"status":"error"}""", 403, "token-of-another-vm", null },
     };
 
@@ -207,6 +210,8 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     [InlineData("/vms?free=maybe", "free")]
     [InlineData("/vms?text=", "text")]
     [InlineData("/vms?text=%00", "text")]
+    [InlineData("/enrolment-tokens?hostname=vm_1", "hostname")]
+    [InlineData("/enrolment-tokens?after=x", "after")]
     [InlineData("/assignments?hostname=vm_1", "hostname")]
     [InlineData("/assignments?email=", "email")]
     [InlineData("/assignments?after=x", "after")]
@@ -240,6 +245,18 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     [InlineData("PUT /pools/x", """{"emailDomains":[]}""", 400, "invalid", "emailDomains")]
     [InlineData("PUT /pools/x", """{"mostPerAddress":0}""", 400, "invalid", "mostPerAddress")]
     [InlineData("PUT /pools/x", """{"moveWhenLost":"no"}""", 400, "invalid", "moveWhenLost")]
+    [InlineData("/enrolment-tokens", "null", 400, "not-json", null)]
+    [InlineData("/enrolment-tokens", """{"pool":"No Such"}""", 400, "invalid", "pool")]
+    [InlineData("/enrolment-tokens", """{"pool":"nosuch"}""", 404, "unknown-pool", null)]
+    [InlineData("/enrolment-tokens", """{"hostname":"vm_1"}""", 400, "invalid", "hostname")]
+    [InlineData("/enrolment-tokens", """{"uses":0}""", 400, "invalid", "uses")]
+    [InlineData("/enrolment-tokens", """{"uses":1001}""", 400, "invalid", "uses")]
+    [InlineData("/enrolment-tokens", """{"uses":"many"}""", 400, "invalid", "uses")]
+    [InlineData("/enrolment-tokens", """{"count":1001}""", 400, "invalid", "count")]
+    [InlineData("/enrolment-tokens", """{"validFor":"00:00:10"}""", 400, "invalid", "validFor")]
+    [InlineData("/enrolment-tokens", """{"validFor":"01:00:00","expiresAt":"2199-01-01T00:00:00Z"}""", 400, "invalid", "validFor")]
+    [InlineData("/enrolment-tokens", """{"expiresAt":"2199-01-01T00:00:00"}""", 400, "invalid", "expiresAt")]
+    [InlineData("/enrolment-tokens", """{"expiresAt":"2020-01-01T00:00:00Z"}""", 400, "invalid", "expiresAt")]
     [InlineData("PUT /pools/No%20Such", "{}", 400, "invalid", "pool")]
     public async Task Admins_bodies_are_checked(string call, string body, int status, string type, string? field)
     {
@@ -307,5 +324,6 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
         """
         select (select count(*) from vms) || ' ' || (select string_agg(hostname || revision || status, ',' order by hostname) from vms)
             || ' ' || (select count(*) from assignments) || ' ' || (select count(*) from liveness) || ' ' || (select count(*) from events)
+            || ' ' || (select count(*) from enrolment_tokens)
         """);
 }

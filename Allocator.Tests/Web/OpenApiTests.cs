@@ -10,7 +10,7 @@ public sealed class OpenApiTests(PostgresServer server)
     public static TheoryData<string, string, string> Calls => new()
     {
         // call, every status it answers with, who may make it
-        { "post /vms", "201 400 401 404 409 413 415 503", "Enrolment" },
+        { "post /vms", "201 400 401 403 404 409 413 415 503", "Enrolment" },
         { "get /assignment/{hostname}", "200 304 400 401 403 404 410 503", "Vm" },
         { "put /assignment/{hostname}/outcome", "204 400 401 403 404 409 410 413 415 503", "Vm" },
         { "put /vms/{hostname}/report", "204 400 401 403 404 410 413 415 503", "Vm" },
@@ -33,13 +33,17 @@ public sealed class OpenApiTests(PostgresServer server)
         { "post /assignments/{id}/move", "200 400 401 404 409 410 413 415 503", "Admin AdminApiKey" },
         { "post /assignments/{id}/extend", "200 400 401 404 409 413 415 503", "Admin AdminApiKey" },
         { "post /assignments/release", "200 400 401 413 415 503", "Admin AdminApiKey" },
+        { "post /enrolment-tokens", "201 400 401 404 413 415 503", "Admin AdminApiKey" },
+        { "get /enrolment-tokens", "200 400 401 503", "Admin AdminApiKey" },
+        { "delete /enrolment-tokens/{id}", "204 401 404 503", "Admin AdminApiKey" },
         { "get /events", "200 400 401 503", "Admin AdminApiKey" },
         { "get /pools/{pool}/roster", "200 400 401 404 503", "Admin AdminApiKey" },
         { "put /pools/{pool}/roster", "200 400 401 404 413 415 503", "Admin AdminApiKey" },
         { "delete /pools/{pool}/roster", "204 401 404 503", "Admin AdminApiKey" },
         { "get /pools", "200 401 503", "Admin AdminApiKey" },
         { "get /pools/{pool}", "200 401 404 503", "Admin AdminApiKey" },
-        { "put /pools/{pool}", "204 400 401 413 415 503", "Admin AdminApiKey" },
+        { "put /pools/{pool}", "204 400 401 409 413 415 503", "Admin AdminApiKey" },
+        { "delete /pools/{pool}", "204 401 404 409 503", "Admin AdminApiKey" },
         { "get /health/live", "200", "" },
         { "get /health/ready", "200 503", "" },
         { "get /config", "200 401", "Admin AdminApiKey" },

@@ -1,3 +1,5 @@
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Text.Json;
 using Allocator.Contracts;
 using Allocator.Tests.Infrastructure;
@@ -118,6 +120,46 @@ public sealed class AdminCommandTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task Enrolment_token_is_printed_or_written_for_its_owner_only_lets_one_machine_in_and_can_be_taken_back()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        using var admin = new AdminTerminal(deployment);
+
+        var printed = await admin.RunAsync("enrolment-tokens create --hostname vm-7 --valid-for 02:00:00");
+        Assert.Equal(0, printed.Code);
+        Assert.Matches("^enrol_[A-Za-z0-9_-]{43}$", printed.Printed);
+        var file = Path.Combine(admin.Home, "tokens.txt");
+        await File.WriteAllTextAsync(file, "of yesterday");
+        var written = await admin.RunAsync($"enrolment-tokens create --uses 2 --count 2 --output {file}");
+        Assert.Equal((0, ""), (written.Code, written.Printed));
+        var tokens = await File.ReadAllLinesAsync(file);
+        Assert.Equal(2, tokens.Length);
+        Assert.Equal(Private, File.GetUnixFileMode(file));
+        Assert.DoesNotContain(tokens[0], written.Output, StringComparison.Ordinal);
+        Assert.Equal([file], Directory.GetFiles(admin.Home));
+
+        using (var request = new HttpRequestMessage(HttpMethod.Post, "/vms") { Content = JsonContent.Create(new EnrolmentRequest("vm-7", "machine-7")) })
+        {
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", printed.Printed);
+            using var enrolled = await deployment.Person.SendAsync(request);
+            enrolled.EnsureSuccessStatusCode();
+        }
+        var list = JsonSerializer.Deserialize((await admin.RunAsync("enrolment-tokens list --json")).Printed, WireJson.Default.PageEnrolmentToken)!;
+        Assert.Equal([("vm-7", 0, "vm-7"), (null, 2, null), (null, 2, null)], list.Items.Select(token => (token.Hostname, token.UsesLeft, token.LastUsedBy)));
+        Assert.Contains("0 of 1", (await admin.RunAsync("enrolment-tokens list --hostname vm-7")).Printed, StringComparison.Ordinal);
+        Assert.Equal(0, (await admin.RunAsync($"enrolment-tokens delete {list.Items[1].Id}")).Code);
+        Assert.Equal(1, (await admin.RunAsync($"enrolment-tokens delete {list.Items[1].Id}")).Code);
+
+        // Where the file cannot be written, no token is made.
+        var unwritable = await admin.RunAsync($"enrolment-tokens create --output {admin.Home}/no/such/folder");
+        Assert.Equal(2, unwritable.Code);
+        Assert.Contains("cannot be written", unwritable.Output, StringComparison.Ordinal);
+        Assert.Equal(1, (await admin.RunAsync($"enrolment-tokens create --pool nowhere --output {file}")).Code);
+        Assert.Equal(tokens, await File.ReadAllLinesAsync(file));
+        Assert.Equal(2, await deployment.QueryAsync<long>("select count(*) from enrolment_tokens"));
+    }
+
+    [Fact]
     public async Task Watch_follows_a_pool_until_it_is_stopped()
     {
         await using var deployment = await Deployment.StartAsync(server);
@@ -133,7 +175,9 @@ public sealed class AdminCommandTests(PostgresServer server)
     [InlineData("vms", 2, "Required command was not provided")]
     [InlineData("vms list --state busy", 2, "--state must be one of free, assigned, cleaning, held, not 'busy'")]
     [InlineData("vms list --limit 0", 2, "--limit must be a number from 1")]
-    [InlineData("pools set default --duration 30", 2, "--duration must be a time span as hh:mm:ss")]
+    [InlineData("enrolment-tokens create --uses many", 2, "--uses must be a number, not 'many'.")]
+    [InlineData("enrolment-tokens delete 7", 2, "'7'")]
+    [InlineData("pools set default --duration 30", 2, "--duration must be a time span, such as 02:00:00")]
     [InlineData("pools show nowhere", 1, "There is no such pool. No pool is named 'nowhere'.")]
     [InlineData("assignments extend 01980000-0000-7000-8000-000000000000 --by 00:30:00", 1, "There is no such assignment.")]
     public async Task What_is_wrong_is_said_on_standard_error_and_by_the_exit_code(string command, int code, string said)
@@ -198,6 +242,8 @@ public sealed class AdminCommandTests(PostgresServer server)
     [InlineData("allocator vms li", "list")]
     [InlineData("allocator vms list --presence l", "lost")]
     [InlineData("allocator ev", "events")]
+    [InlineData("allocator enrolment-tokens cr", "create")]
+    [InlineData("allocator enrolment-tokens create --val", "--valid-for")]
     public async Task Bash_completes_commands_and_their_words(string line, string completed)
     {
         var allocator = Path.Combine(AppContext.BaseDirectory, "allocator");

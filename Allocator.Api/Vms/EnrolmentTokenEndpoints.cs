@@ -1,0 +1,63 @@
+using System.Security.Claims;
+using Allocator.Api.Security;
+using Allocator.Api.Web;
+using Allocator.Contracts;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace Allocator.Api.Vms;
+
+/// <summary>How admins let single machines in, without giving away the deployment's own enrolment token.</summary>
+internal static class EnrolmentTokenEndpoints
+{
+    public static void MapEnrolmentTokens(this IEndpointRouteBuilder routes)
+    {
+        var tokens = routes.MapGroup("/enrolment-tokens").WithTags("Admins")
+            .RequireAuthorization(AdminAuthentication.Name)
+            .ProducesProblem(StatusCodes.Status401Unauthorized)
+            .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+
+        tokens.MapPost("/", MakeAsync).WithName("MakeEnrolmentTokens").WithSummary("Make tokens that let machines enrol")
+            .WithDescription("They are shown this once; only their hashes are kept. A token whose answer was lost is of no harm: delete it, or let it expire.")
+            .Validate<EnrolmentTokenRequest>()
+            .ProducesProblem(StatusCodes.Status404NotFound);
+        tokens.MapGet("/", ListAsync).WithName("ListEnrolmentTokens").WithSummary("Enrolment tokens, without the tokens themselves; oldest first")
+            .ProducesValidationProblem();
+        tokens.MapDelete("/{id:guid}", DeleteAsync).WithName("DeleteEnrolmentToken").WithSummary("Let nobody in by this token any more")
+            .WithDescription("Who came in by it stays.")
+            .ProducesProblem(StatusCodes.Status404NotFound);
+    }
+
+    private static async Task<Results<Created<NewEnrolmentTokens>, ValidationProblem, ProblemHttpResult>> MakeAsync(
+        EnrolmentTokenRequest request, EnrolmentTokenStore store, ClaimsPrincipal admin, HttpResponse response, CancellationToken cancel)
+    {
+        switch (await store.MakeAsync(request, admin.Actor(), cancel))
+        {
+            case MakingOutcome.Made made:
+                response.Headers.CacheControl = "no-store";
+                return TypedResults.Created((string?)null, new NewEnrolmentTokens(made.Tokens));
+            case MakingOutcome.AlreadyExpired:
+                return Problems.Invalid("expiresAt", "in the future");
+            default:
+                return Problems.UnknownPool(request.Pool!);
+        }
+    }
+
+    private static async Task<Results<Ok<Page<EnrolmentToken>>, ValidationProblem>> ListAsync(
+        EnrolmentTokenStore store, CancellationToken cancel, string? pool = null, string? hostname = null, Guid? after = null, int limit = Limits.UsualPage)
+    {
+        if (Limits.Wrong(pool, limit) is { } wrong)
+        {
+            return wrong;
+        }
+        if (hostname is not null && !Hostname.IsValid(hostname))
+        {
+            return Problems.Invalid("hostname", Hostname.Rule);
+        }
+        var page = await store.ListAsync(pool, hostname is null ? null : Hostname.Normalise(hostname), after ?? Guid.Empty, limit, cancel);
+        return TypedResults.Ok(new Page<EnrolmentToken>(page, page.Count == limit ? $"{page[^1].Id}" : null));
+    }
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
+        Guid id, EnrolmentTokenStore store, ClaimsPrincipal admin, CancellationToken cancel) =>
+        await store.DeleteAsync(id, admin.Actor(), cancel) ? TypedResults.NoContent() : Problems.UnknownEnrolmentToken(id);
+}

@@ -1,0 +1,44 @@
+using Allocator.Contracts;
+
+namespace Allocator.Polling;
+
+/// <summary>How long after the machine's start each step of its way to the first person was done. Told once per boot.</summary>
+public sealed class StartupTimes
+{
+    private readonly AllocatorClientOptions _options;
+    private readonly ClientState _state;
+    private readonly VmReports _reports;
+    private readonly TimeProvider _time;
+    private readonly long _startedAt;
+    private readonly bool _isFirstOfBoot;
+
+    internal StartupTimes(AllocatorClientOptions options, ClientState state, VmReports reports, TimeProvider time)
+    {
+        (_options, _state, _reports, _time) = (options, state, reports, time);
+        _startedAt = time.GetTimestamp();
+        // What happens when only the client starts again says nothing of the machine's start.
+        _isFirstOfBoot = options.Uptime is not null && state.Remembered.BootId != options.BootId;
+        Note("clientStarted");
+    }
+
+    /// <summary>This step is done now.</summary>
+    /// <param name="step">1–64 printable characters.</param>
+    public void Note(string step)
+    {
+        if (_isFirstOfBoot)
+        {
+            var seconds = (_options.Uptime!.Value + _time.GetElapsedTime(_startedAt)).TotalSeconds;
+            _reports.Say(new VmReport(Startup: new Dictionary<string, double> { [step] = Math.Round(seconds, 1) }));
+        }
+    }
+
+    /// <summary>The allocator has answered for the first time.</summary>
+    internal void Answered()
+    {
+        if (_isFirstOfBoot && _state.Remembered.BootId != _options.BootId)
+        {
+            Note("answered");
+            _state.Update(remembered => remembered with { BootId = _options.BootId });
+        }
+    }
+}
