@@ -48,7 +48,7 @@ for architecture in "${architectures[@]}"; do
   (cd Allocator.Client && find hooks -type f -print0) | while IFS= read -r -d '' hook; do
     # What begins as a script is one, whatever became of its mode on its way here.
     [ "$(head -c 2 "Allocator.Client/$hook")" = '#!' ] && mode=755 || mode=644
-    place $mode "Allocator.Client/$hook" "usr/lib/allocator/$hook"
+    place "$mode" "Allocator.Client/$hook" "usr/lib/allocator/$hook"
   done
   for document in docs/client.md docs/configuration.md; do
     place 644 $document "usr/share/doc/allocator/$(basename $document)"

@@ -30,7 +30,7 @@ in_folder() { (cd "$1" && shift && "$@"); }
 # Every script there is: what ends in .sh, and what says so in its first line.
 shell_scripts() {
   git ls-files -co --exclude-standard | while read -r file; do
-    case $file in
+    case ${file##*/} in
       *.sh) echo "$file" ;;
       *.*) ;;
       *) if head -n 1 "$file" 2>/dev/null | grep -qE '^#!.*\b(ba)?sh\b'; then echo "$file"; fi ;;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Applies examples/complete for real, against an AWS that is emulated on loopback, reads back what came of it, changes it
-# as an operator would, and destroys it. Ten minutes; root, because the emulator (Debian's python3-moto) is installed in a
-# folder of its own by debootstrap: ALLOCATOR_EMULATOR, ~/.cache/allocator/emulator by default.
+# Applies examples/complete for real, against an AWS that is emulated on loopback, reads back what came of it, does there
+# what a VM does, and looks at what a second plan and one for another VM would change. Five minutes; root, because the
+# emulator (Debian's python3-moto) is installed in a folder of its own by debootstrap: ALLOCATOR_EMULATOR,
+# ~/.cache/allocator/emulator by default. The stack ends with the emulator.
 #
 #   infra/scripts/emulated-apply.sh [--port P]      where the emulator listens (default 45671)
 #
@@ -15,7 +16,7 @@ port=45671
 case "${1-}" in
   '') ;;
   --port) port=${2:?--port needs a number} ;;
-  *) sed -n '6s/^# *//p' "$0" >&2; exit 2 ;;
+  *) sed -n '7s/^# *//p' "$0" >&2; exit 2 ;;
 esac
 [ "$(id -u)" -eq 0 ] || { echo "This has to run as root: debootstrap and chroot ask for it." >&2; exit 1; }
 command -v terraform >/dev/null || { echo "Terraform 1.11 or newer is missing (https://developer.hashicorp.com/terraform/install)." >&2; exit 1; }
@@ -108,13 +109,13 @@ expect_changes() { # what, changes …
 }
 apply() {
   terraform apply -input=false -no-color -auto-approve >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
-  grep -E '^(Apply|Destroy) complete' "$work/log"
+  grep -E '^Apply complete' "$work/log"
 }
 read_back() {
-  jq --arg image "$image" --arg zone "$zone" "$@" '{
+  jq --arg image "$image" --arg zone "$zone" '{
     name: "allocator", zone: $zone, image, secret_values,
     vms: (.enrolment_tokens as $tokens | .vms | with_entries(.key as $name | .value = {
-      instance_type: .value.instance_type, image: ($images[$name] // $image), token: $tokens[$name]}))
+      instance_type: .value.instance_type, image: $image, token: $tokens[$name]}))
   }' "$stack/wanted.auto.tfvars.json" >"$root/srv/expected.json"
   aws read-back /srv/expected.json
 }
@@ -122,7 +123,7 @@ read_back() {
 step "Apply"
 terraform init -input=false -no-color -lockfile=readonly >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 apply
-read_back --argjson images '{}'
+read_back
 if grep -qE "t0ken|$(row 1)|$(row 2)|emulated-database-password" "$stack/terraform.tfstate"; then fail "a secret is in the state"; fi
 passed "no secret is in the state"
 
@@ -141,33 +142,12 @@ if as_vm install eu-central-1 example-artefacts allocator/allocator_1.2.0_amd64.
 if chroot "$root" dpkg-query -W allocator >/dev/null 2>&1; then fail "a package with another hash is installed"; fi
 passed "it does not install another: $(tail -n 1 "$work/log")"
 
-step "A VM more, and another image for those to come"
+step "A plan with a VM more, and another image for those to come"
 want --arg image "$other_image" '.vms["vm-3"] = {} | .enrolment_tokens["vm-3"] = "t0ken-3" | .enrolment_tokens["vm-1"] = "t0ken-spent" | .image_id = $image'
 clients='module.clients[0]'
 of_vm() { printf "$1 $clients.%s[\"$2\"]\n" aws_iam_instance_profile.vm aws_iam_role.vm aws_iam_role_policy.vm aws_instance.vm aws_ssm_parameter.enrolment_token terraform_data.generation; }
 mapfile -t new < <(of_vm create vm-3)
 expect_changes "one VM more" "${new[@]}" "update $clients.aws_launch_template.this" 'update module.alarms.aws_cloudwatch_metric_alarm.calculated["dark"]'
-apply
-
-step "A VM made anew"
-want '.vms["vm-2"].generation = 2 | .enrolment_tokens["vm-2"] = "t0ken-2b"'
-expect_changes "vm-2 alone" "delete+create $clients.aws_instance.vm[\"vm-2\"]" "update $clients.aws_ssm_parameter.enrolment_token[\"vm-2\"]" "update $clients.terraform_data.generation[\"vm-2\"]"
-apply
-
-step "An upgrade, and an enrolment token more"
-want --arg next "$(row 3)" '.image = "registry.example.org/allocator:1.3.0" | .secret_settings.Enrolment__TokenHashes__1 = 1 | .secret_values.Enrolment__TokenHashes__1 = $next'
-expect_changes "replicas, and what starts them" \
-  'delete+create module.allocator.aws_ecs_task_definition.this' 'update module.allocator.aws_ecs_service.this' \
-  'update module.allocator.aws_iam_role_policy.execution' 'create module.allocator.aws_ssm_parameter.setting["Enrolment__TokenHashes__1"]'
-apply
-# vm-1 keeps its image, and the token that it had: nothing was sent again.
-want '.enrolment_tokens["vm-1"] = "t0ken-1"'
-read_back --argjson images "$(jq -n --arg old "$image" --arg new "$other_image" '{"vm-1": $old, "vm-2": $new, "vm-3": $new}')"
-
-step "Destroy"
-terraform destroy -input=false -no-color -auto-approve >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
-grep -E '^Destroy complete' "$work/log"
-aws gone allocator
 
 echo
 echo "All of it holds, on moto $moto."

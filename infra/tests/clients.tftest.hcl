@@ -66,13 +66,18 @@ run "vms" {
 
   assert {
     condition = jsondecode(one([for file in yamldecode(aws_instance.vm["vm-2"].user_data).write_files : file.content if file.path == "/etc/allocator/client.json"])) == {
-      Url                   = "https://allocator.example.org"
-      Hostname              = "vm-2"
-      Pool                  = "gpu"
-      EnrolmentTokenCommand = ["/usr/local/lib/allocator/aws", "parameter", "eu-central-1", "/allocator/vms/vm-2/enrolment-token"]
-      Hooks                 = { Assigned = ["/opt/workshop/assigned"], Released = ["/opt/workshop/released"] }
+      Url                = "https://allocator.example.org"
+      Hostname           = "vm-2"
+      Pool               = "gpu"
+      EnrolmentTokenFile = "/etc/allocator/enrolment-token"
+      Hooks              = { Assigned = ["/opt/workshop/assigned"], Released = ["/opt/workshop/released"] }
     }
-    error_message = "The client knows where to ask, who it is, and how to get its token."
+    error_message = "The client knows where to ask, who it is, and where its token is."
+  }
+
+  assert {
+    condition     = strcontains(aws_instance.vm["vm-2"].user_data, "ExecStartPre=+/usr/local/lib/allocator/aws save eu-central-1 /allocator/vms/vm-2/enrolment-token /etc/allocator/enrolment-token")
+    error_message = "Its token is fetched before it starts."
   }
 
   assert {

@@ -19,6 +19,7 @@ locals {
   subnet_ids = {
     for hostname, vm in var.vms : hostname => coalesce(vm.subnet_id, var.subnet_ids[parseint(substr(sha256(hostname), 0, 6), 16) % length(var.subnet_ids)])
   }
+  token_file = "/etc/allocator/enrolment-token"
   parameters = { for hostname in keys(var.vms) : hostname => "/${var.name}/vms/${hostname}/enrolment-token" }
 
   # In the order in which cloud-init heeds them: files, then commands.
@@ -41,13 +42,19 @@ locals {
           permissions = "0644"
           content = jsonencode(merge(
             {
-              Url                   = var.url
-              Hostname              = hostname
-              EnrolmentTokenCommand = ["/usr/local/lib/allocator/aws", "parameter", local.region, local.parameters[hostname]]
-              Hooks                 = { Assigned = var.hooks.assigned, Released = var.hooks.released }
+              Url                = var.url
+              Hostname           = hostname
+              EnrolmentTokenFile = local.token_file
+              Hooks              = { Assigned = var.hooks.assigned, Released = var.hooks.released }
             },
             vm.pool == null ? {} : { Pool = vm.pool },
           ))
+        },
+        # Before each start, as root: what could not be fetched is tried again with the next.
+        {
+          path        = "/etc/systemd/system/allocator.service.d/enrolment-token.conf"
+          permissions = "0644"
+          content     = "[Service]\nExecStartPre=+/usr/local/lib/allocator/aws save ${local.region} ${local.parameters[hostname]} ${local.token_file}\n"
         },
       ]
       runcmd = [

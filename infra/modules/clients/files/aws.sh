@@ -3,6 +3,7 @@
 # through arguments, which everybody on a machine can read.
 #
 #   aws parameter REGION NAME                   print a parameter of Systems Manager
+#   aws save REGION NAME FILE                   write it to a file for the user allocator, unless it is there
 #   aws install REGION BUCKET KEY SHA256        fetch a Debian package from S3, check it and install it
 set -euo pipefail
 
@@ -41,6 +42,13 @@ case "${1-} $#" in
     [ -n "$value" ] || fail "There is no parameter $3, or nothing in it."
     printf '%s\n' "$value"
     ;;
+  'save 4')
+    [ ! -s "$4" ] || exit 0
+    umask 077
+    "$0" parameter "$2" "$3" >"$4.new"
+    chown allocator: "$4.new"
+    mv "$4.new" "$4"
+    ;;
   'install 5')
     folder=$(mktemp -d)
     trap 'rm -rf "$folder"' EXIT
@@ -55,7 +63,7 @@ case "${1-} $#" in
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$package"
     ;;
   *)
-    sed -n '5,6s/^# *//p' "$0" >&2
+    sed -n '5,7s/^# *//p' "$0" >&2
     exit 2
     ;;
 esac
