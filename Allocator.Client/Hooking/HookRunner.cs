@@ -92,16 +92,14 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
             StandardInputEncoding = new UTF8Encoding(false),
         };
         SetEnvironment(process.StartInfo.Environment, input);
-        processes.Mark(process.StartInfo.Environment);
         try
         {
-            process.Start();
+            processes.Start(process);
         }
         catch (Win32Exception e)
         {
             return (null, $"The {input.Event} hook '{command[0]}' cannot be started: {WhyNotStarted(command[0], e)}");
         }
-        processes.Take(process);
 
         var output = new Tail(process.StandardOutput, KeptOutput);
         var errors = new Tail(process.StandardError, KeptOutput);
