@@ -20,6 +20,9 @@ internal sealed partial class HookProcesses : IDisposable
     /// <summary>How often it is looked whether they have ended: in real time, as processes know no other.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
 
+    /// <summary>The client's own control group, which changes while a hook is started.</summary>
+    private static readonly Lock Starting = new();
+
     private readonly string _run = Guid.NewGuid().ToString("N");
 
     /// <summary>Those found before, and when they started: who loses their parent while all are ended stays known.</summary>
@@ -28,32 +31,28 @@ internal sealed partial class HookProcesses : IDisposable
     private Process? _hook;
     private string? _group;
 
-    /// <summary>Marks the hook that is to be started with this environment.</summary>
-    public void Mark(IDictionary<string, string?> environment) => environment[Variable] = _run;
-
-    /// <summary>Takes the hook that has just been started.</summary>
-    public void Take(Process hook)
+    /// <summary>Starts the hook.</summary>
+    /// <exception cref="System.ComponentModel.Win32Exception">It cannot be started.</exception>
+    public void Start(Process hook)
     {
-        _hook = hook;
-        if (OwnGroup() is not { } own)
+        hook.StartInfo.Environment[Variable] = _run;
+        lock (Starting)
         {
-            return;
-        }
-        try
-        {
-            foreach (var former in Directory.GetDirectories(own, GroupPrefix + "*"))
+            // A process is born where its parent is, so the client goes there for a moment: the hook could have started
+            // others before it is moved itself.
+            var own = OwnGroup();
+            var group = own is null ? null : EnterGroup(own);
+            try
             {
-                RemoveGroup(former);
+                hook.Start();
             }
-            var group = Path.Combine(own, GroupPrefix + _run);
-            Directory.CreateDirectory(group);
-            _group = group;
-            File.WriteAllText(Path.Combine(group, "cgroup.procs"), $"{hook.Id}");
+            finally
+            {
+                // Where the client cannot get out again, nobody must be killed with the group.
+                _group = group is not null && Enter(own!) ? group : null;
+            }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // It is not the client's to divide, or the hook has ended.
-        }
+        _hook = hook;
     }
 
     /// <summary>Ends them: by SIGTERM, and those that are left after the grace by SIGKILL.</summary>
@@ -195,6 +194,43 @@ internal sealed partial class HookProcesses : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return null;
+        }
+    }
+
+    /// <summary>Makes a control group within this one, and goes there. Null if the client may not.</summary>
+    private string? EnterGroup(string own)
+    {
+        var group = Path.Combine(own, GroupPrefix + _run);
+        try
+        {
+            foreach (var former in Directory.GetDirectories(own, GroupPrefix + "*"))
+            {
+                RemoveGroup(former);
+            }
+            Directory.CreateDirectory(group);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+        if (Enter(group))
+        {
+            return group;
+        }
+        RemoveGroup(group);
+        return null;
+    }
+
+    private static bool Enter(string group)
+    {
+        try
+        {
+            File.WriteAllText(Path.Combine(group, "cgroup.procs"), $"{Environment.ProcessId}");
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
         }
     }
 

@@ -3,16 +3,22 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Allocator.Contracts;
 using Allocator.Polling;
 using Microsoft.Extensions.Logging;
 
 namespace Allocator.Client.Hooking;
 
-/// <summary>What a hook gets as JSON on its standard input; what does not apply is null.</summary>
+/// <summary>What a hook gets as JSON on its standard input.</summary>
 /// <param name="Event"><c>assigned</c>, <c>released</c>, <c>lost-contact</c> or <c>found-contact</c>.</param>
 /// <param name="Since">Of a contact with the allocator that was lost: when it last answered.</param>
-internal sealed record HookInput(string Event, string Hostname, long? Generation, AssignedPerson? Assignment, DateTimeOffset? Since);
+internal sealed record HookInput(
+    string Event,
+    string Hostname,
+    long? Generation,
+    AssignedPerson? Assignment,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DateTimeOffset? Since = null);
 
 /// <summary>What an assigned hook may print as JSON on its standard output.</summary>
 internal sealed record HookOutput(string? ConnectUrl);
@@ -51,7 +57,7 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
     public Task ContactFoundAsync(DateTimeOffset since, CancellationToken cancel) =>
         RunAsync(options.LostContactHook, new HookInput("found-contact", options.Hostname, null, null, since), cancel);
 
-    private static HookInput Input(string name, VmAssignment vm) => new(name, vm.Hostname, vm.Generation, vm.Assignment, null);
+    private static HookInput Input(string name, VmAssignment vm) => new(name, vm.Hostname, vm.Generation, vm.Assignment);
 
     /// <summary>Runs a hook; if there is none, nothing has to be done.</summary>
     /// <exception cref="OperationCanceledException">The hook was stopped by <paramref name="cancel"/>, with all it had started.</exception>
@@ -86,16 +92,14 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
             StandardInputEncoding = new UTF8Encoding(false),
         };
         SetEnvironment(process.StartInfo.Environment, input);
-        processes.Mark(process.StartInfo.Environment);
         try
         {
-            process.Start();
+            processes.Start(process);
         }
         catch (Win32Exception e)
         {
             return (null, $"The {input.Event} hook '{command[0]}' cannot be started: {WhyNotStarted(command[0], e)}");
         }
-        processes.Take(process);
 
         var output = new Tail(process.StandardOutput, KeptOutput);
         var errors = new Tail(process.StandardError, KeptOutput);
