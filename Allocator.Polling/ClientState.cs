@@ -8,7 +8,7 @@ namespace Allocator.Polling;
 /// <param name="ETag">The ETag of <paramref name="Answer"/>.</param>
 /// <param name="Answer">The last answer of the allocator.</param>
 /// <param name="Outcome">What the allocator has not yet heard of it.</param>
-internal sealed record Remembered(string? ETag, VmAssignment? Answer, HandlerRun? LastRun, OutcomeReport? Outcome);
+internal sealed record Remembered(string? ETag, VmAssignment? Answer, HandlerRun? LastRun, OutcomeReport? Outcome, HandlerRun? LastFailedRun = null);
 
 /// <summary>The client's memory, in two files: <c>token</c>, and <c>state.json</c> with the last answer.</summary>
 internal sealed partial class ClientState
@@ -55,6 +55,7 @@ internal sealed partial class ClientState
         Enrolled = Token is not null,
         Answer = Remembered.Answer is { Assignment: { } person } answer ? answer with { Assignment = person with { Command = null } } : Remembered.Answer,
         LastRun = Remembered.LastRun,
+        LastFailedRun = Remembered.LastFailedRun,
         OutcomeUnheard = Remembered.Outcome is not null,
     });
 

@@ -13,7 +13,8 @@ internal static class AdminCommands
         what is not set comes from ~/.config/allocator/admin.json (ALLOCATOR_ADMIN_FILE), which must have mode 0600:
           {"url": "https://allocator.example.org", "adminUser": "ada", "adminPassword": "…"}   or   {"url": "…", "apiKey": "…"}
 
-        Exit codes: 0 done; 1 the API refused, and says why; 2 wrong usage; 3 the API cannot be reached; 4 credentials.
+        Exit codes: 0 done; 1 the API refused, and says why; 2 wrong usage; 3 the API cannot be reached; 4 credentials;
+        of status, doctor, install and uninstall also: 5 say it as root; 6 the machine; 7 a hook; 8 the service.
         """;
 
     public static void AddTo(RootCommand root)
