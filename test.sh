@@ -6,4 +6,5 @@ cd "$(dirname "$0")"
 need_dotnet
 need_postgres
 need haproxy haproxy
+need systemd-analyze systemd
 dotnet test --solution Allocator.sln --configuration Release "$@"

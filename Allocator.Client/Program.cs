@@ -30,10 +30,11 @@ return parsed.Action is ParseErrorAction ? (int)ExitCode.WrongUsage : code;
 static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
 {
     var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "allocator" });
-    var isService = SystemdHelpers.IsSystemdService();
+    // Whoever started it wants to be told how it is.
+    var isService = Environment.GetEnvironmentVariable("NOTIFY_SOCKET") is { Length: > 0 };
     if (isService)
     {
-        builder.Services.AddSystemd();
+        builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>().AddSingleton<IHostLifetime, SystemdLifetime>().AddHostedService<ServiceNotices>();
         builder.Logging.AddSystemdConsole();
     }
     else
@@ -55,10 +56,6 @@ static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
     }
 
     builder.Services.AddSingleton(options).AddAllocatorClient<HookRunner>(options).AddReporters(options);
-    if (isService)
-    {
-        builder.Services.AddHostedService<ServiceNotices>();
-    }
     using var host = builder.Build();
     await host.RunAsync(cancel);
     return 0;

@@ -125,9 +125,11 @@ internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHan
         {
             _couldNotClean = answer.Generation;
         }
+        var ended = state.Remembered.LastRun! with { EndedAt = time.GetUtcNow(), Outcome = result.Outcome, Detail = result.Detail };
         state.Update(remembered => remembered with
         {
-            LastRun = remembered.LastRun! with { EndedAt = time.GetUtcNow(), Outcome = result.Outcome, Detail = result.Detail },
+            LastRun = ended,
+            LastFailedRun = result.Outcome == Outcome.Failed ? ended : remembered.LastFailedRun,
             Outcome = new OutcomeReport(answer.Generation, result.Outcome, result.ConnectUrl, result.Detail),
         });
         _outcomes.Release();

@@ -9,7 +9,8 @@ namespace Allocator.Polling;
 /// <param name="Answer">The last answer of the allocator.</param>
 /// <param name="Outcome">What the allocator has not yet heard of it.</param>
 /// <param name="BootId">The boot whose start has been reported.</param>
-internal sealed record Remembered(string? ETag, VmAssignment? Answer, HandlerRun? LastRun, OutcomeReport? Outcome, string? BootId = null);
+internal sealed record Remembered(
+    string? ETag, VmAssignment? Answer, HandlerRun? LastRun, OutcomeReport? Outcome, string? BootId = null, HandlerRun? LastFailedRun = null);
 
 /// <summary>The client's memory, in two files: <c>token</c>, and <c>state.json</c> with the last answer.</summary>
 internal sealed partial class ClientState
@@ -76,6 +77,7 @@ internal sealed partial class ClientState
         Enrolled = Token is not null,
         Answer = Remembered.Answer is { Assignment: { } person } answer ? answer with { Assignment = person with { Command = null } } : Remembered.Answer,
         LastRun = Remembered.LastRun,
+        LastFailedRun = Remembered.LastFailedRun,
         OutcomeUnheard = Remembered.Outcome is not null,
     });
 

@@ -58,6 +58,9 @@ public sealed record ClientStatus
     /// <summary>The last run of the handler.</summary>
     public HandlerRun? LastRun { get; init; }
 
+    /// <summary>The last run that failed, also when others have succeeded since, such as the cleaning after it.</summary>
+    public HandlerRun? LastFailedRun { get; init; }
+
     /// <summary>Whether the allocator has yet to hear its outcome.</summary>
     public bool OutcomeUnheard { get; init; }
 

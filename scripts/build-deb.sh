@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Packs the client, as scripts/publish-client.sh published it, as artifacts/deb/allocator_<version>_<architecture>.deb.
 #   scripts/build-deb.sh [amd64|arm64 …]     every architecture that there is a program for, if none is named
-# The same commit and program give the same package, byte for byte.
+# The same commit and program give the same package, byte for byte. PROGRAMS and PACKAGES name other folders.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 declare -A rids=([amd64]=linux-x64 [arm64]=linux-arm64)
-program() { echo "artifacts/client/${rids[$1]}/allocator"; }
+program() { echo "${PROGRAMS:-artifacts/client}/${rids[$1]}/allocator"; }
 
 architectures=("$@")
 if [ $# -eq 0 ]; then
@@ -22,7 +22,7 @@ fi
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 version=$(sed -n 's:.*<Version>\(.*\)</Version>.*:\1:p' Directory.Build.props)
 maintainer='The Allocator authors <allocator@example.org>'
-output=artifacts/deb
+output=${PACKAGES:-artifacts/deb}
 mkdir -p "$output"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -15,7 +15,8 @@ internal static class AdminCommands
           {"url": "https://allocator.example.org", "adminUser": "ada", "adminPassword": "…"}   or   {"url": "…", "apiKey": "…"}
 
         Exit codes: 0 done; 1 the API refused, and says why, or a rehearsal failed; 2 wrong usage; 3 the API cannot be reached;
-        4 credentials; 130 interrupted.
+        4 credentials; 130 interrupted;
+        of status, doctor, install and uninstall also: 5 say it as root; 6 the machine; 7 a hook; 8 the service.
         """;
 
     public static void AddTo(RootCommand root)

@@ -332,7 +332,7 @@ internal sealed partial class Examination(FileInfo? config, TimeProvider time)
     private async Task<List<Finding>> HooksAsync(ClientOptions options, CancellationToken cancel)
     {
         var findings = new List<Finding>();
-        foreach (var (name, command) in new[] { ("assigned hook", options.AssignedHook), ("released hook", options.ReleasedHook) })
+        foreach (var (name, command) in new[] { ("assigned hook", options.AssignedHook), ("released hook", options.ReleasedHook), ("contact hook", options.LostContactHook) })
         {
             findings.Add(command.Count == 0 ? new Finding(name, Verdict.Skipped, "none: nothing has to be done") : await HookAsync(name, command[0], cancel));
         }

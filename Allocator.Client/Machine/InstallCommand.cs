@@ -13,6 +13,7 @@ internal static class InstallCommand
         "--enrolment-token-file", "A file with the enrolment token, to be copied to where only the service can read it; - is standard input", "file");
     private static readonly Option<string[]> Assigned = Hook("--assigned-hook", "The program, with its arguments, that prepares the VM for a person");
     private static readonly Option<string[]> Released = Hook("--released-hook", "The program, with its arguments, that removes what the person left");
+    private static readonly Option<string[]> LostContact = Hook("--lost-contact-hook", "The program, with its arguments, that is told when the allocator is silent for long");
     private static readonly Option<bool?> Hardened = new("--hardened") { Description = "Hooks get nothing that takes root, sudo included; false takes this back", HelpName = "true|false" };
     private static readonly Option<bool> Replace = new("--replace") { Description = "client.json says only what is said here; what it said before is kept beside it" };
     private static readonly Option<bool> NoStart = new("--no-start") { Description = "Enable it for the next boot, and do not start it now" };
@@ -24,7 +25,7 @@ internal static class InstallCommand
             "sudo allocator install --url https://allocator.example.org --pool gpu --enrolment-token-file token",
             "sudo allocator install --assigned-hook /usr/local/lib/desktop/open --released-hook /usr/local/lib/desktop/close",
             "sudo allocator install --url https://allocator.example.org --root /mnt/image --dry-run")
-        .With(Url, Pool, Hostname, TokenFile, Assigned, Released, Hardened, Replace, NoStart, Root, DryRun)
+        .With(Url, Pool, Hostname, TokenFile, Assigned, Released, LostContact, Hardened, Replace, NoStart, Root, DryRun)
         .Does(InstallAsync);
 
     public static Command CreateUninstall() => new AdminCommand("uninstall", "Take the service off this machine; what it knows stays, unless purged",
@@ -47,6 +48,7 @@ internal static class InstallCommand
         settings.Set("EnrolmentTokenFile", token is null ? null : Installation.TokenPath);
         settings.Set("Hooks", "Assigned", parsed.GetValue(Assigned));
         settings.Set("Hooks", "Released", parsed.GetValue(Released));
+        settings.Set("Hooks", "LostContact", parsed.GetValue(LostContact));
         settings.Check();
         return await DoAsync(installation.Install(settings, token, parsed.GetValue(Hardened), starts: !parsed.GetValue(NoStart)), parsed.GetValue(DryRun), cancel);
     }

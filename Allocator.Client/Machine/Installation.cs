@@ -111,7 +111,7 @@ internal sealed class Installation(Target target)
         {
             yield break;
         }
-        foreach (var step in target.Remove(StateFolder, ConfigurationFolder, EnvironmentPath, UserPath, "/run/allocator"))
+        foreach (var step in target.Remove(StateFolder, "/var/lib/allocator-hooks", ConfigurationFolder, EnvironmentPath, UserPath, "/run/allocator"))
         {
             yield return step;
         }

@@ -103,7 +103,8 @@ internal sealed class Probe : IDisposable
         try
         {
             await socket.ConnectAsync(Addresses, peer.Port, cancel);
-            (Reach, ConnectedTo) = (Reach.Connection, socket.RemoteEndPoint);
+            Reach = Reach.Connection;
+            ConnectedTo = socket.RemoteEndPoint is IPEndPoint { Address: { IsIPv4MappedToIPv6: true } mapped } v4 ? new IPEndPoint(mapped.MapToIPv4(), v4.Port) : socket.RemoteEndPoint;
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch

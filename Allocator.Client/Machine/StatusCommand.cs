@@ -82,7 +82,8 @@ internal static class StatusCommand
         (null, _) => (ExitCode.Service, $"The client runs, and has not written {path} yet."),
         ({ Enrolled: false, LastFailure: { } failure }, _) => (ExitCode.Credentials, $"The VM is not enrolled: {failure.Why}. Say: sudo allocator doctor"),
         ({ FailedPolls: > 0 }, _) => (ExitCode.Unreachable, $"The last {(status.FailedPolls == 1 ? "poll" : $"{status.FailedPolls} polls")} failed; the client goes on with what it knows. Why: sudo allocator doctor"),
-        ({ LastRun.Outcome: Outcome.Failed }, _) => (ExitCode.Hook, "The last hook failed."),
+        ({ LastFailedRun: { EndedAt: { } at } }, _) when at > status.StartedAt => (ExitCode.Hook,
+            $"A hook failed: to the allocator this VM is in error, and gets nobody, until an admin says otherwise or the client starts anew: systemctl restart {ServiceUnit.Name}"),
         _ => (ExitCode.Done, null),
     };
 
@@ -108,6 +109,8 @@ internal static class StatusCommand
                 ("for", client.Answer?.Assignment is { } person ? $"{person.Email}, since {At(new DateTimeOffset(person.AssignedAt))}" : null),
                 ("last hook", client.LastRun is { } run ? Hook(run) : null),
                 ("", client.LastRun?.Detail),
+                ("failed hook", client.LastFailedRun is { } failed && failed != client.LastRun ? Hook(failed) : null),
+                ("", client.LastFailedRun is { Detail: { } detail } && client.LastFailedRun != client.LastRun ? detail : null),
                 ("", client.OutcomeUnheard ? "The allocator has not heard of it yet." : null),
             ]);
         }

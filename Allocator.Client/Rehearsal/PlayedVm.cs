@@ -82,7 +82,7 @@ internal sealed class PlayedVm : IAssignmentHandler, IAllocatorApi, IAsyncDispos
         return reply;
     }
 
-    public Task<IApiResponse<Enrolment>> EnrolAsync(EnrolmentRequest request, string enrolmentToken, CancellationToken cancel) =>
+    public Task<IApiResponse<Contracts.Enrolment>> EnrolAsync(EnrolmentRequest request, string enrolmentToken, CancellationToken cancel) =>
         _api.EnrolAsync(request, enrolmentToken, cancel);
 
     public Task<IApiResponse> ReportOutcomeAsync(string hostname, OutcomeReport report, string token, CancellationToken cancel) =>

@@ -55,11 +55,12 @@ public sealed class SystemdTests(PostgresServer server)
     public async Task Watchdog_is_notified_as_long_as_the_loop_keeps_its_times_whatever_the_date_and_not_longer()
     {
         var time = new FakeTimeProvider();
+        var clock = new SettableClock(time);
         var systemd = new Notices();
         var folder = Directory.CreateTempSubdirectory("allocator-status-");
         var options = new ClientOptions { Url = new Uri("http://allocator.example.org"), StateFolder = folder.FullName, RequestTimeout = TimeSpan.FromSeconds(10) };
-        var status = new StatusFile(options, time, NullLogger<StatusFile>.Instance);
-        using var notices = new ServiceNotices(systemd, status, options, time, NullLogger<ServiceNotices>.Instance);
+        var status = new StatusFile(options, clock, NullLogger<StatusFile>.Instance);
+        using var notices = new ServiceNotices(systemd, status, options, clock, NullLogger<ServiceNotices>.Instance);
         await notices.StartAsync(TestContext.Current.CancellationToken);
 
         // The server has sent the VM away for ten minutes.
@@ -68,7 +69,7 @@ public sealed class SystemdTests(PostgresServer server)
         await LivesAsync();
         // Somebody puts the clock right, by a year.
         DueIn(TimeSpan.FromSeconds(30));
-        time.AdjustTime(time.GetUtcNow().AddYears(1));
+        clock.Off = TimeSpan.FromDays(365);
         await LivesAsync();
         // From here on the loop hangs.
         await PassAsync(TimeSpan.FromMinutes(3));
@@ -83,7 +84,7 @@ public sealed class SystemdTests(PostgresServer server)
         await notices.StopAsync(TestContext.Current.CancellationToken);
         folder.Delete(recursive: true);
 
-        void DueIn(TimeSpan wait) => status.Update(known => known with { PolledAt = time.GetUtcNow(), NextPollAt = time.GetUtcNow() + wait });
+        void DueIn(TimeSpan wait) => status.Update(known => known with { PolledAt = clock.GetUtcNow(), NextPollAt = clock.GetUtcNow() + wait });
 
         async Task LivesAsync()
         {
@@ -107,10 +108,22 @@ public sealed class SystemdTests(PostgresServer server)
         }
     }
 
-    /// <summary>As systemd starts it: the process itself knows that it is the service's.</summary>
-    private static Executable Start(VmTerminal terminal, NotifySocket systemd) => Executable.Start("/bin/bash",
-        ["-c", "SYSTEMD_EXEC_PID=$$ exec \"$0\" run --config \"$1\"", Path.Combine(AppContext.BaseDirectory, "allocator"), terminal.ConfigurationPath],
+    private static Executable Start(VmTerminal terminal, NotifySocket systemd) => Executable.Start("allocator", ["run", "--config", terminal.ConfigurationPath],
         new Dictionary<string, string?>(terminal.Environment) { ["NOTIFY_SOCKET"] = systemd.Name, ["WATCHDOG_USEC"] = "600000" });
+
+    /// <summary>A clock that somebody sets, beside the time that passes.</summary>
+    private sealed class SettableClock(FakeTimeProvider time) : TimeProvider
+    {
+        public TimeSpan Off { get; set; }
+
+        public override long TimestampFrequency => time.TimestampFrequency;
+
+        public override DateTimeOffset GetUtcNow() => time.GetUtcNow() + Off;
+
+        public override long GetTimestamp() => time.GetTimestamp();
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => time.CreateTimer(callback, state, dueTime, period);
+    }
 
     private sealed class Notices : ISystemdNotifier
     {
