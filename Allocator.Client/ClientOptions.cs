@@ -66,6 +66,7 @@ internal sealed record ClientOptions : AllocatorClientOptions
         BootId = Text(configuration, "BootId") ?? ReadFile("/proc/sys/kernel/random/boot_id", "BootId"),
         EnrolmentToken = ReadEnrolmentToken(configuration),
         StateFolder = Text(configuration, "StateFolder") ?? "/var/lib/allocator",
+        RuntimeFolder = Text(configuration, "RuntimeFolder"),
         AssignedHook = Program(configuration, "Hooks:Assigned"),
         ReleasedHook = Program(configuration, "Hooks:Released"),
         LostContactHook = Program(configuration, "Hooks:LostContact"),

@@ -35,17 +35,15 @@ public record AllocatorClientOptions
     public string StateFolder { get; init; } = SystemStateFolder;
 
     /// <summary>
-    /// Where <see cref="StatusFile"/> is kept; best in memory (tmpfs), for it is written with each poll. Null: in the
-    /// state folder, and less often. By default <c>/run/allocator</c> if that exists and the state folder is the default
-    /// one too.
+    /// Where <see cref="StatusFile"/> is kept; best in memory (tmpfs), for it is written with each poll. By default
+    /// <c>/run/allocator</c>, if that exists and the state folder is the default one too. Null: in the state folder, and
+    /// less often.
     /// </summary>
     public string? RuntimeFolder
     {
-        get => _isRuntimeFolderSet ? field : StateFolder == SystemStateFolder && Directory.Exists(SystemRuntimeFolder) ? SystemRuntimeFolder : null;
-        init => (field, _isRuntimeFolderSet) = (value, true);
+        get => field ?? (StateFolder == SystemStateFolder && Directory.Exists(SystemRuntimeFolder) ? SystemRuntimeFolder : null);
+        init;
     }
-
-    private readonly bool _isRuntimeFolderSet;
 
     /// <summary>Where the client writes its <see cref="ClientStatus"/>.</summary>
     public string StatusFile => Path.Combine(RuntimeFolder ?? StateFolder, "status.json");
