@@ -73,7 +73,7 @@ internal sealed record ClientOptions : AllocatorClientOptions
         HookTimeout = Time(configuration, "Hooks:Timeout", TimeSpan.FromMinutes(2), TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
         LostContactAfter = Time(configuration, "LostContactAfter", TimeSpan.FromMinutes(5), TimeSpan.FromSeconds(10), TimeSpan.FromDays(1)),
         ReadyFile = Text(configuration, "Ready:File"),
-        ReadyCommand = Words(configuration, "Ready:Command"),
+        ReadyCommand = Program(configuration, "Ready:Command"),
         GpuProgram = configuration["Gpu:Program"]?.Trim() ?? "nvidia-smi",
         GpuInterval = Time(configuration, "Gpu:Interval", TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
         InUseProcess = Text(configuration, "InUse:Process"),
@@ -88,7 +88,7 @@ internal sealed record ClientOptions : AllocatorClientOptions
     };
 
     private static Func<CancellationToken, ValueTask<string?>>? ReadEnrolmentToken(IConfiguration configuration) =>
-        (Text(configuration, "EnrolmentToken"), Text(configuration, "EnrolmentTokenFile"), Words(configuration, "EnrolmentTokenCommand")) switch
+        (Text(configuration, "EnrolmentToken"), Text(configuration, "EnrolmentTokenFile"), Program(configuration, "EnrolmentTokenCommand")) switch
         {
             ({ } token, _, _) => _ => new(token),
             (_, { } file, _) => cancel => EnrolmentTokenSource.FromFile(file, cancel),
