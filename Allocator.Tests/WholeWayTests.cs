@@ -40,8 +40,8 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
         var next = await deployment.AskAsync("grace@example.org");
         await Wait.UntilAsync(async () => (await deployment.FindAsync(next.Id)).State == AssignmentState.Connected, "the next person is connected");
         Assert.Equal(
-            ["enrolled", "reported", "requested", "assigned", "connected", "released", "clean", "requested", "assigned", "connected"],
-            await deployment.QueryAsync<string[]>("select array_agg(action order by id) from events where action <> 'received'"));
+            ["enrolled", "requested", "assigned", "connected", "released", "clean", "requested", "assigned", "connected"],
+            await deployment.QueryAsync<string[]>("select array_agg(action order by id) from events where action not in ('received', 'reported')"));
         Assert.Equal(0, await client.StopAsync());
         Assert.DoesNotContain(Replica.EnrolmentToken, client.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("4/0A-b_C", client.Output, StringComparison.Ordinal);

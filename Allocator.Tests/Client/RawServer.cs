@@ -62,7 +62,8 @@ internal sealed class RawServer : IAsyncDisposable
             {
                 _connections.Add(ServeAsync(await _listener.AcceptTcpClientAsync(_stop.Token), serve));
             }
-            catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+            // Each of them, and "not listening", is how a listener says that it was stopped.
+            catch (Exception e) when (e is OperationCanceledException or SocketException or InvalidOperationException)
             {
                 return;
             }

@@ -43,7 +43,8 @@ public sealed class JudgeTests
         vm.Told.Add(new Telling(TimeSpan.FromSeconds(7), new VmAssignment("vm-1", 4, VmState.Free, null)));
         vm.Told.AddRange(Told("vm-1", visits[1], 8).Told);
         var pickups = new Judge([vm], visits, NoEvents).Pickups();
-        Assert.Equal(([1.0], [7.0]), (pickups[true], pickups[false]));
+        Assert.Equal([1.0], pickups[true]);
+        Assert.Equal([7.0], pickups[false]);
     }
 
     private static Task<IReadOnlyList<EventRecord>> NoEvents(Guid assignment) => Task.FromResult<IReadOnlyList<EventRecord>>([]);
