@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Publishes the client as one native program: artifacts/client/linux-x64/allocator, artifacts/client/linux-arm64/allocator.
+#
+#   scripts/publish-client.sh [linux-x64] [linux-arm64]
+#
+# Without arguments both: this machine's must succeed, the other kind's tools may be missing, and then that is said.
+# On a Debian-like machine the tools are installed: gcc for this machine's own kind; clang and the other kind's gcc (such
+# as gcc-aarch64-linux-gnu) for the other. The program needs nothing on a VM but glibc as new as here, and OpenSSL.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. ./scripts/install.sh
+need_dotnet
+
+own=linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
+
+publish() { # kind of machine
+  local kind=$1 out=artifacts/client/$1 cross=() work
+  if [ "$kind" = "$own" ]; then
+    need gcc gcc libc6-dev
+  else
+    local triple
+    triple=$([ "$kind" = linux-arm64 ] && echo aarch64-linux-gnu || echo x86_64-linux-gnu)
+    need clang clang
+    need "$triple-gcc" "gcc-$(tr _ - <<<"$triple")"
+    cross=(-p:CppCompilerAndLinker=clang "-p:ObjCopyName=$triple-objcopy")
+  fi
+  work=$(mktemp -d)
+  echo "Publishing $kind …" >&2
+  dotnet publish Allocator.Client --configuration Release --runtime "$kind" -p:PublishAot=true "${cross[@]}" \
+    --nologo --verbosity quiet --output "$work" >&2
+  mkdir -p "$out"
+  install -m 755 "$work/allocator" "$out/allocator"
+  rm -rf "$work"
+  printf '%s  %s MB\n' "$out/allocator" "$(du --apparent-size -B 1000000 "$out/allocator" | cut -f1)"
+}
+
+if [ $# -gt 0 ]; then
+  for kind in "$@"; do
+    case $kind in
+      linux-x64 | linux-arm64) publish "$kind" ;;
+      *) echo "'$kind' is neither linux-x64 nor linux-arm64" >&2; exit 2 ;;
+    esac
+  done
+else
+  other=$([ "$own" = linux-x64 ] && echo linux-arm64 || echo linux-x64)
+  publish "$own"
+  ./scripts/publish-client.sh "$other" || echo "$other is not published: what is missing is said above. The rest is done." >&2
+fi
