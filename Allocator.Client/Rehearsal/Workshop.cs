@@ -102,10 +102,12 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
     /// <returns>False where nothing happens any more.</returns>
     private async Task<bool> UntilFreeAsync(CancellationToken cancel)
     {
+        // People may have gone because nothing happened: their VMs still get the time to clean.
+        var from = Witness.Now;
         while (true)
         {
             await LookAtPoolAsync(cancel);
-            if (Witness.Free == plan.Vms || Witness.Idle > plan.Patience)
+            if (Witness.Free == plan.Vms || (Witness.Idle > plan.Patience && Witness.Now - from > plan.Patience))
             {
                 return Witness.Free == plan.Vms;
             }

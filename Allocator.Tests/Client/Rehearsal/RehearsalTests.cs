@@ -229,7 +229,7 @@ public sealed class RehearsalTests(PostgresServer server)
             }
         };
 
-        var (ran, failed) = await RehearseAsync(deployment, proxy, "--vms 3 --people 2 --stay 2s --patience 15s");
+        var (ran, failed) = await RehearseAsync(deployment, proxy, "--vms 3 --people 2 --stay 2s --patience 6s");
 
         Assert.Equal(["nothingLost"], failed.Select(Check));
         Assert.Contains("FAIL  1 assignment never reached its VM.", ran.Printed, StringComparison.Ordinal);
