@@ -72,7 +72,7 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
     [Theory]
     [InlineData("ALLOCATOR_Url", "allocator.example.org", "Url")]
     [InlineData("ALLOCATOR_Hooks__Timeout", "soon", "Hooks:Timeout")]
-    [InlineData("ALLOCATOR_EnrolmentTokenFile", "/no/such/file", "EnrolmentTokenFile")]
+    [InlineData("ALLOCATOR_CaFile", "/no/such/file", "CaFile")]
     public async Task Wrong_setting_of_the_client_stops_it_and_is_named(string variable, string value, string key)
     {
         await using var client = Executable.Start("allocator", ["run"], new Dictionary<string, string?>

@@ -31,7 +31,7 @@ internal sealed class ClientHarness : IAsyncDisposable
     private IHost? _host;
     private ClientOptions _options;
 
-    public ClientHarness(Func<ClientOptions, ClientOptions>? configure = null, FakeTimeProvider? time = null)
+    public ClientHarness(Func<ClientOptions, ClientOptions>? configure = null, AwaitedTime? time = null)
     {
         Time = time ?? new();
         Server = WireMockServer.Start();
@@ -86,7 +86,7 @@ internal sealed class ClientHarness : IAsyncDisposable
 
     public WireMockServer Server { get; }
 
-    public FakeTimeProvider Time { get; }
+    public AwaitedTime Time { get; }
 
     /// <summary>The time of hooks stands still unless a test moves it: they are real processes and take real time.</summary>
     public FakeTimeProvider HookTime { get; } = new();
@@ -151,18 +151,18 @@ internal sealed class ClientHarness : IAsyncDisposable
     }
 
     /// <summary>
-    /// Lets time pass until the condition holds, but not while a request is under way. How long a test may take is
-    /// bounded in real time.
+    /// Lets time pass until the condition holds, but not while the client works or a request is under way. How long a test
+    /// may take is bounded in real time.
     /// </summary>
-    public async Task PassUntilAsync(Func<bool> condition, string what)
+    public async Task PassUntilAsync(Func<bool> condition, string what, TimeSpan? step = null)
     {
         var started = Stopwatch.GetTimestamp();
         while (!condition())
         {
             Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(60), $"Within a minute it did not come true that {what}.");
-            if (Volatile.Read(ref _underWay.Value) == 0)
+            if (Volatile.Read(ref _underWay.Value) == 0 && Time.IsAwaited)
             {
-                Time.Advance(Step);
+                Time.Advance(step ?? Step);
             }
             await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
         }

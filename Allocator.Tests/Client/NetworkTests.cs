@@ -11,7 +11,6 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http;
-using Microsoft.Extensions.Time.Testing;
 using Xunit;
 using static Allocator.Tests.Client.ClientHarness;
 
@@ -113,7 +112,7 @@ public sealed class NetworkTests
         Assert.Contains(said, Assert.Single(Failures(harness)), StringComparison.Ordinal);
 
         var polls = harness.Polls.Count;
-        await harness.PassUntilAsync(() => Failures(harness).Length == 2, "it is told again");
+        await harness.PassUntilAsync(() => Failures(harness).Length == 2, "it is told again", step: TimeSpan.FromSeconds(10));
         Assert.InRange(harness.Polls.Count - polls, 25, 70);
         harness.OnPoll = _ => Reply(HttpStatusCode.TooManyRequests, "");
         await harness.PassUntilAsync(() => Failures(harness).Length == 3, "another cause is told at once");
@@ -366,7 +365,7 @@ public sealed class NetworkTests
     private static ClientStatus? Status(ClientHarness harness) => ClientStatus.Read(harness.StatusFile);
 
     /// <summary>Time whose clock can be set, while what has passed is what has passed.</summary>
-    private sealed class JumpingTime : FakeTimeProvider
+    private sealed class JumpingTime : AwaitedTime
     {
         public TimeSpan Jump { get; set; }
 

@@ -6,6 +6,9 @@ namespace Allocator.Tests.Infrastructure;
 /// <summary>One of our programs as a process of its own; ended with the test.</summary>
 internal sealed class Executable : IAsyncDisposable
 {
+    /// <summary>A process that does not end fails its test, and does not hold up all others.</summary>
+    private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(3);
+
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _output = new();
     private readonly ConcurrentQueue<string> _printed = new();
@@ -57,7 +60,14 @@ internal sealed class Executable : IAsyncDisposable
 
     public async Task<int> WaitForExitAsync()
     {
-        await _process.WaitForExitAsync();
+        try
+        {
+            await _process.WaitForExitAsync().WaitAsync(Deadline, TimeProvider.System);
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException($"{_process.StartInfo.FileName} did not end within {Deadline}. It wrote: {Output}");
+        }
         return _process.ExitCode;
     }
 
