@@ -49,12 +49,18 @@ internal sealed class ReadThrough(VmFleet fleet, FleetStore store, IOptions<Flee
 
     private async Task<FleetVm?> ReadAsync(string hostname)
     {
+        var former = fleet.Find(hostname)?.View;
         if (!await _places.WaitAsync(LongestWait))
         {
             throw new TimeoutException("Too many VMs are unknown to this replica at once.");
         }
         try
         {
+            // Of a whole class that boots at once, the feed brings the news before each one's turn to be read has come.
+            if (fleet.Find(hostname) is { } vm && vm.View != former)
+            {
+                return vm;
+            }
             return await store.FindAsync(hostname, CancellationToken.None) is { } view ? fleet.Apply(view) : null;
         }
         finally
