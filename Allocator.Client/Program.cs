@@ -55,7 +55,7 @@ static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
         return (int)ExitCode.WrongUsage;
     }
 
-    builder.Services.AddSingleton(options).AddAllocatorClient<HookRunner>(options).AddReporters(options);
+    builder.Services.AddSingleton(options).AddHostedService<InterruptedHooks>().AddAllocatorClient<HookRunner>(options).AddReporters(options);
     using var host = builder.Build();
     await host.RunAsync(cancel);
     return 0;

@@ -71,6 +71,7 @@ internal sealed partial class PollLoop : BackgroundService
                 await _worker.FollowAsync(lastAnswer);
             }
             var first = PollDelay.First(_options.FirstPollWithin, _random);
+            Log.Begins(_log, _options.Url, _options.Hostname, first);
             _status.Update(known => known with { NextPollAt = _time.GetUtcNow() + first });
             await Task.Delay(first, _time, stoppingToken);
             while (true)
@@ -301,6 +302,9 @@ internal sealed partial class PollLoop : BackgroundService
 
     private static partial class Log
     {
+        [LoggerMessage(Level = LogLevel.Information, Message = "Polls {Url} as {Hostname}, for the first time in {Delay}")]
+        public static partial void Begins(ILogger log, Uri url, string hostname, TimeSpan delay);
+
         [LoggerMessage(Level = LogLevel.Information, Message = "Enrolled as {Hostname} in pool {Pool}")]
         public static partial void Enrolled(ILogger log, string hostname, string pool);
 

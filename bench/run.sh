@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures Allocator on this machine. Prints tables and writes them to bench/results/.
 #
-#   bench/run.sh [--full] [allocations|polls|paced|pickup|listen|redis …]
+#   bench/run.sh [--full] [allocations|polls|paced|lists|pickup|listen|redis|client …]
 #
 #   Without names, all of it: about 15 minutes, or 30 and more with --full, which measures longer.
 set -euo pipefail
@@ -15,6 +15,11 @@ need redis-server redis-server
 # As the container is built: what is known beforehand is compiled beforehand.
 dotnet publish bench/Allocator.Bench -c Release --use-current-runtime --self-contained false -p:PublishReadyToRun=true \
   -o bench/Allocator.Bench/bin/published --nologo -v quiet 1>&2
+if [[ " ${*#--full} " == *" client "* || -z "${*#--full}" ]]; then
+  need python3 python3
+  /usr/bin/python3 -c 'import requests' 2>/dev/null || install_packages python3-requests
+  ./scripts/publish-client.sh own 1>&2
+fi
 mkdir -p bench/results
 # The load, PostgreSQL and everything else on the second core; the server that is measured gets the first.
 exec taskset -c 1 bench/Allocator.Bench/bin/published/Allocator.Bench "bench/results/$(date -u +%Y%m%dT%H%M%SZ).md" "$@"

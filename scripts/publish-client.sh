@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Publishes the client as one native program: artifacts/client/linux-x64/allocator, artifacts/client/linux-arm64/allocator.
 #
-#   scripts/publish-client.sh [linux-x64] [linux-arm64]
+#   scripts/publish-client.sh [linux-x64] [linux-arm64] [own]
 #
-# Without arguments both: this machine's must succeed, the other kind's tools may be missing, and then that is said.
+# `own` is this machine's kind. Without arguments both: this machine's must succeed, the other kind's tools may be missing,
+# and then that is said.
 # On a Debian-like machine the tools are installed: gcc for this machine's own kind; clang and the other kind's gcc (such
 # as gcc-aarch64-linux-gnu) for the other. The program needs nothing on a VM but glibc as new as here, and OpenSSL.
 set -euo pipefail
@@ -18,10 +19,11 @@ publish() { # kind of machine
   if [ "$kind" = "$own" ]; then
     need gcc gcc libc6-dev
   else
-    local triple
-    triple=$([ "$kind" = linux-arm64 ] && echo aarch64-linux-gnu || echo x86_64-linux-gnu)
+    local triple debian
+    read -r triple debian <<<"$([ "$kind" = linux-arm64 ] && echo aarch64-linux-gnu arm64 || echo x86_64-linux-gnu amd64)"
     need clang clang
     need "$triple-gcc" "gcc-$(tr _ - <<<"$triple")"
+    [ -e "/usr/$triple/lib/Scrt1.o" ] || install_packages "libc6-dev-$debian-cross"
     cross=(-p:CppCompilerAndLinker=clang "-p:ObjCopyName=$triple-objcopy")
   fi
   work=$(mktemp -d)
@@ -38,7 +40,8 @@ if [ $# -gt 0 ]; then
   for kind in "$@"; do
     case $kind in
       linux-x64 | linux-arm64) publish "$kind" ;;
-      *) echo "'$kind' is neither linux-x64 nor linux-arm64" >&2; exit 2 ;;
+      own) publish "$own" ;;
+      *) echo "'$kind' is none of linux-x64, linux-arm64 and own" >&2; exit 2 ;;
     esac
   done
 else

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using Allocator.Polling;
 
 namespace Allocator.Client.Hooking;
 
@@ -12,6 +13,7 @@ namespace Allocator.Client.Hooking;
 /// </summary>
 internal sealed partial class HookProcesses : IDisposable
 {
+    private const string NotePrefix = "running-hook-";
     private const string Variable = "ALLOCATOR_HOOK_RUN";
     private const string GroupPrefix = "allocator-hook-";
     private const int Terminate = 15;
@@ -23,7 +25,10 @@ internal sealed partial class HookProcesses : IDisposable
     /// <summary>The client's own control group, which changes while a hook is started.</summary>
     private static readonly Lock Starting = new();
 
-    private readonly string _run = Guid.NewGuid().ToString("N");
+    private readonly string _run;
+
+    /// <summary>A file that is there as long as the hook runs.</summary>
+    private readonly string _note;
 
     /// <summary>Those found before, and when they started: who loses their parent while all are ended stays known.</summary>
     private readonly Dictionary<int, string> _known = [];
@@ -31,11 +36,46 @@ internal sealed partial class HookProcesses : IDisposable
     private Process? _hook;
     private string? _group;
 
+    /// <param name="folder">Where the next client finds what ran when this one was killed outright.</param>
+    public HookProcesses(string folder)
+        : this(folder, Guid.NewGuid().ToString("N"))
+    {
+    }
+
+    private HookProcesses(string folder, string run) => (_run, _note) = (run, Path.Combine(folder, NotePrefix + run));
+
+    /// <summary>Those of hooks that ran when a client was killed outright.</summary>
+    public static IReadOnlyList<HookProcesses> LeftBehind(string folder)
+    {
+        try
+        {
+            var own = OwnGroup();
+            return
+            [
+                .. Directory.GetFiles(folder, NotePrefix + "*").Select(note => Path.GetFileName(note)[NotePrefix.Length..])
+                    .Select(run => new HookProcesses(folder, run) { _group = own is not null && Path.Combine(own, GroupPrefix + run) is var group && Directory.Exists(group) ? group : null }),
+            ];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // No state folder yet, or none that can be read.
+            return [];
+        }
+    }
+
     /// <summary>Starts the hook.</summary>
     /// <exception cref="System.ComponentModel.Win32Exception">It cannot be started.</exception>
     public void Start(Process hook)
     {
         hook.StartInfo.Environment[Variable] = _run;
+        try
+        {
+            PrivateFile.Write(_note, "", durably: false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Only a client that is killed outright would need it.
+        }
         lock (Starting)
         {
             // A process is born where its parent is, so the client goes there for a moment: the hook could have started
@@ -88,6 +128,14 @@ internal sealed partial class HookProcesses : IDisposable
 
     public void Dispose()
     {
+        try
+        {
+            File.Delete(_note);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Then the next client looks for what is not there.
+        }
         if (_group is not null)
         {
             RemoveGroup(_group);

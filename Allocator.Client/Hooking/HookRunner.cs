@@ -40,7 +40,7 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
     private static readonly TimeSpan OutputGrace = TimeSpan.FromSeconds(2);
 
     /// <summary>How long a hook that is stopped has between SIGTERM and SIGKILL.</summary>
-    private static readonly TimeSpan EndGrace = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan EndGrace = TimeSpan.FromSeconds(5);
 
     public async Task<HandlerResult> AssignedAsync(VmAssignment vm, AssignedPerson person, CancellationToken cancel)
     {
@@ -82,7 +82,7 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
 
     private async Task<(string? ConnectUrl, string? Failure)> StartAsync(IReadOnlyList<string> command, HookInput input, CancellationToken cancel)
     {
-        using var processes = new HookProcesses();
+        using var processes = new HookProcesses(options.StateFolder);
         using var process = new Process();
         process.StartInfo = new ProcessStartInfo(command[0], command.Skip(1))
         {

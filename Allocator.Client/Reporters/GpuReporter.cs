@@ -20,7 +20,7 @@ internal sealed partial class GpuReporter(
         var answer = await programs.AskAsync(_command, Timeout, cancel);
         var (health, words) = answer switch
         {
-            { IsMissing: true } => (GpuHealth.Absent, null),
+            { IsMissing: true } => (GpuHealth.Absent, $"there is no {options.GpuProgram}"),
             { Failure: null } when answer.Words() is { Length: > 0 } name => (GpuHealth.Healthy, name),
             { Failure: null } => (GpuHealth.Unhealthy, $"{options.GpuProgram} names no GPU"),
             { Failure: var failure } => (GpuHealth.Unhealthy, answer.Words() is { Length: > 0 } said ? $"{failure}: {said}" : failure),

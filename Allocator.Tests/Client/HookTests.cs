@@ -286,6 +286,43 @@ public sealed class HookTests
     }
 
     [Fact]
+    public async Task Hook_that_ran_when_the_client_was_killed_outright_is_ended_by_the_next_and_what_one_before_it_had_left_stays()
+    {
+        await using var harness = new ClientHarness();
+        var assigned = harness.Script("assigned", "setsid sleep 1000 >/dev/null 2>&1 & echo $! > $0.desktop");
+        var released = harness.Script("released", "setsid sleep 1000 & echo $! > $0.child; echo $$ >> $0.child; wait");
+        harness.OnPoll = Steady(2, () => Assigned(2, Ada), maxAge: 1);
+        var settings = new Dictionary<string, string?>
+        {
+            ["ALLOCATOR_Url"] = harness.Server.Url, ["ALLOCATOR_Hostname"] = "vm-1", ["ALLOCATOR_MachineId"] = "machine-1", ["ALLOCATOR_EnrolmentToken"] = "token",
+            ["ALLOCATOR_StateFolder"] = harness.StateFolder, ["ALLOCATOR_FirstPollWithin"] = "00:00:00", ["ALLOCATOR_Hooks__Assigned__0"] = assigned,
+            ["ALLOCATOR_Hooks__Released__0"] = released,
+        };
+        string[] Children() => harness.ReadLines("released.child");
+        await using (var client = Executable.Start("allocator", ["run"], settings))
+        {
+            await Wait.UntilAsync(() => !harness.Outcomes.IsEmpty, "the person is connected");
+            harness.OnPoll = Steady(3, () => Cleaning(3));
+            await Wait.UntilAsync(() => Children().Length == 2, "the other hook runs");
+            await client.KillAsync();
+        }
+        Assert.All(Children(), child => Assert.True(IsAlive(child)));
+
+        // The next has nothing to do that would stop it.
+        harness.OnPoll = Steady(4, () => Free(4));
+        await using (var next = Executable.Start("allocator", ["run"], new Dictionary<string, string?>(settings) { ["ALLOCATOR_Hooks__Released__0"] = null }))
+        {
+            await Wait.UntilAsync(() => next.Output.Contains("A hook ran when the client was killed, and is ended. Nothing of it is left.", StringComparison.Ordinal), "the next client ends it");
+            Assert.All(Children(), child => Assert.False(IsAlive(child)));
+            var desktop = harness.ReadLines("assigned.desktop").Single();
+            Assert.True(IsAlive(desktop));
+            Assert.Empty(Directory.GetFiles(harness.StateFolder, "running-hook-*"));
+            using var end = Process.Start("kill", [desktop]);
+            await end.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
+    [Fact]
     public async Task Hook_that_a_restart_interrupted_is_not_run_again_but_reported_as_failed()
     {
         await using var harness = new ClientHarness();

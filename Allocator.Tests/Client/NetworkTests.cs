@@ -50,7 +50,7 @@ public sealed class NetworkTests
         await AssertKnowsAdaAsync(harness);
     }
 
-    private static async Task BreakAsync(string how, NetworkStream stream, CancellationToken cancel)
+    private static async Task BreakAsync(string how, Stream stream, CancellationToken cancel)
     {
         switch (how)
         {
@@ -280,7 +280,7 @@ public sealed class NetworkTests
         using var usual = Connections.Create(new AllocatorClientOptions { Url = one.Url });
         Assert.InRange(usual.PooledConnectionLifetime, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(5));
 
-        static async Task NothingNewAsync(NetworkStream stream, string[] head, CancellationToken cancel)
+        static async Task NothingNewAsync(Stream stream, string[] head, CancellationToken cancel)
         {
             for (; head.Length > 0; head = await RawServer.ReadHeadAsync(stream, cancel))
             {

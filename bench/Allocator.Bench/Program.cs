@@ -18,7 +18,7 @@ switch (args)
         return 0;
 }
 
-string[] scenarios = ["allocations", "polls", "paced", "lists", "pickup", "listen", "redis"];
+string[] scenarios = ["allocations", "polls", "paced", "lists", "pickup", "listen", "redis", "client"];
 var full = args.Contains("--full");
 var chosen = args.Where(argument => argument != "--full").ToArray();
 if (chosen is not [var results, ..] || chosen[1..].Except(scenarios).Any())
@@ -34,6 +34,7 @@ await using (var database = await Database.StartAsync())
     await RunAsync("polls", async () => [await PollThroughput.RunAsync(database, full)]);
     await RunAsync("paced", () => PacedLoad.RunAsync(database, full));
     await RunAsync("lists", async () => [await Lists.RunAsync(database, full)]);
+    await RunAsync("client", async () => [await ClientOnVm.RunAsync(database, full)]);
 }
 await RunAsync("pickup", () => Pickup.RunAsync(full));
 await RunAsync("listen", async () => [await ListenNotify.RunAsync(full)]);

@@ -1,0 +1,298 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Allocator.Bench;
+
+/// <summary>
+/// What the client takes of a VM, beside the least that a Python program takes to do the same: enrol, say that it runs,
+/// and poll. Several of each at the same time, at servers of the same kind.
+/// </summary>
+internal static class ClientOnVm
+{
+    private const int Pollers = 5;
+    private const string EnrolmentToken = "bench-enrolment";
+
+    /// <summary>The server for both kinds is not measured; the pollers are.</summary>
+    private const string SecondCore = "1";
+
+    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Of a VM that polls every 15–30 s.</summary>
+    private const double PollsPerHour = 3600 / 22.5;
+
+    public static async Task<Table> RunAsync(Database database, bool full)
+    {
+        var starts = full ? 31 : 9;
+        // In full for as many polls as a VM makes in an hour; a free VM that is one of few is asked to poll every 1–2 s.
+        var window = full ? TimeSpan.FromSeconds(PollsPerHour * 1.5) : TimeSpan.FromSeconds(25);
+        var program = Path.GetFullPath($"artifacts/client/linux-{(System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.Arm64 ? "arm64" : "x64")}/allocator");
+        string[] python = ["/usr/bin/python3", Path.GetFullPath("bench/poller.py")];
+
+        await using var native = await Kind.StartAsync(database, "client_native", [program, "run"], "This VM is Free");
+        await using var script = await Kind.StartAsync(database, "client_python", python, "this VM is free");
+        for (var round = 0; round < starts; round++)
+        {
+            await native.MeasureStartAsync();
+            await script.MeasureStartAsync();
+        }
+        await Task.WhenAll(native.StartPollersAsync(), script.StartPollersAsync());
+        Kind[] both = [native, script];
+        foreach (var kind in both)
+        {
+            await kind.BeginAsync();
+        }
+        var began = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(began) < window)
+        {
+            await Task.Delay(Slice, TimeProvider.System);
+            foreach (var kind in both)
+            {
+                kind.LookAgain();
+            }
+        }
+        foreach (var kind in both)
+        {
+            await kind.EndAsync();
+        }
+        var minutes = Stopwatch.GetElapsedTime(began).TotalMinutes * Pollers;
+
+        var table = new Table(
+            "The client on a VM",
+            $"""
+            Python is {await PrintedAsync("/usr/bin/python3", "--version")} with requests, in `bench/poller.py`: the least that enrols, says that it runs, and polls. Start: medians of {starts}, in turn. Memory and processor: medians of {Pollers} of each at the same time, polling every 1–2 s for {window.TotalSeconds:0} s, {native.PollsEach:0} times each; a VM that polls every 15–30 s does so {PollsPerHour:0} times an hour. *Resident* counts what is shared with other programs in full; *private* is what would be free without it. *Between polls* is what the processor was used in all but the two busiest tenths of a second for each poll; in it the client also looks at GPU and disk. Both use the system's C library, and its OpenSSL once the address is https.
+            """,
+            ["", "`allocator`, native", "Python", "ratio"]);
+        var size = new FileInfo(program).Length;
+        var (files, loaded) = await LoadedByPythonAsync();
+        Add("size", size, loaded + new FileInfo(python[1]).Length, bytes => $"{bytes / 1e6:0.0} MB");
+        table.Add("… in files", "1", $"{files + 1}", "–");
+        Add("start to the first line of its log", native.ToFirstLine, script.ToFirstLine, Milliseconds);
+        Add("start to the first poll's answer", native.ToAnswer, script.ToAnswer, Milliseconds);
+        Add("resident after the first polls", native.ResidentAtFirst, script.ResidentAtFirst, Megabytes);
+        Add("resident at the end", native.Resident, script.Resident, Megabytes);
+        Add("… private", native.Private, script.Private, Megabytes);
+        Add("processor per poll", native.CpuPerPoll, script.CpuPerPoll, milliseconds => $"{milliseconds:0.00} ms");
+        Add("processor between polls, per minute", native.CpuBetween / minutes, script.CpuBetween / minutes, milliseconds => $"{milliseconds:0.00} ms");
+        return table;
+
+        void Add(string what, double ours, double theirs, Func<double, string> text) =>
+            table.Add(what, text(ours), text(theirs), theirs > 0 ? (ours / theirs).ToString("0.00", CultureInfo.InvariantCulture) : "–");
+
+        static string Milliseconds(double time) => $"{time:0} ms";
+        static string Megabytes(double bytes) => $"{bytes / 1e6:0.0} MB";
+    }
+
+    /// <summary>The interpreter, and every module that the poller makes it load.</summary>
+    private static async Task<(int Files, long Bytes)> LoadedByPythonAsync()
+    {
+        var printed = await PrintedAsync("/usr/bin/python3", "-c",
+            """
+            import os, random, re, sys, time, requests
+            files = {getattr(module, "__cached__", None) or getattr(module, "__file__", None) for module in list(sys.modules.values())}
+            files = [file for file in files | {os.path.realpath(sys.executable)} if file and os.path.isfile(file)]
+            print(len(files), sum(map(os.path.getsize, files)))
+            """);
+        var numbers = printed.Split(' ').Select(text => long.Parse(text, CultureInfo.InvariantCulture)).ToArray();
+        return ((int)numbers[0], numbers[1]);
+    }
+
+    private static async Task<string> PrintedAsync(string program, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
+        var printed = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return printed.Trim();
+    }
+
+    /// <summary>One of the two programs, its server, and what was measured of it.</summary>
+    private sealed class Kind : IAsyncDisposable
+    {
+        private readonly Server _server;
+        private readonly HttpClient _http;
+        private readonly string[] _command;
+        private readonly string _answered;
+        private readonly string _folder = Directory.CreateTempSubdirectory("allocator-bench-client-").FullName;
+        private readonly List<(double ToFirstLine, double ToAnswer)> _starts = [];
+        private readonly List<Poller> _pollers = [];
+        private long _pollsBefore;
+        private long _pollsAfter;
+
+        private Kind(Server server, string[] command, string answered) =>
+            (_server, _http, _command, _answered) = (server, new HttpClient { BaseAddress = server.Address }, command, answered);
+
+        public double ToFirstLine => _starts.Median(start => start.ToFirstLine);
+
+        public double ToAnswer => _starts.Median(start => start.ToAnswer);
+
+        public double ResidentAtFirst { get; private set; }
+
+        public double Resident { get; private set; }
+
+        public double Private { get; private set; }
+
+        public double PollsEach => (_pollsAfter - _pollsBefore) / (double)Pollers;
+
+        /// <summary>Milliseconds.</summary>
+        public double CpuPerPoll => _pollers.Sum(poller => poller.Cpu.TotalMilliseconds) / (_pollsAfter - _pollsBefore);
+
+        /// <summary>Milliseconds, of all of them.</summary>
+        public double CpuBetween => _pollers.Sum(poller => poller.QuietCpu((int)Math.Ceiling(PollsEach)).TotalMilliseconds);
+
+        /// <param name="answered">What it says when its first poll is answered.</param>
+        public static async Task<Kind> StartAsync(Database database, string name, string[] command, string answered)
+        {
+            var connectionString = await database.CreateAsync(name);
+            await Database.FillAsync(connectionString, _ => Task.CompletedTask);
+            var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(EnrolmentToken)));
+            return new Kind(
+                await Server.StartApiOnAsync(SecondCore, connectionString, KeyValuePair.Create("Enrolment__TokenHashes__1", hash)), command, answered);
+        }
+
+        /// <summary>One start of a VM that is new each time.</summary>
+        public async Task MeasureStartAsync()
+        {
+            using var poller = Start("vm-0", keepsNothing: true);
+            var first = await poller.SaysAsync("");
+            var answer = await poller.SaysAsync(_answered);
+            _starts.Add((first.TotalMilliseconds, answer.TotalMilliseconds));
+        }
+
+        public async Task StartPollersAsync()
+        {
+            for (var vm = 1; vm <= Pollers; vm++)
+            {
+                _pollers.Add(Start($"vm-{vm}", keepsNothing: false));
+            }
+            foreach (var poller in _pollers)
+            {
+                await poller.SaysAsync(_answered);
+            }
+            // The first poll with If-None-Match is of another kind than the very first.
+            var polls = await PollsAsync();
+            while (await PollsAsync() < polls + (2 * Pollers))
+            {
+                await Task.Delay(Slice, TimeProvider.System);
+            }
+        }
+
+        public async Task BeginAsync()
+        {
+            ResidentAtFirst = _pollers.Median(poller => poller.Usage.Resident);
+            _pollsBefore = await PollsAsync();
+            foreach (var poller in _pollers)
+            {
+                poller.Begin();
+            }
+        }
+
+        public void LookAgain()
+        {
+            foreach (var poller in _pollers)
+            {
+                poller.LookAgain();
+            }
+        }
+
+        public async Task EndAsync()
+        {
+            LookAgain();
+            _pollsAfter = await PollsAsync();
+            Resident = _pollers.Median(poller => poller.Usage.Resident);
+            Private = _pollers.Median(poller => poller.Usage.Private);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var poller in _pollers)
+            {
+                poller.Dispose();
+            }
+            _http.Dispose();
+            await _server.DisposeAsync();
+            Directory.Delete(_folder, recursive: true);
+        }
+
+        private async Task<long> PollsAsync() => (await _http.GetStringAsync("/metrics")).Split('\n')
+            .Where(line => line.StartsWith("allocator_polls_total{", StringComparison.Ordinal))
+            .Sum(line => long.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
+
+        private Poller Start(string hostname, bool keepsNothing)
+        {
+            var state = Path.Combine(_folder, hostname);
+            if (keepsNothing && Directory.Exists(state))
+            {
+                Directory.Delete(state, recursive: true);
+            }
+            Directory.CreateDirectory(state);
+            return new Poller(_command, new Dictionary<string, string>
+            {
+                ["ALLOCATOR_Url"] = _server.Address.ToString(),
+                ["ALLOCATOR_Hostname"] = hostname,
+                ["ALLOCATOR_MachineId"] = hostname,
+                ["ALLOCATOR_EnrolmentToken"] = EnrolmentToken,
+                ["ALLOCATOR_StateFolder"] = state,
+                ["ALLOCATOR_FirstPollWithin"] = "00:00:00",
+            });
+        }
+    }
+
+    /// <summary>One program that polls.</summary>
+    private sealed class Poller : IDisposable
+    {
+        private readonly long _started = Stopwatch.GetTimestamp();
+        private readonly Process _process;
+        private readonly List<TimeSpan> _slices = [];
+        private TimeSpan _before;
+        private TimeSpan _lastSeen;
+
+        public Poller(string[] command, Dictionary<string, string> environment)
+        {
+            var start = new ProcessStartInfo("taskset", ["-c", Server.FirstCore, .. command]) { RedirectStandardOutput = true };
+            foreach (var (key, value) in environment)
+            {
+                start.Environment[key] = value;
+            }
+            _process = Process.Start(start)!;
+            Usage = ProcessUsage.Of(_process.Id);
+        }
+
+        public ProcessUsage Usage { get; }
+
+        /// <summary>Since it was begun.</summary>
+        public TimeSpan Cpu => _lastSeen - _before;
+
+        /// <summary>How long after its start it says a line with these words.</summary>
+        public async Task<TimeSpan> SaysAsync(string words)
+        {
+            while (await _process.StandardOutput.ReadLineAsync() is { } line)
+            {
+                if (line.Contains(words, StringComparison.Ordinal))
+                {
+                    return Stopwatch.GetElapsedTime(_started);
+                }
+            }
+            throw new InvalidOperationException($"It ended without saying '{words}'.");
+        }
+
+        public void Begin() => _before = _lastSeen = Usage.Cpu;
+
+        public void LookAgain()
+        {
+            var now = Usage.Cpu;
+            _slices.Add(now - _lastSeen);
+            _lastSeen = now;
+        }
+
+        /// <summary>A poll may fall into two slices; what is left is of none.</summary>
+        public TimeSpan QuietCpu(int polls) => _slices.Order().SkipLast(2 * polls).Aggregate(TimeSpan.Zero, (sum, slice) => sum + slice);
+
+        public void Dispose()
+        {
+            _process.Kill(entireProcessTree: true);
+            _process.WaitForExit();
+            _process.Dispose();
+        }
+    }
+}
