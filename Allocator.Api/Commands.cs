@@ -1,4 +1,5 @@
 using Allocator.Api.Data;
+using Allocator.Api.Health;
 using Allocator.Api.Security;
 
 namespace Allocator.Api;
@@ -11,6 +12,7 @@ internal static class Commands
         Usage: Allocator.Api                   serve
                Allocator.Api migrate           bring the database's schema up to date, then end
                Allocator.Api database          run the private PostgreSQL until stopped; prints its connection string
+               Allocator.Api health            ask the replica on this machine whether it is ready; 0 if it is
                Allocator.Api hash-password     read a password from standard input, print its hash for Admin__Users__<name>
                Allocator.Api new-key           print a new random key and its hash, for Admin__ApiKeys__<name> or Enrolment__TokenHashes__0
         """;
@@ -26,6 +28,8 @@ internal static class Commands
                 return await MigrateAsync(rest);
             case ["database", .. var rest]:
                 return await RunDatabaseAsync(rest);
+            case ["health", .. var rest]:
+                return await HealthCommand.RunAsync(rest);
             case ["hash-password"]:
                 Console.WriteLine(Credentials.HashPassword(await Console.In.ReadLineAsync() ?? ""));
                 return 0;

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Allocator.Api.Data;
+using Allocator.Api.Health;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -35,7 +36,12 @@ internal static partial class StartFailure
         var workers = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToArray();
         try
         {
-            await app.RunAsync();
+            await using (app)
+            {
+                await app.StartAsync();
+                await app.UntilDrainedAsync();
+                await app.StopAsync();
+            }
         }
         catch (OperationCanceledException)
         {

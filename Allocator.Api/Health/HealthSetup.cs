@@ -1,9 +1,12 @@
+using Allocator.Api.Configuration;
+
 namespace Allocator.Api.Health;
 
 internal static class HealthSetup
 {
     public static void AddHealth(this IHostApplicationBuilder builder)
     {
+        builder.Services.AddSettings<HealthOptions, HealthOptions.Validator>(HealthOptions.Section);
         builder.Services.AddSingleton<ConnectionStore>();
         builder.Services.AddSingleton<ConnectionWatch>();
         builder.Services.AddHostedService(services => services.GetRequiredService<ConnectionWatch>());
