@@ -99,13 +99,10 @@ for i in $(seq "$replicas"); do
 done
 if [ "$replicas" -gt 1 ]; then
   {
-    printf '%s\n' 'defaults' '  mode http' '  timeout connect 2s' '  timeout client 60s' \
-      '  timeout server 60s' '  timeout http-keep-alive 60s' '  option redispatch' '  option forwardfor' 'frontend allocator' \
-      "  bind 127.0.0.1:$port" '  default_backend replicas' 'backend replicas' '  balance leastconn' \
-      '  option httpchk GET /health/ready'
-    for i in $(seq "$replicas"); do echo "  server api-$i 127.0.0.1:$((port + i)) check inter 1s"; done
+    cat scripts/haproxy.cfg
+    for i in $(seq "$replicas"); do echo "  server api-$i 127.0.0.1:$((port + i))"; done
   } >"$data/haproxy.cfg"
-  start proxy haproxy haproxy -db -f "$data/haproxy.cfg"
+  LISTEN=127.0.0.1:$port start proxy haproxy haproxy -db -f "$data/haproxy.cfg"
   wait_for HAProxy haproxy "${proxy[0]}" curl -fs "$url/health/ready"
 fi
 

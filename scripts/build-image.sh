@@ -42,6 +42,7 @@ clean_up() {
   forget_containers
   rm -rf "$work"
 }
+# shellcheck disable=SC2317 # until there are containers
 forget_containers() { :; }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
@@ -78,7 +79,9 @@ else
     local container
     container=$(buildah from scratch)
     buildah copy --quiet "$container" "$1" / >/dev/null
-    buildah config --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+    # As the vendor's chiseled ones: there are no tables of languages.
+    buildah config --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+      --env DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=true "$container"
     buildah commit --quiet --format docker "$container" "$2" >/dev/null
     buildah rm "$container" >/dev/null
     echo "$2"
@@ -104,7 +107,8 @@ else
     # Debian's libraries lie in folders that are links in the system that is made of them.
     chroot "$system" dpkg -L libc6 libgcc-s1 libssl3 libstdc++6 zlib1g tzdata | grep -v '/share/\(doc\|lintian\|man\)' |
       while IFS= read -r path; do
-        path=$(dirname "$path" | sed 's:^/lib:/usr/lib:')/$(basename "$path")
+        path=${path/#\/lib/\/usr\/lib}
+        [ "$path" != /. ] || continue
         [ ! -d "$system$path" ] || [ -L "$system$path" ] || continue
         mkdir -p "$small$(dirname "$path")"
         cp -a "$system$path" "$small$path"
@@ -118,10 +122,8 @@ else
   }
 
   build() {
-    local mounts=(--volume /etc/ssl/certs:/etc/ssl/certs:ro) file
-    for file in ~/.nuget/NuGet/NuGet.Config; do
-      [ ! -e "$file" ] || mounts+=(--volume "$file:/root/.nuget/NuGet/NuGet.Config:ro")
-    done
+    local mounts=(--volume /etc/ssl/certs:/etc/ssl/certs:ro) sources=~/.nuget/NuGet/NuGet.Config
+    [ ! -e "$sources" ] || mounts+=(--volume "$sources:/root/.nuget/NuGet/NuGet.Config:ro")
     buildah build --isolation chroot --format docker --layers --pull-never "${mounts[@]}" "${arguments[@]}" --tag "$1" "${@:2}" .
   }
   field() { buildah inspect --type image --format "{{.Docker$2}}" "$1"; }
@@ -134,17 +136,166 @@ else
     root=$(buildah mount "${containers[$1]}")
   }
   # shellcheck disable=SC2016 # for the shell that has the namespaces
-  sandbox='root=$1 user=$2; shift 2
-    mount --bind "$root" "$root" && mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev"
-    mount -o remount,bind,ro "$root"
-    exec setpriv --reuid "${user%:*}" --regid "${user#*:}" --clear-groups --no-new-privs --bounding-set -all --inh-caps -all \
-      chroot-and-exec "$root" "$@"'
-  run_container() {
-    local name=$1 root variables=(); shift
+  sandbox='
+    mount --bind "$root" "$root" && mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount -o remount,bind,ro "$root"
+    exec env -i "${variables[@]}" setpriv --no-new-privs chroot --userspec="$user" "$root" "$@"'
+  in_sandbox() { # variables …, --, program …
+    local variables=() user
+    mapfile -t variables < <(buildah inspect --type image --format '{{range .Docker.Config.Env}}{{println .}}{{end}}' "localhost/$image" | sed '/^$/d')
+    while [ "$1" != -- ]; do variables+=("$1"); shift; done
+    shift
+    user=$(field "$image" .Config.User)
+    exec unshare --mount --pid --fork --kill-child -- \
+      bash -c "root=\$1 user=\$2 variables=(\"\${@:4:\$3}\"); shift \$((3 + \$3)); $sandbox" bash "$root" "$user" ${#variables[@]} "${variables[@]}" "$@"
+  }
+  run_container() { # name, --env variable …
+    local name=$1 root variables=() program; shift
     root_of "$name"
     while [ $# -gt 0 ]; do variables+=("$2"); shift 2; done
-    in_sandbox "$root" "${variables[@]}" -- >"$work/$name.log" 2>&1 &
+    program=$(buildah inspect --type image --format '{{index .Docker.Config.Entrypoint 0}}' "localhost/$image")
+    in_sandbox "${variables[@]}" -- "$program" >"$work/$name.log" 2>&1 </dev/null &
+    outer[name]=$!
     processes+=($!)
-    eval "outer_$name=$!"
+  }
+  declare -A outer
+  inside() {
+    local root=
+    root_of "$1"
+    (in_sandbox -- "${@:2}") </dev/null
+  }
+  # The one whose parent made the namespaces.
+  pid_of() { tr -d ' ' <"/proc/${outer[$1]}/task/${outer[$1]}/children"; }
+  stop_container() {
+    local code=0
+    kill -TERM "$(pid_of "$1")"
+    wait "${outer[$1]}" || code=$?
+    echo "$code"
+  }
+  log_of() { cat "$work/$1.log"; }
+  forget_containers() {
+    local name
+    for name in "${!containers[@]}"; do buildah rm "${containers[$name]}" >/dev/null 2>&1 || true; done
   }
 fi
+
+# -- Build ------------------------------------------------------------------------------------------------------------
+
+if declare -F make_bases >/dev/null; then
+  step "Images to begin with, of Debian and .NET $(dotnet --version) of this machine"
+  make_bases
+fi
+step "Building $image"
+build "$image"
+step "Building $image-client"
+build "$image-client" --target client
+printf '\n%s: %s MB\n' "$image" "$(($(size) / 1000000))"
+"$try" || exit 0
+
+# -- Try --------------------------------------------------------------------------------------------------------------
+
+need_postgres
+need haproxy haproxy
+wait_for() { # what, command …
+  local what=$1 i; shift
+  for ((i = 0; i < 240; i++)); do "$@" >/dev/null 2>&1 && return; sleep 0.25; done
+  fail "$what; the containers' logs: $(log_of 1 | tail -n 20) $(log_of 2 | tail -n 20)"
+}
+free_port() { while port=$((20000 + RANDOM % 10000)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done; echo "$port"; }
+
+step "PostgreSQL on loopback"
+binaries=$(dirname "$(command -v postgres || printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)")
+# It refuses to run as root.
+as_postgres() { if [ "$(id -u)" -eq 0 ]; then setpriv --reuid postgres --regid postgres --init-groups --pdeathsig TERM "$@"; else "$@"; fi; }
+mkdir "$work/postgres"
+[ "$(id -u)" -ne 0 ] || chown postgres: "$work/postgres"
+database_port=$(free_port)
+as_postgres "$binaries/initdb" --pgdata "$work/postgres/data" --username allocator --auth trust --no-sync >/dev/null
+as_postgres "$binaries/postgres" -D "$work/postgres/data" -p "$database_port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+  -c fsync=off >"$work/postgres.log" 2>&1 </dev/null &
+processes+=($!)
+wait_for "PostgreSQL did not start" "$binaries/pg_isready" -h 127.0.0.1 -p "$database_port"
+
+step "Two containers behind HAProxy"
+secret() { head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'; }
+sha256() { printf '%s' "$1" | sha256sum | cut -d' ' -f1; }
+key=$(secret) token=$(secret)
+ports=()
+for name in 1 2; do
+  ports+=("$(free_port)")
+  run_container "$name" --env "ASPNETCORE_HTTP_PORTS=${ports[-1]}" --env Proxies__Known__0=127.0.0.1 \
+    --env "Database__ConnectionString=Host=127.0.0.1;Port=$database_port;Username=allocator;Database=postgres" \
+    --env "Admin__ApiKeys__try=$(sha256 "$key")" --env "Enrolment__TokenHashes__0=$(sha256 "$token")"
+  wait_for "container $name did not become ready" curl -fs "http://127.0.0.1:${ports[-1]}/health/ready"
+done
+{
+  cat scripts/haproxy.cfg
+  # It does not try again what a replica has not answered: that would hide it.
+  echo '  retries 0'
+  for name in 1 2; do echo "  server api-$name 127.0.0.1:${ports[name - 1]}"; done
+} >"$work/haproxy.cfg"
+url=http://127.0.0.1:$(free_port)
+LISTEN=${url#http://} haproxy -db -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 </dev/null &
+processes+=($!)
+wait_for "HAProxy did not start" curl -fs "$url/health/ready"
+
+check() { # what, command …
+  local what=$1; shift
+  "$@" || fail "$what"
+  echo "ok: $what"
+}
+process=$(pid_of 1)
+status() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$process/status"; }
+check "it runs as the user that the image names, $(field "$image" .Config.User)" test "$(status Uid):$(status Gid)" = "$(field "$image" .Config.User)"
+check "it has no capabilities" test "$(status CapEff)" = 0000000000000000
+check "it is the first process, as in any container" test "$(awk '$1 == "NSpid:" { print $NF }' "/proc/$process/status")" = 1
+read_only() { awk '$5 == "/" { print $6 }' "/proc/$process/mountinfo" | tail -n 1 | grep -q '^ro\b'; }
+check "its root file system is read-only" read_only
+check "there is no shell in it" test ! -e "/proc/$process/root/bin/sh"
+labelled() { [ "$(field "$image" ".Config.Labels" | grep -c "org.opencontainers.image.version:$version")" -eq 1 ]; }
+check "it is labelled with its version" labelled
+inside_health() { inside 1 /app/Allocator.Api health --urls "http://127.0.0.1:${ports[0]}"; }
+check "the health check says that it is ready" inside_health
+in_vain() { ! inside 1 /app/Allocator.Api health --urls http://127.0.0.1:1 2>/dev/null; }
+check "the health check says that nobody answers" in_vain
+
+step "A VM, and a person"
+api() { # method, path, token, body
+  curl -sS --fail-with-body -X "$1" "$url$2" -H "Authorization: Bearer $3" -H 'Content-Type: application/json' ${4:+-d "$4"}
+}
+vm=$(api POST /vms "$token" '{"hostname":"vm-1","machineId":"machine-1"}' | jq -r .token)
+api PUT /vms/vm-1/report "$vm" '{"status":"running"}'
+api POST /assignments "" '{"email":"ada@example.org"}' >/dev/null
+has_person() { api GET /assignment/vm-1 "$vm" | jq -e '.assignment.email == "ada@example.org"'; }
+wait_for "the VM did not get the person" has_person
+echo "ok: vm-1 enrolled, polled, and has ada@example.org"
+
+step "SIGTERM under steady polls"
+tag=$(curl -fsS -D - -o /dev/null "$url/assignment/vm-1" -H "Authorization: Bearer $vm" | tr -d '\r' | awk 'tolower($1) == "etag:" { print $2 }')
+# One connection each, as VMs keep theirs; a poll that fails is not repeated.
+polls() {
+  local urls
+  mapfile -t urls < <(yes "$url/assignment/vm-1" | head -n 100)
+  until [ -e "$work/enough" ]; do
+    curl -s -w '%{http_code}\n' -H "Authorization: Bearer $vm" -H "If-None-Match: $tag" "${urls[@]}" || true
+  done >"$work/polls-$1"
+}
+pollers=()
+for i in 1 2 3 4; do polls "$i" </dev/null & pollers+=($!); done
+processes+=("${pollers[@]}")
+count() { cat "$work"/polls-* | wc -l; }
+polled() { [ "$(count)" -ge "$1" ]; }
+wait_for "nobody polls" polled 400
+before=$(count) started=$(date +%s%N)
+code=$(stop_container 1)
+took=$((($(date +%s%N) - started) / 1000000))
+after=$(count)
+wait_for "nobody polls the other one" polled $((after + 400))
+touch "$work/enough"
+wait "${pollers[@]}"
+check "it ended by itself, with 0, after $took ms: within the ten seconds that Docker gives" test "$code $((took < 10000))" = "0 1"
+refused=$(cat "$work"/polls-* | grep -vc '^304$' || true)
+check "$(count) polls, $((after - before)) of them while it stopped; not answered by 304: $refused" test "$refused" -eq 0
+drained() { log_of 1 | grep -q 'Not ready any more'; }
+check "its log says that it drained" drained
+printf '\n%s works: %s MB, of which the program is %s MB\n' "$image" "$(($(size) / 1000000))" \
+  "$(du -sm --apparent-size "/proc/$(pid_of 2)/root/app" | cut -f1)"

@@ -71,6 +71,9 @@ internal sealed partial class ApiProcess : IAsyncDisposable
         reported.EnsureSuccessStatusCode();
     }
 
+    /// <summary>Asks it to stop, as an orchestrator does.</summary>
+    public Task<int> StopAsync() => _program.StopAsync();
+
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
