@@ -33,6 +33,7 @@ internal sealed partial class PollLoop : BackgroundService
     private readonly ResiliencePipeline<PollResult> _untilAnswered;
 
     private TimeSpan _maxAge = PollDelay.UsualMaxAge;
+    private TimeSpan _interval;
     private long _startedAt;
     private long _refusedAt;
     private TimeSpan _retryAfter;
@@ -278,6 +279,9 @@ internal sealed partial class PollLoop : BackgroundService
             Log.AnsweredAgain(_log);
         }
         _maxAge = PollDelay.MaxAge(result.MaxAge);
+        _interval = PollDelay.Next(_maxAge, _random);
+        var now = _time.GetUtcNow();
+        _status.Update(known => known with { PolledAt = now, AnsweredAt = now, FailedPolls = 0, Interval = _maxAge, NextPollAt = now + UntilDue });
         var (answer, etag) = (result.Answer!, result.ETag);
         if (etag != _state.Remembered.ETag || answer != _state.Remembered.Answer)
         {
@@ -287,12 +291,13 @@ internal sealed partial class PollLoop : BackgroundService
         await _worker.FollowAsync(answer);
     }
 
-    /// <summary>Until the next poll is due, counted from the start of the last one, or there is an outcome.</summary>
+    /// <summary>Counted from the start of the last poll.</summary>
+    private TimeSpan UntilDue => _interval - _time.GetElapsedTime(_startedAt);
+
+    /// <summary>Until the next poll is due, or there is an outcome.</summary>
     private async Task WaitAsync(CancellationToken cancel)
     {
-        var wait = PollDelay.Next(_maxAge, _random) - _time.GetElapsedTime(_startedAt);
-        var now = _time.GetUtcNow();
-        _status.Update(known => known with { PolledAt = now, AnsweredAt = now, FailedPolls = 0, Interval = _maxAge, NextPollAt = now + wait });
+        var wait = UntilDue;
         using var woken = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var due = Task.Delay(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, _time, woken.Token);
         await Task.WhenAny(due, _worker.WaitForOutcomeAsync(woken.Token));

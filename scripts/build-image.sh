@@ -52,7 +52,7 @@ trap 'exit 130' INT TERM
 if docker info >/dev/null 2>&1; then
   build() { docker build "${arguments[@]}" --tag "$1" "${@:2}" .; }
   field() { docker image inspect --format "{{$2}}" "$1"; }
-  size() { docker image inspect --format '{{.Size}}' "$image"; }
+  size() { docker images --format '{{.Size}}' "$image"; }
   run_container() { # name, variables …
     docker run --detach --name "allocator-try-$1" --network host --read-only --cap-drop ALL \
       --security-opt no-new-privileges "${@:2}" "$image" >/dev/null
@@ -127,7 +127,7 @@ else
     buildah build --isolation chroot --format docker --layers --pull-never "${mounts[@]}" "${arguments[@]}" --tag "$1" "${@:2}" .
   }
   field() { buildah inspect --type image --format "{{.Docker$2}}" "$1"; }
-  size() { buildah images --json "$image" | jq -r '.[0].size' ; }
+  size() { buildah images --format '{{.Size}}' "localhost/$image"; }
   # The image's own files, user, variables and program, in namespaces of its own: read-only, without capabilities, as the
   # first process. The network is the machine's.
   declare -A containers
@@ -188,7 +188,7 @@ step "Building $image"
 build "$image"
 step "Building $image-client"
 build "$image-client" --target client
-printf '\n%s: %s MB\n' "$image" "$(($(size) / 1000000))"
+printf '\n%s: %s\n' "$image" "$(size)"
 "$try" || exit 0
 
 # -- Try --------------------------------------------------------------------------------------------------------------
@@ -297,5 +297,5 @@ refused=$(cat "$work"/polls-* | grep -vc '^304$' || true)
 check "$(count) polls, $((after - before)) of them while it stopped; not answered by 304: $refused" test "$refused" -eq 0
 drained() { log_of 1 | grep -q 'Not ready any more'; }
 check "its log says that it drained" drained
-printf '\n%s works: %s MB, of which the program is %s MB\n' "$image" "$(($(size) / 1000000))" \
+printf '\n%s works: %s, of which the program is %s MB\n' "$image" "$(size)" \
   "$(du -sm --apparent-size "/proc/$(pid_of 2)/root/app" | cut -f1)"
