@@ -39,7 +39,7 @@ internal static class Lists
         var connectionString = await database.CreateAsync("lists");
         await Database.FillAsync(connectionString, FillAsync);
         await using var api = await Server.StartApiAsync(
-            connectionString, new KeyValuePair<string, string>("Admin__ApiKeys__bench", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Key)))));
+            connectionString, new KeyValuePair<string, string>("Admin__ApiKeys__lists", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Key)))));
         using var http = new HttpClient { BaseAddress = api.Address, DefaultRequestHeaders = { { "X-Api-Key", Key } } };
         var table = new Table(
             "What an admin asks",
@@ -54,10 +54,12 @@ internal static class Lists
             for (var page = 1; page < LaterPage; page++)
             {
                 using var answer = JsonDocument.Parse(await http.GetStringAsync(later));
-                var items = answer.RootElement.ValueKind == JsonValueKind.Array ? answer.RootElement
-                    : answer.RootElement.TryGetProperty("items", out var list) ? list : default;
+                // The pools come whole, as an array; one VM or pool is an object without items.
+                var root = answer.RootElement;
+                var isPage = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("items", out _);
+                var items = isPage ? root.GetProperty("items") : root;
                 rows = items.ValueKind == JsonValueKind.Array ? items.GetArrayLength() : 1;
-                if (items.ValueKind != JsonValueKind.Array || !answer.RootElement.TryGetProperty("next", out var next) || next.GetString() is not { } after)
+                if (!isPage || !root.TryGetProperty("next", out var next) || next.GetString() is not { } after)
                 {
                     break;
                 }

@@ -22,14 +22,14 @@ internal static class PacedLoad
     {
         (int Vms, TimeSpan Resolution, TimeSpan Warm)[] fleets =
         [
-            (100, TimeSpan.FromSeconds(30), MaxAge * 3),
-            (10_000, TimeSpan.FromSeconds(30), MaxAge * 3),
+            (100, TimeSpan.FromSeconds(30), MaxAge * 2.2),
+            (10_000, TimeSpan.FromSeconds(30), MaxAge * 2.2),
             .. full ? [(300_000, TimeSpan.FromSeconds(30), MaxAge * 4)] : Array.Empty<(int, TimeSpan, TimeSpan)>(),
-            // With the resolution that docs/scaling.md says of fleets so large, and warm until each VM is due to be
-            // written for the second time.
-            (1_000_000, TimeSpan.FromMinutes(2), MaxAge * 7),
+            // With the resolution that docs/scaling.md says of fleets so large, and warm until the first VMs are due to be
+            // written for the second time: all of them in a minute, twice as many a second as later, when they have spread.
+            (1_000_000, TimeSpan.FromMinutes(2), MaxAge * 8),
         ];
-        var duration = full ? TimeSpan.FromMinutes(5) : TimeSpan.FromSeconds(45);
+        var duration = full ? TimeSpan.FromMinutes(5) : TimeSpan.FromSeconds(30);
         var load = new Table(
             "Fleets that only poll, every 15–30 s",
             string.Create(CultureInfo.InvariantCulture, $"""
