@@ -48,16 +48,23 @@ internal sealed class PoolStore(NpgsqlDataSource database)
             from assignments
             where state = 'waiting' and ($1::text is null or pool = $1)
             group by pool
+        ),
+        admitted as (
+            select pool, count(*) as people
+            from roster
+            where $1::text is null or pool = $1
+            group by pool
         )
         select
             name, pool_is_open(open, opens_at, closes_at), access_code is not null, pool_is_in_rush(opens_at, rush_until),
             coalesce(fleet.total, 0), coalesce(fleet.free, 0), coalesce(preparing.people, 0), fleet.not_free,
-            coalesce(queue.waiting, 0), queue.longest_wait, (select count(*) from roster where pool = name),
+            coalesce(queue.waiting, 0), queue.longest_wait, coalesce(admitted.people, 0),
             open, opens_at, closes_at, rush_until, duration, warning, move_when_lost, email_domains, most_per_address, rehearsal
         from pools
         left join fleet on fleet.pool = name
         left join preparing on preparing.pool = name
         left join queue on queue.pool = name
+        left join admitted on admitted.pool = name
         where $1::text is null or name = $1
         order by name
         """;
