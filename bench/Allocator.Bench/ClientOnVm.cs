@@ -26,7 +26,7 @@ internal static class ClientOnVm
     {
         var starts = full ? 31 : 9;
         // In full for as many polls as a VM makes in an hour; a free VM that is one of few is asked to poll every 1–2 s.
-        var window = full ? TimeSpan.FromSeconds(PollsPerHour * 1.5) : TimeSpan.FromSeconds(25);
+        var window = full ? TimeSpan.FromSeconds(PollsPerHour * 1.5) : TimeSpan.FromSeconds(15);
         var program = Path.GetFullPath($"artifacts/client/linux-{(System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.Arm64 ? "arm64" : "x64")}/allocator");
         string[] python = ["/usr/bin/python3", Path.GetFullPath("bench/poller.py")];
 

@@ -15,7 +15,7 @@ internal static class Pickup
     public static async Task<Table[]> RunAsync(bool full)
     {
         (int Vms, int Pools)[] sizes = [(4, 30), (20, 30), (100, 30), (1_000, 20), (10_000, 6), .. full ? [(100_000, 1)] : Array.Empty<(int, int)>()];
-        var duration = full ? TimeSpan.FromMinutes(5) : TimeSpan.FromSeconds(45);
+        var duration = full ? TimeSpan.FromMinutes(5) : TimeSpan.FromSeconds(30);
         var folder = Directory.CreateTempSubdirectory("allocator-bench-").FullName;
         await using var database = await Database.StartAsync();
         var connectionString = await database.CreateAsync("pickup");

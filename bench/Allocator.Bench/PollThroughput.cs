@@ -13,7 +13,7 @@ internal static class PollThroughput
 
     public static async Task<Table> RunAsync(Database database, bool full)
     {
-        var (rounds, duration) = full ? (15, TimeSpan.FromSeconds(3)) : (7, TimeSpan.FromSeconds(1.2));
+        var (rounds, duration) = full ? (15, TimeSpan.FromSeconds(3)) : (5, TimeSpan.FromSeconds(1));
         var table = new Table(
             "Poll throughput",
             string.Create(CultureInfo.InvariantCulture, $"""
