@@ -152,7 +152,7 @@ run "another_image_and_everything" {
   }
 
   variables {
-    vms           = { vm-0 = {}, vm-1 = {}, vm-2 = { pool = "gpu", instance_type = "g5.xlarge" } }
+    vms           = { vm-0 = {}, vm-1 = {}, vm-2 = { pool = "gpu", instance_type = "g5.xlarge", image_id = "ami-0123456789abcdef9" } }
     image_id      = "ami-0fedcba9876543210"
     instance_type = "t3.large"
     subnet_ids    = ["subnet-9"]
@@ -167,6 +167,12 @@ run "another_image_and_everything" {
   assert {
     condition     = aws_instance.vm["vm-2"].instance_type == "g4dn.xlarge"
     error_message = "Nor is it stopped to become another size."
+  }
+
+  # A mocked provider makes nothing anew by itself: what would make a VM anew must not reach it.
+  assert {
+    condition     = aws_instance.vm["vm-2"].ami != "ami-0123456789abcdef9" && alltrue([for vm in aws_instance.vm : vm.subnet_id != "subnet-9" && !strcontains(vm.user_data, "/opt/workshop/other")])
+    error_message = "Another image, network or hook does not reach it."
   }
 }
 
