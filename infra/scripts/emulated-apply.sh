@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Applies examples/complete for real, against an AWS that is emulated on loopback, reads back what came of it, does there
-# what a VM does, and looks at what a second plan and one for another VM would change. Five minutes; root, because the
-# emulator (Debian's python3-moto) is installed in a folder of its own by debootstrap: ALLOCATOR_EMULATOR,
-# ~/.cache/allocator/emulator by default. The stack ends with the emulator.
+# Applies both examples for real, against an AWS that is emulated on loopback: reads back what came of it, does there what
+# a VM does, looks at what a second plan and one for another VM would change, and destroys all of it again. Ten minutes;
+# root, because the emulator (Debian's python3-moto) is installed in a folder of its own by debootstrap:
+# ALLOCATOR_EMULATOR, ~/.cache/allocator/emulator by default.
 #
 #   infra/scripts/emulated-apply.sh [--port P]      where the emulator listens (default 45671)
 #
@@ -69,18 +69,19 @@ passed "moto $moto answers on $AWS_ENDPOINT_URL"
 
 find_providers "$work"
 cp -r infra "$work/infra"
-stack=$work/infra/examples/complete
+use() { stack=$work/infra/examples/$1; terraform init -input=false -no-color -lockfile=readonly >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }; }
 row() { printf '%064d' "$1"; }
-# What the operator wants; each step changes it. All secrets here have 't0ken' in them or are rows of one digit.
+# What the operator wants of each example. All secrets here have 't0ken' in them or are rows of one digit.
 jq -n --arg zone "$zone" --arg image "$image" --arg sha256 "$sha256" --arg admin "$(row 1)" --arg enrolment "$(row 2)" '{
-  disposable: true, image: "registry.example.org/allocator:1.2.0", image_id: $image, alarm_emails: ["operator@example.org"],
+  image: "registry.example.org/allocator:1.2.0", image_id: $image, alarm_emails: ["operator@example.org"],
   domain: {name: "allocator.example.org", zone_id: $zone},
   client_package: {bucket: "example-artefacts", key: "allocator/allocator_1.2.0_amd64.deb", sha256: $sha256},
   vms: {"vm-1": {}, "vm-2": {pool: "gpu", instance_type: "g4dn.xlarge"}},
   enrolment_tokens: {"vm-1": "t0ken-1", "vm-2": "t0ken-2"},
-  secret_settings: {Admin__ApiKeys__admin: 1, Enrolment__TokenHashes__0: 1},
   secret_values: {Admin__ApiKeys__admin: $admin, Enrolment__TokenHashes__0: $enrolment}
-}' >"$stack/wanted.auto.tfvars.json"
+}' >"$work/infra/examples/complete/wanted.auto.tfvars.json"
+jq '{image, image_id, client_package, secret_values, enrolment_token: "t0ken", classroom: ["198.51.100.7/32"], vms: 2}' \
+  "$work/infra/examples/complete/wanted.auto.tfvars.json" >"$work/infra/examples/minimal/wanted.auto.tfvars.json"
 want() { jq "$@" "$stack/wanted.auto.tfvars.json" >"$work/wanted" && cp "$work/wanted" "$stack/wanted.auto.tfvars.json"; }
 terraform() { command terraform -chdir="$stack" "$@"; }
 
@@ -110,6 +111,21 @@ expect_changes() { # what, changes …
 apply() {
   terraform apply -input=false -no-color -auto-approve >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
   grep -E '^Apply complete' "$work/log"
+  if grep -qE "t0ken|$(row 1)|$(row 2)|emulated-database-password" "$stack/terraform.tfstate"; then fail "a secret is in the state"; fi
+  passed "no secret is in the state"
+}
+# Everything that the emulator has, of any kind that the stacks have something of.
+inventory() { aws inventory | LC_ALL=C sort; }
+only_in() { LC_ALL=C comm -23 "$work/$1" "$work/$2"; }
+destroy() { # what may be left
+  inventory >"$work/during"
+  terraform destroy -input=false -no-color -auto-approve >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+  grep -E '^Destroy complete' "$work/log"
+  [ -z "$(terraform state list)" ] || fail "something is left in the state"
+  inventory >"$work/after"
+  [ -z "$(only_in before after)" ] || { only_in before after >&2; fail "something is gone that was there before"; }
+  [ "$(only_in after before | sed -E 's/[0-9]{14}$/<time>/')" = "$1" ] || { only_in after before >&2; fail "something else is left than '$1'"; }
+  passed "of the $(only_in during before | wc -l) things that it had nothing is left${1:+ but $1}; the $(wc -l <"$work/before") that were there before still are"
 }
 read_back() {
   jq --arg image "$image" --arg zone "$zone" '{
@@ -120,12 +136,11 @@ read_back() {
   aws read-back /srv/expected.json
 }
 
-step "Apply"
-terraform init -input=false -no-color -lockfile=readonly >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+step "Apply examples/complete"
+use complete
+inventory >"$work/before"
 apply
 read_back
-if grep -qE "t0ken|$(row 1)|$(row 2)|emulated-database-password" "$stack/terraform.tfstate"; then fail "a secret is in the state"; fi
-passed "no secret is in the state"
 
 step "A second plan"
 expect_changes "the same again" ''
@@ -148,6 +163,33 @@ clients='module.clients[0]'
 of_vm() { printf "$1 $clients.%s[\"$2\"]\n" aws_iam_instance_profile.vm aws_iam_role.vm aws_iam_role_policy.vm aws_instance.vm aws_ssm_parameter.enrolment_token terraform_data.generation; }
 mapfile -t new < <(of_vm create vm-3)
 expect_changes "one VM more" "${new[@]}" "update $clients.aws_launch_template.this" 'update module.alarms.aws_cloudwatch_metric_alarm.calculated["dark"]'
+
+step "Restore the database to a point in time, as the README has it"
+want --arg image "$image" 'del(.vms["vm-3"], .enrolment_tokens["vm-3"]) | .image_id = $image'
+aws restore allocator
+database=module.allocator.module.database.aws_db_instance.this
+terraform state rm "$database" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+terraform import -input=false -no-color "$database" allocator >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+changed=(database.aws_db_instance.this database.aws_secretsmanager_secret_rotation.password
+  allocator.aws_iam_role_policy.execution allocator.aws_ecs_task_definition.this allocator.aws_ecs_service.this)
+expect_changes "the other database in the place of the first" "update module.${changed[0]}" "delete+create module.${changed[1]}" \
+  "update module.${changed[2]}" "delete+create module.${changed[3]}" "update module.${changed[4]}"
+# These only: the emulator cannot change what it has forgotten of rules and launch templates.
+terraform apply -input=false -no-color -auto-approve "${changed[@]/#/-target=module.allocator.module.}" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+expect_changes "the same again" ''
+aws drop allocator-before
+
+step "Destroy it: the protection by hand, as the README has it, then the rest"
+aws unprotect allocator
+destroy "rds DBSnapshots allocator-final-<time>"
+
+step "Apply examples/minimal"
+use minimal
+inventory >"$work/before"
+apply
+aws read-back-minimal
+expect_changes "the same again" ''
+destroy ''
 
 echo
 echo "All of it holds, on moto $moto."

@@ -1,7 +1,12 @@
 """What the emulated AWS has to have before the stack, and whether it has what the stack says.
 
     aws.py prepare DEB              the zone, the bucket with the package, two machine images; prints them as JSON
-    aws.py read-back EXPECTED       checks what there is against a file of expectations
+    aws.py read-back EXPECTED       checks what there is of examples/complete against a file of expectations
+    aws.py read-back-minimal        checks what there is of examples/minimal
+    aws.py inventory                prints all that there is, a line each
+    aws.py restore NAME             puts a copy of a deployment's database in its place
+    aws.py drop DATABASE            deletes a database, without a last snapshot
+    aws.py unprotect NAME           takes the protection off a deployment's database and load balancer
 """
 
 import base64
@@ -135,8 +140,8 @@ def read_back(expected):
 
 
 def parameters(ssm, path):
-    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=True)
-    return [parameter for page in pages for parameter in page["Parameters"]]
+    answers = ssm.get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=True)
+    return [parameter for answer in answers for parameter in answer["Parameters"]]
 
 
 def ways_in(ec2, name):
@@ -158,6 +163,128 @@ def ways_in(ec2, name):
     check("replicas by the load balancer, the database by replicas, VMs by nobody", found - networks, {"load-balancer → replicas 8080-8080", "replicas → database 5432-5432"})
 
 
+def read_back_minimal():
+    """What is otherwise than in examples/complete."""
+    elb, rds, ec2 = (client(s) for s in ("elbv2", "rds", "ec2"))
+    balancer = elb.describe_load_balancers(Names=["workshop"])["LoadBalancers"][0]
+    check("the load balancer is not internal", balancer["Scheme"] == "internal", False)
+    attributes = {a["Key"]: a["Value"] for a in elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]}
+    check("and can be destroyed", attributes["deletion_protection.enabled"], "false")
+    listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    check("HTTP is served, and nothing else", [(l["Port"], l["DefaultActions"][0]["Type"]) for l in listeners], [(80, "forward")])
+    database = rds.describe_db_instances(DBInstanceIdentifier="workshop")["DBInstances"][0]
+    check("the database has no standby and can be destroyed", (database["MultiAZ"], database["DeletionProtection"]), (False, False))
+    service = client("ecs").describe_services(cluster="workshop", services=["workshop"])["services"][0]
+    check("one replica is wanted", service["desiredCount"], 1)
+    vpc = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["workshop"]}])["Vpcs"][0]["VpcId"]
+    here = [{"Name": "vpc-id", "Values": [vpc]}]
+    instances = [i for r in ec2.describe_instances(Filters=here)["Reservations"] for i in r["Instances"]]
+    check("there are two VMs, in one subnet", (len(instances), len({i["SubnetId"] for i in instances})), (2, 1))
+    gateways = ec2.describe_nat_gateways(Filters=here)["NatGateways"]
+    check("there is one NAT gateway", len(gateways), 1)
+    ways_in(ec2, "workshop")
+
+
+def pages(service, operation, found, **arguments):
+    api = client(service)
+    if api.can_paginate(operation):
+        return [item for page in api.get_paginator(operation).paginate(**arguments) for item in page[found]]
+    return getattr(api, operation)(**arguments)[found]
+
+
+def inventory():
+    """A line for each thing of any kind that a stack has. AWS goes on showing some that are gone; these are left out."""
+    gone = {"terminated", "deleted", "INACTIVE"}
+    kinds = [
+        ("ec2", "describe_vpcs", "Vpcs", "VpcId"),
+        ("ec2", "describe_subnets", "Subnets", "SubnetId"),
+        ("ec2", "describe_route_tables", "RouteTables", "RouteTableId"),
+        ("ec2", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
+        ("ec2", "describe_nat_gateways", "NatGateways", "NatGatewayId"),
+        ("ec2", "describe_addresses", "Addresses", "AllocationId"),
+        ("ec2", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+        ("ec2", "describe_security_groups", "SecurityGroups", "GroupId"),
+        ("ec2", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
+        ("elbv2", "describe_load_balancers", "LoadBalancers", "LoadBalancerName"),
+        ("elbv2", "describe_target_groups", "TargetGroups", "TargetGroupName"),
+        ("acm", "list_certificates", "CertificateSummaryList", "CertificateArn"),
+        ("rds", "describe_db_instances", "DBInstances", "DBInstanceIdentifier"),
+        ("rds", "describe_db_subnet_groups", "DBSubnetGroups", "DBSubnetGroupName"),
+        ("rds", "describe_db_parameter_groups", "DBParameterGroups", "DBParameterGroupName"),
+        ("secretsmanager", "list_secrets", "SecretList", "Name"),
+        ("iam", "list_roles", "Roles", "RoleName"),
+        ("iam", "list_instance_profiles", "InstanceProfiles", "InstanceProfileName"),
+        ("scheduler", "list_schedules", "Schedules", "Name"),
+        ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+        ("logs", "describe_metric_filters", "metricFilters", "filterName"),
+        ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+        ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+        ("sns", "list_topics", "Topics", "TopicArn"),
+        ("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"),
+    ]
+    for service, operation, found, name in kinds:
+        for thing in pages(service, operation, found):
+            if str(thing.get("State")) not in gone:
+                print(service, found, thing[name])
+    for reservation in pages("ec2", "describe_instances", "Reservations"):
+        for instance in reservation["Instances"]:
+            if instance["State"]["Name"] not in gone:
+                print("ec2 Instances", instance["InstanceId"])
+    ecs = client("ecs")
+    for cluster in ecs.describe_clusters(clusters=pages("ecs", "list_clusters", "clusterArns"))["clusters"]:
+        if cluster["status"] not in gone:
+            print("ecs clusters", cluster["clusterName"])
+        services = pages("ecs", "list_services", "serviceArns", cluster=cluster["clusterArn"])
+        for service in ecs.describe_services(cluster=cluster["clusterArn"], services=services)["services"] if services else []:
+            if service["status"] not in gone:
+                print("ecs services", service["serviceName"])
+    for task in pages("ecs", "list_task_definitions", "taskDefinitionArns"):
+        if ecs.describe_task_definition(taskDefinition=task)["taskDefinition"]["status"] not in gone:
+            print("ecs taskDefinitions", task)
+    for target in pages("application-autoscaling", "describe_scalable_targets", "ScalableTargets", ServiceNamespace="ecs"):
+        print("application-autoscaling ScalableTargets", target["ResourceId"])
+    for policy in pages("application-autoscaling", "describe_scaling_policies", "ScalingPolicies", ServiceNamespace="ecs"):
+        print("application-autoscaling ScalingPolicies", policy["PolicyName"])
+    for path in ("/allocator", "/workshop"):
+        for parameter in parameters(client("ssm"), path):
+            print("ssm Parameters", parameter["Name"])
+    # Automated backups are RDS's own, and stay for as many days as they are kept for.
+    for snapshot in pages("rds", "describe_db_snapshots", "DBSnapshots", SnapshotType="manual"):
+        print("rds DBSnapshots", snapshot["DBSnapshotIdentifier"])
+    for zone in pages("route53", "list_hosted_zones", "HostedZones"):
+        for record in pages("route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["Id"]):
+            print("route53 ResourceRecordSets", record["Type"], record["Name"])
+
+
+def restore(name):
+    rds = client("rds")
+    rds.restore_db_instance_to_point_in_time(
+        SourceDBInstanceIdentifier=name,
+        TargetDBInstanceIdentifier=f"{name}-restored",
+        UseLatestRestorableTime=True,
+        DBSubnetGroupName=rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]["DBSubnetGroup"]["DBSubnetGroupName"],
+        MultiAZ=True,
+        DeletionProtection=True,
+    )
+    rds.modify_db_instance(DBInstanceIdentifier=name, NewDBInstanceIdentifier=f"{name}-before", ApplyImmediately=True)
+    rds.modify_db_instance(
+        DBInstanceIdentifier=f"{name}-restored", NewDBInstanceIdentifier=name, ManageMasterUserPassword=True, ApplyImmediately=True
+    )
+
+
+def drop(database):
+    rds = client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier=database, DeletionProtection=False, ApplyImmediately=True)
+    rds.delete_db_instance(DBInstanceIdentifier=database, SkipFinalSnapshot=True)
+
+
+def unprotect(name):
+    client("rds").modify_db_instance(DBInstanceIdentifier=name, DeletionProtection=False, ApplyImmediately=True)
+    elb = client("elbv2")
+    balancer = elb.describe_load_balancers(Names=[name])["LoadBalancers"][0]["LoadBalancerArn"]
+    elb.modify_load_balancer_attributes(LoadBalancerArn=balancer, Attributes=[{"Key": "deletion_protection.enabled", "Value": "false"}])
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["prepare", package]:
@@ -166,5 +293,16 @@ if __name__ == "__main__":
             with open(file, encoding="utf-8") as expectations:
                 read_back(json.load(expectations))
             print(f"{checks} facts read back")
+        case ["read-back-minimal"]:
+            read_back_minimal()
+            print(f"{checks} facts read back")
+        case ["inventory"]:
+            inventory()
+        case ["restore", name]:
+            restore(name)
+        case ["drop", database]:
+            drop(database)
+        case ["unprotect", name]:
+            unprotect(name)
         case _:
             sys.exit(__doc__)

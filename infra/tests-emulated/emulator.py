@@ -10,12 +10,13 @@ import hmac
 import io
 import json
 import sys
+import uuid
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from moto.elbv2.responses import ELBV2Response
-from moto.rds.models import DBInstance
+from moto.rds.models import DBInstance, RDSBackend
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend, secretsmanager_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
@@ -33,23 +34,40 @@ def describe_capacity_reservation(self):
 ELBV2Response.describe_capacity_reservation = describe_capacity_reservation
 
 
+# By its resource id a database is known through all renaming. Moto has one for all.
+def __init__(self, *arguments, original=DBInstance.__init__, **named):
+    original(self, *arguments, **named)
+    self.dbi_resource_id = f"db-{uuid.uuid4().hex.upper()}"
+
+
+DBInstance.__init__ = __init__
+
+
 # RDS keeps a secret for a database whose password it manages. Moto names one that is not there.
-managed = {}
-
-
 def master_user_secret(self):
     if not self.manage_master_user_password:
         return None
-    if self.resource_id not in managed:
+    if "_secret" not in self.__dict__:
         backend = secretsmanager_backends[self.account_id][self.region]
         password = json.dumps({"username": self.master_username, "password": "emulated-database-password"})
-        name = f"rds!{self.resource_id}"
+        name = f"rds!db-{uuid.uuid4()}"
         backend.create_secret(name, password, None, None, None, None, None, [], False)
-        managed[self.resource_id] = backend.secrets[name].arn
-    return {"SecretArn": managed[self.resource_id], "SecretStatus": "active", "KmsKeyId": "alias/aws/secretsmanager"}
+        self._secret = backend.secrets[name].arn
+    return {"SecretArn": self._secret, "SecretStatus": "active", "KmsKeyId": "alias/aws/secretsmanager"}
 
 
 DBInstance.master_user_secret = property(master_user_secret)
+
+
+# And takes it away with the database.
+def delete_db_instance(self, *arguments, original=RDSBackend.delete_db_instance, **named):
+    database = original(self, *arguments, **named)
+    if "_secret" in database.__dict__:
+        secretsmanager_backends[database.account_id][database.region].secrets.pop(database._secret)
+    return database
+
+
+RDSBackend.delete_db_instance = delete_db_instance
 
 
 # Its rotation is RDS's own: no function does it, and it goes by a calendar. Moto knows neither.

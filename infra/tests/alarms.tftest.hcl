@@ -47,6 +47,32 @@ run "alarms" {
   }
 
   assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.simple :
+      name => "${coalesce(alarm.statistic, alarm.extended_statistic)} of ${alarm.namespace} ${alarm.metric_name} in ${alarm.period} s, ${join(", ", values(alarm.dimensions))}"
+      } == {
+      bad-gateway        = "Sum of AWS/ApplicationELB HTTPCode_ELB_502_Count in 60 s, app/allocator/1"
+      database-cpu       = "Average of AWS/RDS CPUUtilization in 60 s, allocator"
+      database-memory    = "Average of AWS/RDS FreeableMemory in 60 s, allocator"
+      database-storage   = "Minimum of AWS/RDS FreeStorageSpace in 60 s, allocator"
+      password-refused   = "Sum of allocator PasswordRefused in 60 s, "
+      replicas-unhealthy = "Minimum of AWS/ApplicationELB HealthyHostCount in 60 s, app/allocator/1, targetgroup/allocator/2"
+      slow               = "p99 of AWS/ApplicationELB TargetResponseTime in 60 s, app/allocator/1"
+    }
+    error_message = "What each goes by."
+  }
+
+  assert {
+    condition     = one([for query in aws_cloudwatch_metric_alarm.calculated["dark"].metric_query : query.expression if query.return_data]) == "FILL(requests, 0)" && one([for query in aws_cloudwatch_metric_alarm.calculated["dark"].metric_query : query.metric[0] if query.id == "requests"]).metric_name == "RequestCount"
+    error_message = "A minute without a request is one with none."
+  }
+
+  assert {
+    condition     = one([for query in aws_cloudwatch_metric_alarm.calculated["errors"].metric_query : query.expression if query.return_data]) == "IF(requests > 0, 100 * (FILL(replicas, 0) + FILL(balancer, 0)) / requests, 0)"
+    error_message = "The share of requests that fail."
+  }
+
+  assert {
     condition     = one([for query in aws_cloudwatch_metric_alarm.calculated["connections"].metric_query : query.expression if query.return_data]) == "100 * connections / 150"
     error_message = "The share of connections goes by the parameter group's number."
   }
@@ -64,7 +90,7 @@ run "alarms" {
   assert {
     condition = alltrue([
       for alarm in merge(aws_cloudwatch_metric_alarm.simple, aws_cloudwatch_metric_alarm.calculated) :
-      alarm.alarm_actions == toset([aws_sns_topic.this.arn]) && strcontains(alarm.alarm_description, "docs/runbook.md")
+      alarm.alarm_actions == toset([aws_sns_topic.this.arn]) && alarm.ok_actions == alarm.alarm_actions && strcontains(alarm.alarm_description, "docs/runbook.md")
     ])
     error_message = "Each alarm is told, and says where to read on."
   }
@@ -75,7 +101,7 @@ run "alarms" {
   }
 
   assert {
-    condition     = aws_cloudwatch_log_metric_filter.password_refused.pattern == "\"28P01\"" && aws_cloudwatch_log_metric_filter.password_refused.log_group_name == "/allocator/replicas"
+    condition     = aws_cloudwatch_log_metric_filter.password_refused.pattern == "\"28P01\"" && aws_cloudwatch_log_metric_filter.password_refused.log_group_name == "/allocator/replicas" && aws_cloudwatch_log_metric_filter.password_refused.metric_transformation[0].name == "PasswordRefused" && aws_cloudwatch_log_metric_filter.password_refused.metric_transformation[0].namespace == "allocator"
     error_message = "A refused password is found in the replicas' log."
   }
 

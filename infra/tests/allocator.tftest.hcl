@@ -45,12 +45,17 @@ run "load_balancer" {
   }
 
   assert {
+    condition     = aws_lb_listener.https[0].port == 443 && aws_lb_listener.https[0].certificate_arn == aws_acm_certificate_validation.this[0].certificate_arn && aws_lb_listener.https[0].default_action[0].type == "forward" && aws_lb_listener.https[0].default_action[0].target_group_arn == aws_lb_target_group.this.arn
+    error_message = "HTTPS goes to the replicas."
+  }
+
+  assert {
     condition     = aws_lb_listener.http.default_action[0].type == "fixed-response" && aws_lb_listener.http.default_action[0].fixed_response[0].status_code == "426"
     error_message = "HTTP refuses, in words."
   }
 
   assert {
-    condition     = aws_lb_listener_rule.browsers[0].action[0].redirect[0].protocol == "HTTPS" && one([for condition in aws_lb_listener_rule.browsers[0].condition : condition.http_request_method[0].values if length(condition.http_request_method) > 0]) == toset(["GET", "HEAD"])
+    condition     = aws_lb_listener_rule.browsers[0].listener_arn == aws_lb_listener.http.arn && aws_lb_listener_rule.browsers[0].action[0].redirect[0].protocol == "HTTPS" && one([for condition in aws_lb_listener_rule.browsers[0].condition : condition.path_pattern[0].values if length(condition.path_pattern) > 0]) == toset(["/"]) && one([for condition in aws_lb_listener_rule.browsers[0].condition : condition.http_request_method[0].values if length(condition.http_request_method) > 0]) == toset(["GET", "HEAD"])
     error_message = "Only what cannot turn a POST into a GET is redirected."
   }
 
@@ -76,23 +81,33 @@ run "who_may_talk_to_whom" {
   }
 
   assert {
-    condition     = aws_vpc_security_group_ingress_rule.replicas.referenced_security_group_id == aws_security_group.load_balancer.id && aws_vpc_security_group_ingress_rule.replicas.cidr_ipv4 == null
+    condition     = aws_vpc_security_group_ingress_rule.replicas.referenced_security_group_id == aws_security_group.load_balancer.id && aws_vpc_security_group_ingress_rule.replicas.security_group_id == aws_security_group.replicas.id
     error_message = "Replicas are reached by the load balancer, and by no network."
   }
 
   assert {
-    condition     = aws_vpc_security_group_ingress_rule.replicas.from_port == 8080 && aws_vpc_security_group_ingress_rule.replicas.to_port == 8080
+    condition     = aws_vpc_security_group_ingress_rule.replicas.from_port == 8080 && aws_vpc_security_group_ingress_rule.replicas.to_port == 8080 && aws_vpc_security_group_ingress_rule.replicas.ip_protocol == "tcp"
     error_message = "It reaches the API's port only, not that of the metrics."
   }
 
   assert {
-    condition     = aws_vpc_security_group_egress_rule.load_balancer.referenced_security_group_id == aws_security_group.replicas.id
+    condition     = aws_vpc_security_group_egress_rule.load_balancer.referenced_security_group_id == aws_security_group.replicas.id && aws_vpc_security_group_egress_rule.load_balancer.security_group_id == aws_security_group.load_balancer.id
     error_message = "The load balancer reaches replicas only."
+  }
+
+  assert {
+    condition     = aws_vpc_security_group_egress_rule.load_balancer.from_port == 8080 && aws_vpc_security_group_egress_rule.load_balancer.to_port == 8080 && aws_vpc_security_group_egress_rule.load_balancer.ip_protocol == "tcp"
+    error_message = "And of them the API's port only."
   }
 
   assert {
     condition     = toset([for rule in aws_vpc_security_group_ingress_rule.load_balancer : "${rule.cidr_ipv4} ${rule.from_port}-${rule.to_port}"]) == toset(["198.51.100.0/24 443-443", "198.51.100.0/24 80-80", "203.0.113.7/32 443-443", "203.0.113.7/32 80-80"])
     error_message = "Who is allowed reaches the load balancer, and nobody else."
+  }
+
+  assert {
+    condition     = alltrue([for rule in aws_vpc_security_group_ingress_rule.load_balancer : rule.security_group_id == aws_security_group.load_balancer.id]) && aws_lb.this.security_groups == toset([aws_security_group.load_balancer.id])
+    error_message = "These rules are the load balancer's, and it has no others."
   }
 
   assert {
@@ -113,6 +128,7 @@ run "replica" {
       Database__PoolSize                = "8"
       DOTNET_EnableDiagnostics          = "0"
       DOTNET_SHUTDOWNTIMEOUTSECONDS     = "25"
+      Health__Drain                     = "00:00:20"
       Kestrel__Limits__KeepAliveTimeout = "00:02:10"
       Proxies__Known__0                 = "10.20.0.0/16"
       Telemetry__MetricsPort            = "9464"
@@ -135,11 +151,6 @@ run "replica" {
   }
 
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].stopTimeout > tonumber(one([for variable in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : variable.value if variable.name == "DOTNET_SHUTDOWNTIMEOUTSECONDS"]))
-    error_message = "ECS waits for longer than a replica takes to end its requests."
-  }
-
-  assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].portMappings == [{ containerPort = 8080, hostPort = 8080, protocol = "tcp" }]
     error_message = "It is reached on the API's port only."
   }
@@ -152,6 +163,38 @@ run "replica" {
   assert {
     condition     = alltrue([for parameter in aws_ssm_parameter.setting : parameter.type == "SecureString" && parameter.value_wo_version == 1])
     error_message = "Secrets are write-only, encrypted parameters."
+  }
+}
+
+run "a_replica_leaves_in_order" {
+  module {
+    source = "./modules/allocator"
+  }
+
+  assert {
+    condition     = tonumber(aws_lb_target_group.this.deregistration_delay) >= 15 && tonumber(aws_lb_target_group.this.deregistration_delay) <= 20
+    error_message = "Requests that it had from the load balancer have ended when ECS asks it to stop."
+  }
+
+  assert {
+    condition = aws_lb_target_group.this.health_check[0].interval * aws_lb_target_group.this.health_check[0].unhealthy_threshold <= sum([for i, part in split(":", one([
+      for variable in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : variable.value if variable.name == "Health__Drain"
+    ])) : tonumber(part) * pow(60, 2 - i)])
+    error_message = "It serves until the load balancer's checks have noticed that it is not ready."
+  }
+
+  assert {
+    condition = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].stopTimeout > sum([for i, part in split(":", one([
+      for variable in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : variable.value if variable.name == "Health__Drain"
+      ])) : tonumber(part) * pow(60, 2 - i)]) + tonumber(one([
+      for variable in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : variable.value if variable.name == "DOTNET_SHUTDOWNTIMEOUTSECONDS"
+    ])) && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].stopTimeout <= 120
+    error_message = "ECS waits for longer than it drains and ends its requests, and for no longer than Fargate does."
+  }
+
+  assert {
+    condition     = aws_lb_target_group.this.health_check[0].timeout < aws_lb_target_group.this.health_check[0].interval
+    error_message = "A check has ended when the next begins."
   }
 }
 
@@ -192,6 +235,11 @@ run "roles" {
     condition     = aws_iam_role_policy.execution.role == aws_iam_role.execution.id && aws_ecs_task_definition.this.task_role_arn == aws_iam_role.replica.arn
     error_message = "A running replica has a role without rights."
   }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.redeploy.policy).Statement : [statement.Action, statement.Resource]] == [[["ecs:UpdateService"], [aws_ecs_service.this.id]]] && aws_scheduler_schedule.redeploy.target[0].role_arn == aws_iam_role.redeploy.arn
+    error_message = "The schedule may redeploy this service, and do nothing else."
+  }
 }
 
 run "scaling" {
@@ -210,6 +258,11 @@ run "scaling" {
   }
 
   assert {
+    condition     = aws_appautoscaling_policy.processor.target_tracking_scaling_policy_configuration[0].target_value == 60 && aws_appautoscaling_policy.processor.target_tracking_scaling_policy_configuration[0].predefined_metric_specification[0].predefined_metric_type == "ECSServiceAverageCPUUtilization"
+    error_message = "Or when their processors are busy."
+  }
+
+  assert {
     condition     = aws_appautoscaling_target.replicas.min_capacity == 2 && aws_appautoscaling_target.replicas.max_capacity == 4
     error_message = "As many replicas as were asked for."
   }
@@ -219,6 +272,21 @@ run "scaling" {
       Cluster = "allocator", Service = "allocator", ForceNewDeployment = true
     }
     error_message = "Replicas start anew with the database's new password."
+  }
+}
+
+run "terraform_leaves_the_number_of_replicas_to_autoscaling" {
+  module {
+    source = "./modules/allocator"
+  }
+
+  variables {
+    replicas = { min = 3, max = 4 }
+  }
+
+  assert {
+    condition     = aws_ecs_service.this.desired_count == 2 && aws_appautoscaling_target.replicas.min_capacity == 3
+    error_message = "It is the least number, and not the present one, that changes with the configuration."
   }
 }
 
@@ -466,6 +534,19 @@ run "refuses_settings_that_have_to_agree" {
 
   variables {
     settings = { Kestrel__Limits__KeepAliveTimeout = "00:00:30" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "refuses_another_drain" {
+  module {
+    source = "./modules/allocator"
+  }
+  command = plan
+
+  variables {
+    settings = { Health__Drain = "00:00:05" }
   }
 
   expect_failures = [var.settings]

@@ -84,6 +84,16 @@ run "vms" {
     condition     = yamldecode(aws_instance.vm["vm-1"].user_data).runcmd[0] == ["/usr/local/lib/allocator/aws", "install", "eu-central-1", "example-artefacts", "allocator/allocator_1.2.0_amd64.deb", "4444444444444444444444444444444444444444444444444444444444444444"]
     error_message = "The client's package is checked against its SHA-256."
   }
+
+  assert {
+    condition     = yamldecode(aws_instance.vm["vm-1"].user_data).runcmd[1] == ["systemctl", "enable", "--now", "allocator.service"]
+    error_message = "And started, now and after each boot."
+  }
+
+  assert {
+    condition     = yamldecode(aws_instance.vm["vm-1"].user_data).ssh_pwauth == false && yamldecode(aws_instance.vm["vm-1"].user_data).disable_root == true
+    error_message = "Nobody signs in with a password or as root."
+  }
 }
 
 run "each_vm_has_a_role_of_its_own" {
@@ -114,7 +124,9 @@ run "each_vm_has_a_role_of_its_own" {
   }
 
   assert {
-    condition     = length(distinct([for profile in aws_iam_instance_profile.vm : profile.id])) == 2
+    condition = length(distinct([for profile in aws_iam_instance_profile.vm : profile.id])) == 2 && alltrue([
+      for hostname, vm in aws_instance.vm : vm.iam_instance_profile == aws_iam_instance_profile.vm[hostname].name && aws_iam_instance_profile.vm[hostname].role == aws_iam_role.vm[hostname].name && aws_iam_role_policy.vm[hostname].role == aws_iam_role.vm[hostname].id
+    ])
     error_message = "Two VMs, two roles."
   }
 }
@@ -140,7 +152,7 @@ run "another_image_and_everything" {
   }
 
   variables {
-    vms           = { vm-0 = {}, vm-1 = {}, vm-2 = { pool = "gpu", instance_type = "g5.xlarge" } }
+    vms           = { vm-0 = {}, vm-1 = {}, vm-2 = { pool = "gpu", instance_type = "g5.xlarge", image_id = "ami-0123456789abcdef9" } }
     image_id      = "ami-0fedcba9876543210"
     instance_type = "t3.large"
     subnet_ids    = ["subnet-9"]
@@ -155,6 +167,12 @@ run "another_image_and_everything" {
   assert {
     condition     = aws_instance.vm["vm-2"].instance_type == "g4dn.xlarge"
     error_message = "Nor is it stopped to become another size."
+  }
+
+  # A mocked provider makes nothing anew by itself: what would make a VM anew must not reach it.
+  assert {
+    condition     = aws_instance.vm["vm-2"].ami != "ami-0123456789abcdef9" && alltrue([for vm in aws_instance.vm : vm.subnet_id != "subnet-9" && !strcontains(vm.user_data, "/opt/workshop/other")])
+    error_message = "Another image, network or hook does not reach it."
   }
 }
 

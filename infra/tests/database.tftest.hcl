@@ -15,7 +15,7 @@ run "a_database_that_stays" {
   }
 
   assert {
-    condition     = aws_db_instance.this.manage_master_user_password && aws_db_instance.this.password == null
+    condition     = aws_db_instance.this.manage_master_user_password == true && aws_db_instance.this.password == null
     error_message = "RDS keeps the password, and nobody else."
   }
 
@@ -55,8 +55,8 @@ run "a_database_that_stays" {
   }
 
   assert {
-    condition     = aws_vpc_security_group_ingress_rule.replicas.from_port == 5432 && aws_vpc_security_group_ingress_rule.replicas.to_port == 5432 && aws_vpc_security_group_ingress_rule.replicas.cidr_ipv4 == null
-    error_message = "They reach PostgreSQL's port only, and no network does."
+    condition     = aws_vpc_security_group_ingress_rule.replicas.from_port == 5432 && aws_vpc_security_group_ingress_rule.replicas.to_port == 5432 && aws_vpc_security_group_ingress_rule.replicas.ip_protocol == "tcp"
+    error_message = "They reach PostgreSQL's port only."
   }
 
   assert {
@@ -67,6 +67,11 @@ run "a_database_that_stays" {
       statement_timeout                   = "600000"
     }
     error_message = "The parameters are those that docs/scaling.md and the replicas count on; TLS is required."
+  }
+
+  assert {
+    condition     = aws_db_instance.this.parameter_group_name == aws_db_parameter_group.this.name && aws_db_instance.this.db_subnet_group_name == aws_db_subnet_group.this.name && aws_db_subnet_group.this.subnet_ids == toset(["subnet-1", "subnet-2"])
+    error_message = "The database has these parameters, and lies in its subnets."
   }
 
   assert {
@@ -120,7 +125,7 @@ run "a_database_from_a_snapshot" {
   }
 
   assert {
-    condition     = aws_db_instance.this.snapshot_identifier == "allocator-final-20260101" && aws_db_instance.this.manage_master_user_password
+    condition     = aws_db_instance.this.snapshot_identifier == "allocator-final-20260101" && aws_db_instance.this.manage_master_user_password == true
     error_message = "It begins with the snapshot's data, and its password is RDS's again."
   }
 }

@@ -27,12 +27,17 @@ run "two_zones_each_with_its_own_way_out" {
   }
 
   assert {
+    condition     = alltrue([for zone, gateway in aws_nat_gateway.this : gateway.subnet_id == aws_subnet.public[zone].id]) && alltrue([for zone, association in aws_route_table_association.workload : association.route_table_id == aws_route_table.workload[zone].id])
+    error_message = "Each is in its zone, where replicas and VMs go by it."
+  }
+
+  assert {
     condition     = alltrue([for subnet in aws_subnet.public : subnet.map_public_ip_on_launch != true])
     error_message = "Nothing gets a public address by being started."
   }
 
   assert {
-    condition     = alltrue([for association in aws_route_table_association.database : association.route_table_id == aws_route_table.database.id]) && aws_route.public.route_table_id != aws_route_table.database.id
+    condition     = alltrue([for association in aws_route_table_association.database : association.route_table_id == aws_route_table.database.id]) && aws_route.public.route_table_id == aws_route_table.public.id && alltrue([for zone, route in aws_route.workload : route.route_table_id == aws_route_table.workload[zone].id])
     error_message = "The database's subnets have no way to the internet."
   }
 

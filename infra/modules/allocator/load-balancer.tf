@@ -66,17 +66,17 @@ resource "aws_lb_target_group" "this" {
   # Polls are alike; what differs is how busy a replica is.
   load_balancing_algorithm_type = "least_outstanding_requests"
   # Requests take milliseconds. ECS waits for this before it stops a replica.
-  deregistration_delay = 15
+  deregistration_delay = local.deregistration_delay
 
   # That the process serves polls, and nothing else: were it "the database answers", a failover would take away every
   # replica at once, though all of them could answer from memory.
   health_check {
     path                = "/health/ready"
     matcher             = "200"
-    interval            = 10
-    timeout             = 5
+    interval            = local.health_check.interval
+    timeout             = local.health_check.timeout
     healthy_threshold   = 2
-    unhealthy_threshold = 3
+    unhealthy_threshold = local.health_check.unhealthy_threshold
   }
 }
 

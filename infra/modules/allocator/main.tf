@@ -12,9 +12,14 @@ locals {
   ), null)
   url = "${local.tls ? "https" : "http"}://${var.domain == null ? aws_lb.this.dns_name : var.domain.name}"
 
-  # Seconds: requests that are under way may end, and ECS lets them.
-  shutdown_timeout = 25
-  stop_timeout     = 40
+  # Seconds. ECS takes a replica out of the target group and waits for deregistration_delay before it asks the replica to
+  # stop. One that is asked by somebody else is found out by the load balancer's checks: it says that it is not ready, and
+  # serves for 'drain' more. Then what is under way has shutdown_timeout to end, and after stop_timeout it is killed.
+  health_check         = { interval = 5, timeout = 3, unhealthy_threshold = 3 }
+  deregistration_delay = 15
+  drain                = 20
+  shutdown_timeout     = 25
+  stop_timeout         = 50
 
   connection_string = join(";", concat(
     ["Host=${var.database.host}", "Port=${var.database.port}", "Database=${var.database.name}", "Username=${var.database.username}"],
@@ -27,6 +32,7 @@ locals {
       Database__ConnectionString        = local.connection_string
       Database__PoolSize                = tostring(var.pool_size)
       DOTNET_SHUTDOWNTIMEOUTSECONDS     = tostring(local.shutdown_timeout)
+      Health__Drain                     = format("00:00:%02d", local.drain)
       Kestrel__Limits__KeepAliveTimeout = format("%02d:%02d:%02d", floor(var.keep_alive_timeout / 3600), floor(var.keep_alive_timeout / 60) % 60, var.keep_alive_timeout % 60)
       # Not on the port that the load balancer knows.
       Telemetry__MetricsPort = tostring(local.metrics_port)
@@ -125,8 +131,13 @@ resource "aws_ecs_task_definition" "this" {
 
   lifecycle {
     precondition {
-      condition     = local.stop_timeout > local.shutdown_timeout && local.stop_timeout <= 120
-      error_message = "ECS has to wait for longer than a replica takes to end its requests, and waits for 120 s at most."
+      condition     = local.drain >= local.health_check.interval * local.health_check.unhealthy_threshold
+      error_message = "A replica has to go on serving until the load balancer's checks have noticed that it is not ready."
+    }
+
+    precondition {
+      condition     = local.stop_timeout > local.drain + local.shutdown_timeout && local.stop_timeout <= 120
+      error_message = "ECS has to wait for longer than a replica takes to drain and to end its requests, and waits for 120 s at most."
     }
   }
 }

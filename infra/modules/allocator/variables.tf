@@ -173,8 +173,8 @@ variable "settings" {
   }
 
   validation {
-    condition     = alltrue([for key in keys(var.settings) : !contains(["Database__PoolSize", "Telemetry__MetricsPort", "ASPNETCORE_HTTP_PORTS", "Kestrel__Limits__KeepAliveTimeout", "DOTNET_SHUTDOWNTIMEOUTSECONDS"], key) && !startswith(key, "Proxies__Known__")])
-    error_message = "Database__PoolSize, Telemetry__MetricsPort, ASPNETCORE_HTTP_PORTS, Kestrel__Limits__KeepAliveTimeout, DOTNET_SHUTDOWNTIMEOUTSECONDS and Proxies__Known__… have to agree with the rest of the deployment, and are set by it."
+    condition     = alltrue([for key in keys(var.settings) : !contains(["Database__PoolSize", "Telemetry__MetricsPort", "ASPNETCORE_HTTP_PORTS", "Kestrel__Limits__KeepAliveTimeout", "Health__Drain", "DOTNET_SHUTDOWNTIMEOUTSECONDS"], key) && !startswith(key, "Proxies__Known__")])
+    error_message = "Database__PoolSize, Telemetry__MetricsPort, ASPNETCORE_HTTP_PORTS, Kestrel__Limits__KeepAliveTimeout, Health__Drain, DOTNET_SHUTDOWNTIMEOUTSECONDS and Proxies__Known__… have to agree with the rest of the deployment, and are set by it."
   }
 }
 

@@ -69,6 +69,15 @@ resource "aws_db_parameter_group" "this" {
   }
 }
 
+# When the last snapshot's name was made up, which must not change with every plan.
+resource "terraform_data" "made" {
+  input = formatdate("YYYYMMDDhhmmss", timestamp())
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
 resource "aws_db_instance" "this" {
   identifier     = var.name
   engine         = "postgres"
@@ -103,16 +112,15 @@ resource "aws_db_instance" "this" {
 
   deletion_protection       = !var.disposable
   skip_final_snapshot       = var.disposable
-  final_snapshot_identifier = var.disposable ? null : "${var.name}-final-${formatdate("YYYYMMDDhhmmss", timestamp())}"
+  final_snapshot_identifier = var.disposable ? null : "${var.name}-final-${terraform_data.made.output}"
 
   auto_minor_version_upgrade      = true
   enabled_cloudwatch_logs_exports = ["postgresql"]
   apply_immediately               = false
 
   lifecycle {
-    # The name of the last snapshot is that of the day the instance was made; a snapshot's name in the configuration is
-    # of use once, and must not replace a database that has lived on since.
-    ignore_changes = [final_snapshot_identifier, snapshot_identifier, db_name, username]
+    # A snapshot's name in the configuration is of use once, and must not replace a database that has lived on since.
+    ignore_changes = [snapshot_identifier, db_name, username]
 
     precondition {
       condition     = var.max_connections <= floor(local.memory / 9531392)
