@@ -1,3 +1,4 @@
+using Allocator.Api.Configuration;
 using Allocator.Api.Data;
 using Allocator.Api.Health;
 using Allocator.Api.Security;
@@ -46,6 +47,7 @@ internal static class Commands
     private static async Task<int> MigrateAsync(string[] args)
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        builder.AddSecretFiles();
         await builder.AddDatabaseAsync();
         using var host = builder.Build();
         await host.Services.GetRequiredService<Migrator>().MigrateAsync(CancellationToken.None);

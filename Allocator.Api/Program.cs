@@ -21,6 +21,7 @@ try
 
     // The settings lie at the repository's root and are copied beside the program.
     var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+    builder.AddSecretFiles();
     await builder.AddDatabaseAsync();
     builder.AddWeb();
     builder.AddSecurity();

@@ -37,9 +37,9 @@ chmod 755 "$work"
 processes=()
 clean_up() {
   trap - EXIT
+  forget_containers
   for process in "${processes[@]}"; do kill -TERM "$process" 2>/dev/null || true; done
   for process in "${processes[@]}"; do wait "$process" 2>/dev/null || true; done
-  forget_containers
   rm -rf "$work"
 }
 # shellcheck disable=SC2317 # until there are containers
@@ -59,9 +59,9 @@ if docker info >/dev/null 2>&1; then
   }
   inside() { docker exec "allocator-try-$1" "${@:2}"; }
   pid_of() { docker inspect --format '{{.State.Pid}}' "allocator-try-$1"; }
-  stop_container() { # prints the exit code; Docker's own patience, ten seconds
+  stop_container() { # its exit code is then in $code; Docker's own patience, ten seconds
     docker stop "allocator-try-$1" >/dev/null
-    docker wait "allocator-try-$1"
+    code=$(docker wait "allocator-try-$1")
   }
   log_of() { docker logs "allocator-try-$1" 2>&1; }
   forget_containers() { docker rm --force allocator-try-1 allocator-try-2 >/dev/null 2>&1 || true; }
@@ -154,8 +154,7 @@ else
     while [ $# -gt 0 ]; do variables+=("$2"); shift 2; done
     program=$(buildah inspect --type image --format '{{index .Docker.Config.Entrypoint 0}}' "localhost/$image")
     in_sandbox "${variables[@]}" -- "$program" >"$work/$name.log" 2>&1 </dev/null &
-    outer[name]=$!
-    processes+=($!)
+    outer[$name]=$!
   }
   declare -A outer
   inside() {
@@ -166,14 +165,16 @@ else
   # The one whose parent made the namespaces.
   pid_of() { tr -d ' ' <"/proc/${outer[$1]}/task/${outer[$1]}/children"; }
   stop_container() {
-    local code=0
+    code=0
     kill -TERM "$(pid_of "$1")"
     wait "${outer[$1]}" || code=$?
-    echo "$code"
   }
   log_of() { cat "$work/$1.log"; }
   forget_containers() {
     local name
+    # The outer process heeds nothing less; the kernel then ends the inner one.
+    for name in "${!outer[@]}"; do kill -KILL "${outer[$name]}" 2>/dev/null || true; done
+    for name in "${!outer[@]}"; do wait "${outer[$name]}" 2>/dev/null || true; done
     for name in "${!containers[@]}"; do buildah rm "${containers[$name]}" >/dev/null 2>&1 || true; done
   }
 fi
@@ -203,7 +204,8 @@ wait_for() { # what, command …
 free_port() { while port=$((20000 + RANDOM % 10000)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done; echo "$port"; }
 
 step "PostgreSQL on loopback"
-binaries=$(dirname "$(command -v postgres || printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)")
+# A link to it need not have the others beside it.
+binaries=$(dirname "$(readlink -f "$(command -v postgres || printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)")")
 # It refuses to run as root.
 as_postgres() { if [ "$(id -u)" -eq 0 ]; then setpriv --reuid postgres --regid postgres --init-groups --pdeathsig TERM "$@"; else "$@"; fi; }
 mkdir "$work/postgres"
@@ -286,7 +288,7 @@ count() { cat "$work"/polls-* | wc -l; }
 polled() { [ "$(count)" -ge "$1" ]; }
 wait_for "nobody polls" polled 400
 before=$(count) started=$(date +%s%N)
-code=$(stop_container 1)
+stop_container 1
 took=$((($(date +%s%N) - started) / 1000000))
 after=$(count)
 wait_for "nobody polls the other one" polled $((after + 400))

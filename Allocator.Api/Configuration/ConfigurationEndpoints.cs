@@ -6,6 +6,7 @@ using Allocator.Contracts;
 using Microsoft.Extensions.Configuration.CommandLine;
 using Microsoft.Extensions.Configuration.EnvironmentVariables;
 using Microsoft.Extensions.Configuration.Json;
+using Microsoft.Extensions.Configuration.KeyPerFile;
 using Npgsql;
 
 namespace Allocator.Api.Configuration;
@@ -69,6 +70,7 @@ internal static class ConfigurationEndpoints
             JsonConfigurationProvider file => file.Source.Path ?? "file",
             EnvironmentVariablesConfigurationProvider => "environment",
             CommandLineConfigurationProvider => "command line",
+            KeyPerFileConfigurationProvider => "secret file",
             ChainedConfigurationProvider { Configuration: IConfigurationRoot inner } => Source(inner, key),
             _ => "host",
         };
