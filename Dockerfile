@@ -49,7 +49,8 @@ WORKDIR /app
 COPY --from=build /app .
 # Collecting often and little keeps a replica small: without it .NET takes as much as the processor has cache.
 # Without diagnostics .NET writes nothing: the root file system can be read-only, and no folder for temporary files is needed.
-# After SIGTERM it is no longer ready, and serves for five seconds more: a load balancer's checks take three to notice.
+# After SIGTERM it is no longer ready, and serves for five seconds more: checks every second, as of scripts/haproxy.cfg, take
+# three to notice. infra/ sets what its load balancer needs.
 ENV ASPNETCORE_HTTP_PORTS=8080 DOTNET_GCgen0size=0x400000 DOTNET_EnableDiagnostics=0 Health__Drain=00:00:05
 EXPOSE 8080
 USER 10001:10001
