@@ -18,7 +18,8 @@ public sealed class MetricsTests(PostgresServer server)
 
         var scrape = await Wait.ForAsync(async () => await Scrape.OfAsync(api.Http) is var read
             && read.Value("allocator_vms", "pool=\"default\"", "state=\"assigned\"") == 1
-            && read.Names.Contains("allocator_server_connections") ? read : null, "the feed has brought it");
+            && read.Names.Contains("allocator_server_connections")
+            && read.Names.Contains("allocator_liveness_rows_total") ? read : null, "the feed has brought it, and the polls are written");
 
         Assert.Equal(3, scrape.Value("allocator_polls_total", "status=\"304\"", "way=\"short\""));
         Assert.True(scrape.Value("allocator_polls_total", "status=\"200\"") >= 1);
