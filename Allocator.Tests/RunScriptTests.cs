@@ -40,7 +40,7 @@ public sealed class RunScriptTests : IDisposable
         Assert.NotEmpty(state["enrolmentToken"]!.GetValue<string>());
         http.DefaultRequestHeaders.Authorization = Deployment.Basic(state["adminUser"]!.GetValue<string>(), state["adminPassword"]!.GetValue<string>());
         Assert.Equal(["vm-1", "vm-2"], (await http.GetFromJsonAsync<Page<Vm>>("/vms"))!.Items.Select(vm => vm.Hostname));
-        Assert.Contains($"curl -s {state["url"]}/assignments", script.Output, StringComparison.Ordinal);
+        await Wait.UntilAsync(() => script.Output.Contains($"curl -s {state["url"]}/assignments", StringComparison.Ordinal), "it says how to ask");
 
         using var response = await http.PostAsJsonAsync("/assignments", new AssignmentRequest("ada@example.org"));
         var asked = (await response.Content.ReadFromJsonAsync<Assignment>())!;

@@ -57,7 +57,7 @@ public sealed class PasswordTests : IDisposable
         Assert.Equal(HttpStatusCode.OK, (await before.Http.GetAsync("/assignment/vm-1")).StatusCode);
         await Wait.UntilAsync(async () => (await after.Http.PostAsJsonAsync("/assignments", new AssignmentRequest("ada@example.org"))).IsSuccessStatusCode, "the newer replica takes people");
         // What monitoring looks for.
-        Assert.Contains("28P01", before.Output, StringComparison.Ordinal);
+        await Wait.UntilAsync(() => before.Output.Contains("28P01", StringComparison.Ordinal), "its log says why");
 
         await using var late = Executable.Start("Allocator.Api", [], new Dictionary<string, string?>
         {

@@ -23,11 +23,11 @@ public sealed class SampleTests(PostgresServer server)
         var ada = await AskAsync(api, "ada@example.org");
         var connected = await WaitUntilAsync(api, ada, AssignmentState.Connected);
         Assert.Equal(("greeter", "https://greeter.example.org/"), (connected.Hostname, connected.ConnectUrl));
-        Assert.Contains("Hello ada@example.org, greeter is yours", greeter.Output, StringComparison.Ordinal);
+        await Wait.UntilAsync(() => greeter.Output.Contains("Hello ada@example.org, greeter is yours", StringComparison.Ordinal), "it greets");
 
         (await api.Http.DeleteAsync($"/assignments/{ada}")).Dispose();
         await WaitUntilAsync(api, await AskAsync(api, "bob@example.org"), AssignmentState.Connected);
-        Assert.Contains("Goodbye", greeter.Output, StringComparison.Ordinal);
+        await Wait.UntilAsync(() => greeter.Output.Contains("Goodbye", StringComparison.Ordinal), "it takes leave");
 
         Assert.Equal(0, await greeter.StopAsync());
         folder.Delete(recursive: true);

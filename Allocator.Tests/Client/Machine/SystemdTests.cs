@@ -48,7 +48,7 @@ public sealed class SystemdTests(PostgresServer server)
         await Wait.UntilAsync(() => systemd.Said("STATUS=not enrolled, no answer yet: "), "it says that nobody answers");
         systemd.Forget();
         await Wait.UntilAsync(() => systemd.Said("WATCHDOG=1"), "it lives");
-        Assert.Contains("<4>", client.Output, StringComparison.Ordinal);
+        await Wait.UntilAsync(() => client.Output.Contains("<4>", StringComparison.Ordinal), "its log warns");
     }
 
     [Fact]
