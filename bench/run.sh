@@ -3,7 +3,7 @@
 #
 #   bench/run.sh [--full] [allocations|polls|paced|lists|pickup|listen|redis|client …]
 #
-#   Without names, all of it: under 10 minutes, or about 30 with --full, which measures longer.
+#   Without names, all of it: some 10 to 12 minutes, or about 30 with --full, which measures longer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./scripts/install.sh
