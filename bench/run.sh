@@ -12,9 +12,10 @@ need_postgres
 need nginx nginx-light
 need haproxy haproxy
 need redis-server redis-server
-# As the container is built: what is known beforehand is compiled beforehand.
+# As the container is built: what is known beforehand is compiled beforehand. Lock files of its own: those in git know every
+# kind of machine, and one alone would replace them.
 dotnet publish bench/Allocator.Bench -c Release --use-current-runtime --self-contained false -p:PublishReadyToRun=true \
-  -o bench/Allocator.Bench/bin/published --nologo -v quiet 1>&2
+  -p:NuGetLockFilePath=obj/bench.lock.json -o bench/Allocator.Bench/bin/published --nologo -v quiet 1>&2
 if [[ " ${*#--full} " == *" client "* || -z "${*#--full}" ]]; then
   need python3 python3
   /usr/bin/python3 -c 'import requests' 2>/dev/null || install_packages python3-requests
