@@ -81,7 +81,7 @@ run "who_may_talk_to_whom" {
   }
 
   assert {
-    condition     = aws_vpc_security_group_ingress_rule.replicas.referenced_security_group_id == aws_security_group.load_balancer.id && aws_vpc_security_group_ingress_rule.replicas.security_group_id == aws_security_group.replicas.id
+    condition     = aws_vpc_security_group_ingress_rule.replicas.referenced_security_group_id == aws_security_group.load_balancer.id && aws_vpc_security_group_ingress_rule.replicas.security_group_id == aws_security_group.replicas.id && aws_vpc_security_group_ingress_rule.replicas.cidr_ipv4 == null
     error_message = "Replicas are reached by the load balancer, and by no network."
   }
 

@@ -55,8 +55,8 @@ run "a_database_that_stays" {
   }
 
   assert {
-    condition     = aws_vpc_security_group_ingress_rule.replicas.from_port == 5432 && aws_vpc_security_group_ingress_rule.replicas.to_port == 5432 && aws_vpc_security_group_ingress_rule.replicas.ip_protocol == "tcp"
-    error_message = "They reach PostgreSQL's port only."
+    condition     = aws_vpc_security_group_ingress_rule.replicas.from_port == 5432 && aws_vpc_security_group_ingress_rule.replicas.to_port == 5432 && aws_vpc_security_group_ingress_rule.replicas.ip_protocol == "tcp" && aws_vpc_security_group_ingress_rule.replicas.cidr_ipv4 == null
+    error_message = "They reach PostgreSQL's port only, and no network does."
   }
 
   assert {
