@@ -69,7 +69,7 @@ internal static partial class DatabaseSetup
         builder.UseLoggerFactory(logs);
         // In signals, instead of the connection string.
         builder.Name = "allocator";
-        // The feed asks twice a second and is nobody's request.
+        // The feed asks all the time and is nobody's request.
         builder.ConfigureTracing(traces => traces.ConfigureCommandFilter(_ => Activity.Current is not null));
         return builder.Build();
     }

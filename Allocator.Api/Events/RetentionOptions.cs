@@ -17,7 +17,7 @@ internal sealed class RetentionOptions
     /// <summary>How long enrolment tokens that have expired can still be listed; 1 hour – 3,660 days.</summary>
     public TimeSpan EnrolmentTokens { get; set; } = TimeSpan.FromDays(30);
 
-    /// <summary>How many rows of each kind are removed at once, with each turn of the sweep; 1–100,000.</summary>
+    /// <summary>How many rows of each kind are removed at once, in one turn of the sweep; 1–100,000.</summary>
     public int BatchSize { get; set; } = 1_000;
 
     internal sealed class Validator : IValidateOptions<RetentionOptions>

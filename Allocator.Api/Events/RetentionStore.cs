@@ -63,7 +63,8 @@ internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<Retenti
         )
         """;
 
-    public async Task RemoveAsync(CancellationToken cancel)
+    /// <returns>Whether there may be more.</returns>
+    public async Task<bool> RemoveAsync(CancellationToken cancel)
     {
         var (kept, batchSize) = (options.Value, options.Value.BatchSize);
         await using var batch = database.Batch(
@@ -72,6 +73,6 @@ internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<Retenti
             (RemoveAssignments, [kept.EndedAssignments, batchSize]),
             (RemoveEnrolmentTokens, [kept.EnrolmentTokens, batchSize]),
             (RemoveIdempotencyKeys, [IdempotencyStore.KeptFor, batchSize]));
-        await batch.ExecuteNonQueryAsync(cancel);
+        return await batch.ExecuteNonQueryAsync(cancel) >= batchSize;
     }
 }

@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Allocator.Api.Fleet;
 
-/// <summary>Keeps the fleet true: loads it once, then asks twice a second what changed.</summary>
+/// <summary>Keeps the fleet true: loads it once, then asks again and again what changed.</summary>
 internal sealed partial class FleetFeed(
     VmFleet fleet,
     FleetStore store,
@@ -43,7 +43,7 @@ internal sealed partial class FleetFeed(
             catch (Exception e) when (e is NpgsqlException or TimeoutException && !stoppingToken.IsCancellationRequested)
             {
                 signals.NotFed();
-                // Once, not twice a second: an outage must not fill the disk with its own description.
+                // Once, not with each attempt: an outage must not fill the disk with its own description.
                 if (failures++ == 0)
                 {
                     Log.DatabaseAway(log, fleet.IsLoaded ? "Polls go on being answered from memory" : "Not ready yet", e.Message);

@@ -9,7 +9,7 @@ internal sealed class FleetOptions
     public const string Section = "Fleet";
 
     /// <summary>How often the replica asks the database what changed; 10 ms – 10 s.</summary>
-    public TimeSpan FeedInterval { get; set; } = TimeSpan.FromMilliseconds(500);
+    public TimeSpan FeedInterval { get; set; } = TimeSpan.FromMilliseconds(400);
 
     /// <summary>How many VMs may be read from the database at once because this replica does not know them well enough; 1–50.</summary>
     public int ReadThroughConcurrency { get; set; } = 2;

@@ -50,6 +50,9 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         where v.hostname = $1
         """;
 
+    /// <summary>How many VMs are taken over before whoever waits for this thread gets it.</summary>
+    private const int AtOnce = 64;
+
     /// <summary>The whole fleet, and the cursor to go on from.</summary>
     public async Task<(VmFleet.Picture Picture, ulong Cursor)> LoadAsync(CancellationToken cancel)
     {
@@ -113,7 +116,11 @@ internal sealed class FleetStore(NpgsqlDataSource database)
             if (!reader.IsDBNull(6))
             {
                 applyVm(VmView.Read(reader, 6, pool));
-                vms++;
+                if (++vms % AtOnce == 0)
+                {
+                    // Rows that are here already are read without a wait: many of them would keep the polls waiting.
+                    await Task.Yield();
+                }
             }
         }
         return (cursor, vms);

@@ -14,6 +14,11 @@ internal sealed partial class Sweeper(
     TimeProvider time,
     ILogger<Sweeper> log) : BackgroundService
 {
+    /// <summary>What is kept for months need not be looked at every few seconds, unless the last look found much.</summary>
+    private const int TurnsBetweenRemovals = 12;
+
+    private int _turnsUntilRemoval;
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(liveness.Value.SweepInterval, time);
@@ -58,7 +63,10 @@ internal sealed partial class Sweeper(
             {
                 Log.Lost(log, lost);
             }
-            await retention.RemoveAsync(cancel);
+            if (--_turnsUntilRemoval <= 0)
+            {
+                _turnsUntilRemoval = await retention.RemoveAsync(cancel) ? 1 : TurnsBetweenRemovals;
+            }
         }
         catch (Exception e) when (Outage.Is(e))
         {

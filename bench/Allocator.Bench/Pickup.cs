@@ -10,12 +10,17 @@ internal static class Pickup
     /// <summary>Fewer than make a rush.</summary>
     private static readonly TimeSpan BetweenPeople = TimeSpan.FromSeconds(7.5);
 
+    /// <summary>In a pool's place: people who come to the pool in rush before the others and do not stay.</summary>
+    private const string Early = "early";
+
+    private static readonly TimeSpan UntilAllPolled = TimeSpan.FromSeconds(32);
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     public static async Task<Table[]> RunAsync(bool full)
     {
         (int Vms, int Pools)[] sizes = [(4, 30), (20, 30), (100, 30), (1_000, 20), (10_000, 6), .. full ? [(100_000, 1)] : Array.Empty<(int, int)>()];
-        var duration = full ? TimeSpan.FromMinutes(5) : TimeSpan.FromSeconds(30);
+        var duration = full ? TimeSpan.FromMinutes(5) : UntilAllPolled;
         var folder = Directory.CreateTempSubdirectory("allocator-bench-").FullName;
         await using var database = await Database.StartAsync();
         var connectionString = await database.CreateAsync("pickup");
@@ -48,14 +53,22 @@ internal static class Pickup
         using var withHints = new Visits(proxy.Address, hintedRequests, 1, obeysHints: true);
         using var withoutHints = new Visits(proxy.Address, plainRequests, 1 + hintedVms, obeysHints: false);
         // Every VM has polled and knows how soon to come back.
-        await Task.Delay(TimeSpan.FromSeconds(32), TimeProvider.System);
+        await Task.Delay(UntilAllPolled, TimeProvider.System);
 
         var waits = new ConcurrentBag<(string Pool, double Seconds, string Hostname)>();
-        await Task.WhenAll([
+        var visits = Task.WhenAll([
             .. pools.Select(pool => PeopleComeAsync(withHints, pool.Name, duration)),
             .. plain.Select(pool => PeopleComeAsync(withoutHints, pool.Name, duration)),
         ]);
-        Console.Error.WriteLine("people came by themselves");
+        // Those who make the rush come so early that every VM of the pool has polled since and been told to hurry.
+        await Task.Delay(duration - UntilAllPolled, TimeProvider.System);
+        await Task.WhenAll([Task.Delay(UntilAllPolled, TimeProvider.System), .. Enumerable.Range(0, 12).Select(_ => AskAsync(withHints, Early))]);
+        Console.Error.WriteLine("people came by themselves; the last may still wait");
+
+        // The other two wait for polls most of the time and can do so together.
+        await CrowdAsync("b300-rush", 300, TimeSpan.FromSeconds(1));
+        await Task.WhenAll(CrowdAsync("b1000", 1_000, TimeSpan.Zero), CrowdAsync("b300", 300, TimeSpan.FromSeconds(1)));
+        await visits;
         var steady = new Table(
             "From asking to the VM being told",
             $"""
@@ -66,16 +79,13 @@ internal static class Pickup
         {
             steady.Add([$"{vms:N0}", .. Cells($"p{vms}-"), .. Cells($"plain-p{vms}-")]);
         }
-
         var crowds = new Table(
             "Many people at once",
-            "As above, but everybody keeps their VM. *In rush*: a dozen people asked in the minute before, as they do before a class begins, so the VMs have been told to hurry. *All VMs different* is checked from what the VMs were told.",
+            "As above, but everybody keeps their VM; the first and the third crowd come at the same time. *In rush*: a dozen people asked in the minute before, as they do before a class begins, so the VMs have been told to hurry. *All VMs different* is checked from what the VMs were told.",
             ["people and VMs", "rush before", "p50", "p95", "p99", "last", "told", "VMs different"]);
-        // Those who make the rush, while the large crowd comes.
-        var early = Task.WhenAll(Enumerable.Range(0, 12).Select(_ => AskAsync(withHints, "early")));
-        await CrowdAsync("b1000", 1_000, TimeSpan.Zero, "no");
-        await CrowdAsync("b300-rush", 300, TimeSpan.FromSeconds(1), "yes");
-        await CrowdAsync("b300", 300, TimeSpan.FromSeconds(1), "no");
+        AddCrowd("b1000", "1,000 at one instant", "no");
+        AddCrowd("b300-rush", "300 in one second", "yes");
+        AddCrowd("b300", "300 in one second", "no");
         foreach (var replica in replicas)
         {
             await replica.DisposeAsync();
@@ -101,7 +111,7 @@ internal static class Pickup
 
         async Task AskAsync(Visits visits, string pool)
         {
-            var visit = await visits.AskAsync(pool == "early" ? "b300-rush" : pool, stays: pool.StartsWith('b'));
+            var visit = await visits.AskAsync(pool == Early ? "b300-rush" : pool, stays: pool.StartsWith('b'));
             try
             {
                 var (hostname, at) = await visit.Told.Task.WaitAsync(Patience, TimeProvider.System);
@@ -113,23 +123,22 @@ internal static class Pickup
             }
         }
 
-        async Task CrowdAsync(string pool, int people, TimeSpan within, string rush)
+        async Task CrowdAsync(string pool, int people, TimeSpan within)
         {
-            if (rush == "yes")
-            {
-                await early;
-            }
             await Task.WhenAll(Enumerable.Range(0, people).Select(async i =>
             {
                 await Task.Delay(within * i / people, TimeProvider.System);
                 await AskAsync(withHints, pool);
             }));
+            Console.Error.WriteLine($"{people:N0} people came to {pool}");
+        }
+
+        void AddCrowd(string pool, string people, string rush)
+        {
             var told = waits.Where(wait => wait.Pool == pool && double.IsFinite(wait.Seconds)).ToArray();
             crowds.Add(
-                $"{people:N0} {(within > TimeSpan.Zero ? "in one second" : "at one instant")}", rush,
-                Seconds(told, 0.5), Seconds(told, 0.95), Seconds(told, 0.99), Seconds(told, 1),
+                people, rush, Seconds(told, 0.5), Seconds(told, 0.95), Seconds(told, 0.99), Seconds(told, 1),
                 $"{told.Length:N0}", $"{told.Select(wait => wait.Hostname).Distinct().Count():N0}");
-            Console.Error.WriteLine($"{people:N0} people came to {pool}");
         }
 
         string[] Cells(string prefix)
