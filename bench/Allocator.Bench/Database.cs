@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Allocator.Api.Data;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
@@ -10,7 +11,7 @@ internal sealed class Database : IAsyncDisposable
 {
     private readonly string _folder;
     private readonly PrivatePostgres _postgres;
-    private readonly Dictionary<int, string> _fleets = [];
+    private readonly Dictionary<int, Task<string>> _fleets = [];
 
     private Database(string folder, PrivatePostgres postgres, ProcessUsage usage) => (_folder, _postgres, Usage) = (folder, postgres, usage);
 
@@ -36,14 +37,22 @@ internal sealed class Database : IAsyncDisposable
     }
 
     /// <summary>A database with a fleet of so many free VMs, made when it is first asked for.</summary>
-    public async Task<string> CreateFleetAsync(int vms)
+    public Task<string> CreateFleetAsync(int vms)
     {
-        if (!_fleets.TryGetValue(vms, out var connectionString))
+        if (!_fleets.TryGetValue(vms, out var fleet))
         {
-            connectionString = _fleets[vms] = await CreateAsync($"fleet_{vms}");
-            await FillAsync(connectionString, database => AddVmsAsync(database, 1, vms));
+            _fleets[vms] = fleet = EnrolAsync();
         }
-        return connectionString;
+        return fleet;
+
+        async Task<string> EnrolAsync()
+        {
+            var started = Stopwatch.GetTimestamp();
+            var connectionString = await CreateAsync($"fleet_{vms}");
+            await FillAsync(connectionString, database => AddVmsAsync(database, 1, vms));
+            Console.Error.WriteLine($"{vms,9:N0} VMs enrolled in {Stopwatch.GetElapsedTime(started).TotalSeconds:0} s");
+            return connectionString;
+        }
     }
 
     /// <summary>Gives an empty database the schema, and what <paramref name="add"/> adds to it.</summary>

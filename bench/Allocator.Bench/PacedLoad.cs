@@ -17,17 +17,15 @@ internal static class PacedLoad
     private static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(15);
     private const int Connections = 256;
     private const int Changed = 100_000;
+    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(30);
 
-    public static async Task<Table[]> RunAsync(Database database, bool full)
+    /// <summary>A load that is late by so much does not keep its pace.</summary>
+    private static readonly TimeSpan Behind = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan UntilAllPolled = MaxAge * 2.2;
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(3);
+
+    public static async Task<Table[]> RunAsync(Database database, OnDemand<Replica> million, bool full)
     {
-        Fleet[] small = [new(100, TimeSpan.FromSeconds(30), MaxAge * 2.2), new(10_000, TimeSpan.FromSeconds(30), MaxAge * 2.2)];
-        Fleet[] large =
-        [
-            .. full ? [new(300_000, TimeSpan.FromSeconds(30), MaxAge * 4)] : Array.Empty<Fleet>(),
-            // Warm until the first VMs are due to be written for the second time: all of them within a minute, more a second
-            // than later, when they have spread. In full with the resolution that docs/scaling.md says of fleets so large.
-            full ? new(1_000_000, TimeSpan.FromMinutes(2), MaxAge * 8) : new(1_000_000, TimeSpan.FromMinutes(1), MaxAge * 4),
-        ];
         var duration = full ? TimeSpan.FromMinutes(4) : TimeSpan.FromSeconds(25);
         var load = new Table(
             "Fleets that only poll, every 15–30 s",
@@ -49,41 +47,43 @@ internal static class PacedLoad
         await using (var one = await Database.StartAsync())
         await using (var other = await Database.StartAsync())
         {
-            await using Replica first = await StartAsync(one, small[0]), second = await StartAsync(other, small[1]);
-            measured.AddRange(await Task.WhenAll(MeasureAsync(first, duration), MeasureAsync(second, duration)));
+            await using Replica first = await Replica.StartAsync(one, 100, Usual), second = await Replica.StartAsync(other, 10_000, Usual);
+            // By then the million are enrolled too.
+            var warm = Task.WhenAll(Task.Delay(UntilAllPolled + Look, TimeProvider.System), database.CreateFleetAsync(1_000_000));
+            measured.AddRange(await Task.WhenAll(MeasureAsync(first, warm, duration), MeasureAsync(second, warm, duration)));
         }
-        foreach (var fleet in large)
+        if (full)
         {
-            await using var replica = await StartAsync(database, fleet);
-            measured.Add(await MeasureAsync(replica, duration));
+            await using var replica = await Replica.StartAsync(database, 300_000, Usual);
+            measured.Add(await MeasureAsync(replica, Task.Delay(2 * Usual, TimeProvider.System), duration));
         }
+        // Until the first VMs are due to be written for the second time: all of them within Resolution, more a second than
+        // later, when they have spread.
+        var largest = await million.GetAsync();
+        measured.Add(await MeasureAsync(largest, Task.Delay(largest.Resolution, TimeProvider.System), duration));
         foreach (var result in measured)
         {
             load.Add(result.Load);
             start.Add(result.Start(measured[0].Memory));
         }
-        return [load, start];
+        return [load with { Note = load.Note + string.Concat(measured.Select(result => result.Extrapolated)) }, start];
     }
 
-    private static async Task<Replica> StartAsync(Database database, Fleet fleet)
+    /// <param name="warm">Ends when every VM has polled and what they left to be written is written.</param>
+    private static async Task<Measured> MeasureAsync(Replica replica, Task warm, TimeSpan duration)
     {
-        var connectionString = await database.CreateFleetAsync(fleet.Vms);
-        var api = await Server.StartApiAsync(
-            connectionString,
-            new("Liveness__Resolution", fleet.Resolution.ToString()),
-            new("Liveness__LostAfter", (4 * fleet.Resolution).ToString()));
-        return new Replica(fleet, database, connectionString, api);
-    }
-
-    private static async Task<Measured> MeasureAsync(Replica replica, TimeSpan duration)
-    {
-        var (fleet, database, connectionString, api) = replica;
-        var peak = api.Usage.PeakResident;
-        using var requests = PollRequests.OfFleet(1, fleet.Vms, 1);
-        var simulator = new VmSimulator(api.Address, requests, Connections, MaxAge, obeysHints: true);
-        var running = simulator.RunAsync();
-        // All have polled once after 30 s, and what they left to be written is written.
-        await Task.Delay(fleet.Warm, TimeProvider.System);
+        var (database, connectionString, api) = (replica.Database, replica.ConnectionString, replica.Api);
+        var polling = replica.Vms;
+        var (simulator, running) = Start();
+        await Task.Delay(UntilAllPolled, TimeProvider.System);
+        if (await FewerAsync(simulator) is { } fewer)
+        {
+            simulator.Stop();
+            await running;
+            polling = fewer;
+            (simulator, running) = Start();
+        }
+        await warm;
 
         var steal = new Steal();
         var before = await Database.TotalsAsync(connectionString);
@@ -99,8 +99,8 @@ internal static class PacedLoad
         var memory = api.Usage.Resident;
         string[] load =
         [
-            $"{fleet.Vms:N0}",
-            $"{fleet.Resolution.TotalSeconds:0} s",
+            polling == replica.Vms ? $"{polling:N0}" : $"{replica.Vms:N0}, of which {polling:N0} poll",
+            $"{replica.Resolution.TotalSeconds:0} s",
             $"{totals.Latencies.Count / seconds:N0}",
             $"{totals.Latencies.Percentile(50):0.0} ms",
             $"{totals.Latencies.Percentile(99):0.0} ms",
@@ -119,30 +119,63 @@ internal static class PacedLoad
             $"{after.LivenessVacuums}",
             $"{steal}",
         ];
-        Console.Error.WriteLine($"{fleet.Vms,9:N0} VMs polling: {totals.Latencies.Count / seconds:N0}/s, p99 {totals.Latencies.Percentile(99):0.0} ms, steal {steal}");
-        var (known, burst) = fleet.Vms > Changed ? await BurstAsync(connectionString, api, simulator) : (null, null);
+        Console.Error.WriteLine($"{polling,9:N0} VMs polling: {totals.Latencies.Count / seconds:N0}/s, p99 {totals.Latencies.Percentile(99):0.0} ms, steal {steal}");
+        var (known, burst) = replica.Vms > Changed ? await BurstAsync(replica, simulator) : (null, null);
         simulator.Stop();
         await running;
-        return new Measured(load, memory, smallest =>
+        if (polling == replica.Vms)
+        {
+            replica.HasPolled();
+        }
+        for (var vm = 0; burst is not null && vm < Changed; vm++)
+        {
+            // Some had not polled yet.
+            replica.Requests.SetGeneration(vm, 2);
+        }
+        var extrapolated = polling == replica.Vms
+            ? ""
+            : $"\nThe pace of {replica.Vms:N0} VMs cannot be kept here, so {polling:N0} poll; all would, at the same processor time for each poll, take {apiCpu.TotalSeconds / seconds * replica.Vms / polling:0 %} of the replica's core.";
+        return new Measured(load, extrapolated, memory, smallest =>
         [
-            $"{fleet.Vms:N0}",
+            $"{replica.Vms:N0}",
             $"{api.TimeToReady.TotalSeconds:0.0} s",
-            $"{peak / 1e6:N0} MB",
+            $"{replica.PeakAtStart / 1e6:N0} MB",
             $"{memory / 1e6:N0} MB",
-            memory == smallest ? "–" : $"{(memory - smallest) / (double)fleet.Vms:N0} B",
+            memory == smallest ? "–" : $"{(memory - smallest) / (double)replica.Vms:N0} B",
             known is { } time ? $"{time.TotalSeconds:0.0} s" : "–",
             burst is null ? "–" : $"{burst.Latencies.Percentile(99):0.0} ms",
             burst is null ? "–" : $"{burst.Errors}",
         ]);
+
+        (VmSimulator Simulator, Task Running) Start()
+        {
+            var simulator = new VmSimulator(api.Address, replica.Requests, Connections, MaxAge, obeysHints: true, polling);
+            return (simulator, simulator.RunAsync());
+        }
     }
 
-    private static async Task<(TimeSpan? Known, VmTotals? Totals)> BurstAsync(string connectionString, Server api, VmSimulator simulator)
+    /// <summary>How many VMs can be paced here, if not all of those that poll.</summary>
+    private static async Task<int?> FewerAsync(VmSimulator simulator)
     {
-        await using var database = NpgsqlDataSource.Create(connectionString + ";Command Timeout=120");
-        using var http = new HttpClient { BaseAddress = api.Address };
+        simulator.Reset();
+        await Task.Delay(Look, TimeProvider.System);
+        var totals = simulator.Reset();
+        if (totals.Latencies.Percentile(50) < Behind.TotalMilliseconds)
+        {
+            return null;
+        }
+        // Three quarters of what is answered when there is always more to answer.
+        var pace = totals.Latencies.Count / Look.TotalSeconds * 0.75;
+        return Math.Max(Changed, (int)(pace * 1.5 * MaxAge.TotalSeconds / 50_000) * 50_000);
+    }
+
+    private static async Task<(TimeSpan? Known, VmTotals? Totals)> BurstAsync(Replica replica, VmSimulator simulator)
+    {
+        await using var database = NpgsqlDataSource.Create(replica.ConnectionString + ";Command Timeout=120");
+        using var http = new HttpClient { BaseAddress = replica.Api.Address };
         simulator.Reset();
         await database.Command(
-            "update vms set hold = 'held' where hostname in (select hostname from vms order by hostname limit $1)", Changed).ExecuteAsync(default);
+            "update vms set hold = 'held' where hostname in (select 'vm-' || i from generate_series(1, $1) i)", Changed).ExecuteAsync(default);
         var committed = Stopwatch.GetTimestamp();
         await using var last = database.Command("select hostname from vms where hold = 'held' order by hostname desc limit 1");
         var hostname = (string)(await last.ExecuteScalarAsync())!;
@@ -162,15 +195,8 @@ internal static class PacedLoad
         return (known, simulator.Reset());
     }
 
-    /// <param name="Warm">How long it polls before it is measured.</param>
-    private sealed record Fleet(int Vms, TimeSpan Resolution, TimeSpan Warm);
-
-    private sealed record Replica(Fleet Fleet, Database Database, string ConnectionString, Server Api) : IAsyncDisposable
-    {
-        public ValueTask DisposeAsync() => Api.DisposeAsync();
-    }
-
     /// <param name="Load">Its row of the first table.</param>
+    /// <param name="Extrapolated">What has to be said where not all could poll.</param>
     /// <param name="Start">Its row of the second, given the memory of the smallest fleet's replica.</param>
-    private sealed record Measured(string[] Load, long Memory, Func<long, string[]> Start);
+    private sealed record Measured(string[] Load, string Extrapolated, long Memory, Func<long, string[]> Start);
 }

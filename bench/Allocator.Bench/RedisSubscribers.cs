@@ -26,7 +26,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
 
     public static async Task<Table> RunAsync(bool full)
     {
-        var assignments = full ? 5000 : 1000;
+        var assignments = full ? 5000 : 500;
         var idle = TimeSpan.FromSeconds(full ? 12 : 2);
         var table = new Table(
             "An assignment told by Redis",

@@ -27,7 +27,10 @@ internal sealed class Connection(int index) : IDisposable
 
     public int Descriptor { get; private set; }
 
-    /// <summary>The VM whose poll is under way.</summary>
+    /// <summary>Whether a poll is under way.</summary>
+    public bool IsWaiting { get; set; }
+
+    /// <summary>Whose poll that is.</summary>
     public int Vm { get; set; }
 
     /// <summary>When the poll was due, which is when its latency begins.</summary>

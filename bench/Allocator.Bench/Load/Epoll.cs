@@ -39,6 +39,7 @@ internal sealed unsafe partial class Epoll : IDisposable
     /// <summary>Sends the whole request: it is small, and nothing else is under way on this connection.</summary>
     public static void Send(Connection connection, ReadOnlySpan<byte> request)
     {
+        connection.IsWaiting = true;
         fixed (byte* bytes = request)
         {
             // A connection that is gone says so when its reply is awaited.
@@ -72,16 +73,22 @@ internal sealed unsafe partial class Epoll : IDisposable
             }
             if (count > 0)
             {
-                if (connection.TryTake(_received.AsSpan(0, count), out var reply))
+                // A proxy may say that it closes a connection that was idle for too long.
+                if (connection.IsWaiting && connection.TryTake(_received.AsSpan(0, count), out var reply))
                 {
+                    connection.IsWaiting = false;
                     completed(connection, reply);
                 }
             }
             else if (count == 0 || Marshal.GetLastPInvokeError() != TryAgain)
             {
-                // Opened again, as a load balancer would; what was under way is an error.
+                // Opened again, as a load balancer would. What was under way is an error; that it was idle for too long is none.
                 Open(connection);
-                completed(connection, default);
+                if (connection.IsWaiting)
+                {
+                    connection.IsWaiting = false;
+                    completed(connection, default);
+                }
             }
         }
     }

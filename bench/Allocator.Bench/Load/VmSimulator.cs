@@ -18,8 +18,9 @@ internal sealed class VmTotals
 /// VMs that poll as the client does: next at random between once and twice the max-age after the last poll was due. A
 /// poll's latency begins when it is due, also when every connection is busy: a slow server is not asked less.
 /// </summary>
+/// <param name="vms">So many VMs, the first of the fleet; all of them unless it says otherwise.</param>
 /// <param name="obeysHints">Whether the VMs follow the server's max-age or always take <paramref name="maxAge"/>.</param>
-internal sealed class VmSimulator(Uri server, PollRequests requests, int connections, TimeSpan maxAge, bool obeysHints)
+internal sealed class VmSimulator(Uri server, PollRequests requests, int connections, TimeSpan maxAge, bool obeysHints, int? vms = null)
 {
     /// <summary>A wheel of one slot per millisecond; a VM waits in the slot of its next poll, linked to the others there.</summary>
     private const int Slots = 1 << 17;
@@ -55,7 +56,7 @@ internal sealed class VmSimulator(Uri server, PollRequests requests, int connect
         var idle = new Stack<Connection>(epoll.Connections);
         var started = Stopwatch.GetTimestamp();
         long slot = 0;
-        for (var vm = 0; vm < requests.Count; vm++)
+        for (var vm = 0; vm < (vms ?? requests.Count); vm++)
         {
             Schedule(vm, _random.Next(2 * _usual));
         }

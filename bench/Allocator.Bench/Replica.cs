@@ -1,0 +1,61 @@
+using System.Diagnostics;
+using Allocator.Bench.Load;
+
+namespace Allocator.Bench;
+
+/// <summary>A replica with a core of its own, the fleet that it serves, and the polls of its VMs.</summary>
+internal sealed class Replica : IAsyncDisposable
+{
+    private bool _hasPolled;
+
+    private Replica(Database database, string connectionString, int vms, TimeSpan resolution, Server api) =>
+        (Database, ConnectionString, Vms, Resolution, Api, PeakAtStart, Requests) =
+            (database, connectionString, vms, resolution, api, api.Usage.PeakResident, PollRequests.OfFleet(1, vms, 1));
+
+    public Database Database { get; }
+
+    public string ConnectionString { get; }
+
+    public int Vms { get; }
+
+    /// <summary>Of liveness.</summary>
+    public TimeSpan Resolution { get; }
+
+    public Server Api { get; }
+
+    /// <summary>Bytes resident.</summary>
+    public long PeakAtStart { get; }
+
+    public PollRequests Requests { get; }
+
+    public static async Task<Replica> StartAsync(Database database, int vms, TimeSpan resolution)
+    {
+        var connectionString = await database.CreateFleetAsync(vms);
+        var api = await Server.StartApiAsync(
+            connectionString,
+            new("Liveness__Resolution", resolution.ToString()),
+            new("Liveness__LostAfter", (4 * resolution).ToString()));
+        return new Replica(database, connectionString, vms, resolution, api);
+    }
+
+    /// <summary>Every VM has polled since the replica started: from then on each is known to be who it is.</summary>
+    public void HasPolled() => _hasPolled = true;
+
+    /// <summary>Polls until every VM has done so, and for at least as long as the runtime takes to compile what is used most.</summary>
+    public void WarmUp(TimeSpan untilCompiled)
+    {
+        var started = Stopwatch.GetTimestamp();
+        if (!_hasPolled)
+        {
+            Throughput.RunOnce(Api.Address, Requests);
+            HasPolled();
+        }
+        Throughput.Run(Api.Address, Requests, untilCompiled - Stopwatch.GetElapsedTime(started));
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Requests.Dispose();
+        return Api.DisposeAsync();
+    }
+}
