@@ -3,7 +3,8 @@
 #
 #   bench/run.sh [--full] [allocations|paced|polls|pickup|listen|redis|lists|client …]
 #
-#   Without names all of them but the last two, in less than 10 minutes. With --full all of them, for longer: about 30.
+#   Without names all of them but the last two: some 8 to 11 minutes, the longer the busier the
+#   machine's other users are. With --full all of them, for longer: about 30.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./scripts/install.sh

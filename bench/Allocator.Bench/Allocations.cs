@@ -43,9 +43,9 @@ internal static class Allocations
         using var requests = PollRequests.OfFleet(1, Vms, 1);
         await Server.WaitUntilAsync(address, "/health/ready");
         Throughput.RunOnce(address, requests);
-        Throughput.Run(address, requests, TimeSpan.FromSeconds(5));
+        Throughput.Run(address, requests, TimeSpan.FromSeconds(3));
         var before = GC.GetTotalAllocatedBytes(precise: true);
-        var load = Throughput.Run(address, requests, TimeSpan.FromSeconds(3));
+        var load = Throughput.Run(address, requests, TimeSpan.FromSeconds(2));
         var bytes = GC.GetTotalAllocatedBytes(precise: true) - before - Histogram.Bytes;
         Console.WriteLine($"{bytes / (double)load.Answered:0} B");
         Environment.Exit(0);

@@ -46,7 +46,10 @@ await using (var database = await Database.StartAsync())
     await RunAsync("lists", async () => [await Lists.RunAsync(database, full)]);
     await RunAsync("client", async () => [await ClientOnVm.RunAsync(database, full)]);
 }
+// Three replicas and a proxy share both cores, so all else does too.
+await Server.MoveLoadAsync(Server.BothCores);
 await RunAsync("pickup", () => Pickup.RunAsync(full));
+await Server.MoveLoadAsync(Server.SecondCore);
 await RunAsync("listen", async () => [await ListenNotify.RunAsync(full)]);
 await RunAsync("redis", async () => [await RedisSubscribers.RunAsync(full)]);
 return 0;

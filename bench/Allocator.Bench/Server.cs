@@ -10,6 +10,9 @@ internal sealed class Server : IAsyncDisposable
     /// <summary>For the one server that is measured: the load comes from the other core.</summary>
     public const string FirstCore = "0";
 
+    /// <summary>For the load, PostgreSQL and all else, where one server is measured.</summary>
+    public const string SecondCore = "1";
+
     public const string BothCores = "0,1";
 
     private readonly Process _process;
@@ -109,6 +112,14 @@ internal sealed class Server : IAsyncDisposable
         _process.Kill(entireProcessTree: true);
         await _process.WaitForExitAsync();
         _process.Dispose();
+    }
+
+    /// <summary>Moves this process, and with it what it starts from now on, to these cores.</summary>
+    public static async Task MoveLoadAsync(string cores)
+    {
+        using var move = Process.Start(new ProcessStartInfo("taskset", ["-a", "-c", "-p", cores, $"{Environment.ProcessId}"]) { RedirectStandardOutput = true })!;
+        await move.StandardOutput.ReadToEndAsync();
+        await move.WaitForExitAsync();
     }
 
     private static async Task<Server> StartAsync(

@@ -33,12 +33,15 @@ internal sealed class Visits : IDisposable
     public Visits(Uri server, PollRequests requests, int first, bool obeysHints)
     {
         _http = new HttpClient(new SocketsHttpHandler { PooledConnectionIdleTimeout = TimeSpan.FromMinutes(10) }) { BaseAddress = server };
-        _simulator = new VmSimulator(server, requests, 64, TimeSpan.FromSeconds(15), obeysHints) { BodyReceived = (vm, body) => Told(first + vm, body) };
+        _simulator = new VmSimulator(server, requests, 256, TimeSpan.FromSeconds(15), obeysHints) { BodyReceived = (vm, body) => Told(first + vm, body) };
         _running = _simulator.RunAsync();
     }
 
     /// <summary>Calls that failed.</summary>
     public int Errors => _errors;
+
+    /// <summary>What the VMs have seen since this was last asked.</summary>
+    public VmTotals TakePolls() => _simulator.Reset();
 
     public async Task<Visit> AskAsync(string pool, bool stays)
     {
