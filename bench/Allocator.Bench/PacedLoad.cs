@@ -123,10 +123,6 @@ internal static class PacedLoad
         var (known, burst) = replica.Vms > Changed ? await BurstAsync(replica, simulator) : (null, null);
         simulator.Stop();
         await running;
-        if (polling == replica.Vms)
-        {
-            replica.HasPolled();
-        }
         for (var vm = 0; burst is not null && vm < Changed; vm++)
         {
             // Some had not polled yet.

@@ -6,8 +6,6 @@ namespace Allocator.Bench;
 /// <summary>A replica with a core of its own, the fleet that it serves, and the polls of its VMs.</summary>
 internal sealed class Replica : IAsyncDisposable
 {
-    private bool _hasPolled;
-
     private Replica(Database database, string connectionString, int vms, TimeSpan resolution, Server api) =>
         (Database, ConnectionString, Vms, Resolution, Api, PeakAtStart, Requests) =
             (database, connectionString, vms, resolution, api, api.Usage.PeakResident, PollRequests.OfFleet(1, vms, 1));
@@ -38,18 +36,11 @@ internal sealed class Replica : IAsyncDisposable
         return new Replica(database, connectionString, vms, resolution, api);
     }
 
-    /// <summary>Every VM has polled since the replica started: from then on each is known to be who it is.</summary>
-    public void HasPolled() => _hasPolled = true;
-
-    /// <summary>Polls until every VM has done so, and for at least as long as the runtime takes to compile what is used most.</summary>
+    /// <summary>Polls until every VM has been answered, and for at least as long as the runtime takes to compile what is used most.</summary>
     public void WarmUp(TimeSpan untilCompiled)
     {
         var started = Stopwatch.GetTimestamp();
-        if (!_hasPolled)
-        {
-            Throughput.RunOnce(Api.Address, Requests);
-            HasPolled();
-        }
+        Throughput.RunOnce(Api.Address, Requests);
         Throughput.Run(Api.Address, Requests, untilCompiled - Stopwatch.GetElapsedTime(started));
     }
 

@@ -13,12 +13,14 @@ internal sealed unsafe class PollRequests : IDisposable
     private const string Tail = "\r\n\r\n";
     private readonly nint[] _starts;
     private readonly ushort[] _lengths;
+    private readonly bool[] _answered;
     private readonly byte* _bytes;
 
     private PollRequests(int count, Func<int, string> text)
     {
         _starts = new nint[count];
         _lengths = new ushort[count];
+        _answered = new bool[count];
         nint size = 0;
         for (var i = 0; i < count; i++)
         {
@@ -51,6 +53,9 @@ internal sealed unsafe class PollRequests : IDisposable
     public int Count => _starts.Length;
 
     public ReadOnlySpan<byte> this[int vm] => new(_bytes + _starts[vm], _lengths[vm]);
+
+    /// <summary>Whether this VM's poll has been answered: from then on the replica knows that it is who it is.</summary>
+    public ref bool IsAnswered(int vm) => ref _answered[vm];
 
     /// <summary>What this VM names in its If-None-Match from now on. Spaces behind a value do not belong to it.</summary>
     public void SetGeneration(int vm, long generation)

@@ -9,11 +9,24 @@ internal static class Throughput
 {
     public const int Connections = 64;
 
-    /// <summary>One poll of each VM in turn: from then on each is known to be who it is.</summary>
+    /// <summary>One poll of each VM that has not been answered yet, in turn.</summary>
     public static LoadResult RunOnce(Uri server, PollRequests requests)
     {
-        var next = 0;
-        return Run(server, () => next < requests.Count ? requests[next++] : []);
+        var vm = -1;
+        return Run(server, Next);
+
+        ReadOnlySpan<byte> Next()
+        {
+            while (++vm < requests.Count)
+            {
+                if (!requests.IsAnswered(vm))
+                {
+                    requests.IsAnswered(vm) = true;
+                    return requests[vm];
+                }
+            }
+            return [];
+        }
     }
 
     public static LoadResult Run(Uri server, PollRequests requests, TimeSpan duration)

@@ -92,6 +92,7 @@ internal sealed class VmSimulator(Uri server, PollRequests requests, int connect
         {
             var totals = _totals;
             totals.Latencies.Add(started + (connection.Since * Stopwatch.Frequency / 1000), Stopwatch.GetTimestamp());
+            requests.IsAnswered(connection.Vm) |= reply.Status is 304 or 200;
             switch (reply.Status)
             {
                 case 304:
