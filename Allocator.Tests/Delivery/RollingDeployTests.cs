@@ -124,11 +124,12 @@ public sealed class RollingDeployTests(PostgresServer server)
         using var request = new HttpRequestMessage(HttpMethod.Post, "/vms") { Content = JsonContent.Create(new EnrolmentRequest(hostname, "machine-" + hostname)) };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Replica.EnrolmentToken);
         using var response = await http.SendAsync(request);
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
         var vm = (await response.Content.ReadFromJsonAsync<Enrolment>())!;
         using var report = new HttpRequestMessage(HttpMethod.Put, $"/vms/{hostname}/report") { Content = JsonContent.Create(new VmReport(VmStatus.Running)) };
         report.Headers.Authorization = new AuthenticationHeaderValue("Bearer", vm.Token);
         using var reported = await http.SendAsync(report);
-        reported.EnsureSuccessStatusCode();
+        Assert.True(reported.IsSuccessStatusCode, await reported.Content.ReadAsStringAsync());
         return vm;
     }
 }
