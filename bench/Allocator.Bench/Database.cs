@@ -61,7 +61,9 @@ internal sealed class Database : IAsyncDisposable
         await using var database = NpgsqlDataSource.Create(connectionString + ";Pooling=false;Command Timeout=600");
         await new Migrator(database, Options.Create(new DatabaseOptions()), NullLogger<Migrator>.Instance).MigrateAsync(default);
         await database.Command("create extension pg_stat_statements").ExecuteAsync(default);
-        await add(database);
+        // All that is added refers to what is there: PostgreSQL need not look for it a million times.
+        await using var withoutChecks = NpgsqlDataSource.Create(connectionString + ";Pooling=false;Command Timeout=600;Options=-c session_replication_role=replica");
+        await add(withoutChecks);
         await database.Command("vacuum analyze").ExecuteAsync(default);
     }
 

@@ -20,7 +20,7 @@ internal static class Pickup
     public static async Task<Table[]> RunAsync(bool full)
     {
         (int Vms, int Pools)[] sizes = [(4, 16), (20, 16), (100, 16), (1_000, 10), (10_000, 3), .. full ? [(100_000, 1)] : Array.Empty<(int, int)>()];
-        var duration = full ? TimeSpan.FromMinutes(5) : TimeSpan.FromSeconds(45);
+        var duration = full ? TimeSpan.FromMinutes(5) : TimeSpan.FromSeconds(40);
         var folder = Directory.CreateTempSubdirectory("allocator-bench-").FullName;
         await using var database = await Database.StartAsync();
         var connectionString = await database.CreateAsync("pickup");

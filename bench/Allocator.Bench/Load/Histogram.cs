@@ -8,9 +8,6 @@ internal sealed class Histogram
     private const int Class = 10;
     private const int Classes = 2_000_000;
 
-    /// <summary>What one takes.</summary>
-    public const int Bytes = Classes * sizeof(int);
-
     private readonly int[] _classes = new int[Classes];
 
     public long Count { get; private set; }
