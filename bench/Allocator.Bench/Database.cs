@@ -61,9 +61,14 @@ internal sealed class Database : IAsyncDisposable
         await using var database = NpgsqlDataSource.Create(connectionString + ";Pooling=false;Command Timeout=600");
         await new Migrator(database, Options.Create(new DatabaseOptions()), NullLogger<Migrator>.Instance).MigrateAsync(default);
         await database.Command("create extension pg_stat_statements").ExecuteAsync(default);
-        // All that is added refers to what is there: PostgreSQL need not look for it a million times.
-        await using var withoutChecks = NpgsqlDataSource.Create(connectionString + ";Pooling=false;Command Timeout=600;Options=-c session_replication_role=replica");
-        await add(withoutChecks);
+        // All that is added refers to what is there: PostgreSQL need not look for it a million times. And while it adds, no
+        // server is measured that would want its core.
+        await using (var adding = NpgsqlDataSource.Create(connectionString + ";Maximum Pool Size=1;Command Timeout=600;Options=-c session_replication_role=replica"))
+        {
+            await using var backend = adding.Command("select pg_backend_pid()");
+            await Server.MoveAsync((int)(await backend.ExecuteScalarAsync())!, Server.FirstCore);
+            await add(adding);
+        }
         await database.Command("vacuum analyze").ExecuteAsync(default);
     }
 

@@ -64,7 +64,8 @@ internal sealed class ListeningVms : IAsyncDisposable
         output.WriteLine(listening.Length);
         var waiting = listening.Select(connection => WaitAsync(connection, over.Token)).ToArray();
 
-        await Console.In.ReadToEndAsync(CancellationToken.None);
+        // On a thread of its own: the console has no other way than to block, and with one core the pool has one thread.
+        await Task.Factory.StartNew(Console.In.ReadToEnd, default, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         await over.CancelAsync();
         await Task.WhenAll(waiting);
     }

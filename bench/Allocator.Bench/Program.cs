@@ -47,9 +47,9 @@ await using (var database = await Database.StartAsync())
     await RunAsync("client", async () => [await ClientOnVm.RunAsync(database, full)]);
 }
 // Three replicas and a proxy share both cores, so all else does too.
-await Server.MoveLoadAsync(Server.BothCores);
+await Server.MoveAsync(Environment.ProcessId, Server.BothCores);
 await RunAsync("pickup", () => Pickup.RunAsync(full));
-await Server.MoveLoadAsync(Server.SecondCore);
+await Server.MoveAsync(Environment.ProcessId, Server.SecondCore);
 await RunAsync("listen", async () => [await ListenNotify.RunAsync(full)]);
 await RunAsync("redis", async () => [await RedisSubscribers.RunAsync(full)]);
 return 0;

@@ -114,10 +114,10 @@ internal sealed class Server : IAsyncDisposable
         _process.Dispose();
     }
 
-    /// <summary>Moves this process, and with it what it starts from now on, to these cores.</summary>
-    public static async Task MoveLoadAsync(string cores)
+    /// <summary>Moves a process, and with it what it starts from now on, to these cores.</summary>
+    public static async Task MoveAsync(int process, string cores)
     {
-        using var move = Process.Start(new ProcessStartInfo("taskset", ["-a", "-c", "-p", cores, $"{Environment.ProcessId}"]) { RedirectStandardOutput = true })!;
+        using var move = Process.Start(new ProcessStartInfo("taskset", ["-a", "-c", "-p", cores, $"{process}"]) { RedirectStandardOutput = true })!;
         await move.StandardOutput.ReadToEndAsync();
         await move.WaitForExitAsync();
     }
