@@ -32,7 +32,8 @@ internal sealed class Replica : IAsyncDisposable
         var api = await Server.StartApiAsync(
             connectionString,
             new("Liveness__Resolution", resolution.ToString()),
-            new("Liveness__LostAfter", (4 * resolution).ToString()));
+            // Where not all of a fleet can be made to poll, those that are silent are not to be lost meanwhile.
+            new("Liveness__LostAfter", TimeSpan.FromHours(1).ToString()));
         return new Replica(database, connectionString, vms, resolution, api);
     }
 
