@@ -61,9 +61,8 @@ internal sealed class Database : IAsyncDisposable
         await using var database = NpgsqlDataSource.Create(connectionString + ";Pooling=false;Command Timeout=600");
         await new Migrator(database, Options.Create(new DatabaseOptions()), NullLogger<Migrator>.Instance).MigrateAsync(default);
         await database.Command("create extension pg_stat_statements").ExecuteAsync(default);
-        // All that is added refers to what is there: PostgreSQL need not look for it a million times. And while it adds, no
-        // server is measured that would want its core.
-        await using (var adding = NpgsqlDataSource.Create(connectionString + ";Maximum Pool Size=1;Command Timeout=600;Options=-c session_replication_role=replica"))
+        // On the other core: no server is measured meanwhile that would want it.
+        await using (var adding = NpgsqlDataSource.Create(connectionString + ";Maximum Pool Size=1;Command Timeout=600"))
         {
             await using var backend = adding.Command("select pg_backend_pid()");
             await Server.MoveAsync((int)(await backend.ExecuteScalarAsync())!, Server.FirstCore);
@@ -72,13 +71,16 @@ internal sealed class Database : IAsyncDisposable
         await database.Command("vacuum analyze").ExecuteAsync(default);
     }
 
-    /// <summary>Adds the free VMs of these numbers to a pool; <see cref="FleetVms"/> knows their names and tokens.</summary>
+    /// <summary>
+    /// Adds the free VMs of these numbers to a pool that is there, for which PostgreSQL does not look a million times;
+    /// <see cref="FleetVms"/> knows their names and tokens.
+    /// </summary>
     public static Task AddVmsAsync(NpgsqlDataSource database, int first, int last, string pool = "default") => database.Command(
         """
         with added as (
             insert into vms (hostname, pool, machine_id, token_hash, status)
             select 'vm-' || i, $3, 'bench', sha256(('vm-' || i || '.' || translate(encode(sha256(('bench' || i)::bytea), 'base64'), '+/=', '-_'))::bytea), 'running'
-            from generate_series($1, $2) i
+            from generate_series($1, $2) i, set_config('session_replication_role', 'replica', true)
             returning hostname
         )
         insert into liveness (hostname, polled_at)
