@@ -67,8 +67,8 @@ internal sealed class Database : IAsyncDisposable
             await using var backend = adding.Command("select pg_backend_pid()");
             await Server.MoveAsync((int)(await backend.ExecuteScalarAsync())!, Server.FirstCore);
             await add(adding);
+            await adding.Command("vacuum analyze").ExecuteAsync(default);
         }
-        await database.Command("vacuum analyze").ExecuteAsync(default);
     }
 
     /// <summary>

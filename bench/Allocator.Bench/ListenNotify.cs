@@ -26,7 +26,7 @@ internal static class ListenNotify
 
     public static async Task<Table> RunAsync(bool full)
     {
-        var extent = full ? new Extent(200, TimeSpan.FromSeconds(8)) : new Extent(30, TimeSpan.FromSeconds(1));
+        var extent = full ? new Extent(80, TimeSpan.FromSeconds(4)) : new Extent(30, TimeSpan.FromSeconds(1));
         var listening = await ListenAsync(extent);
         var polling = await PollAsync(extent);
 

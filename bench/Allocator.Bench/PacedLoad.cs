@@ -26,7 +26,7 @@ internal static class PacedLoad
 
     public static async Task<Table[]> RunAsync(Database database, OnDemand<Replica> million, bool full)
     {
-        var duration = full ? TimeSpan.FromMinutes(4) : TimeSpan.FromSeconds(20);
+        var duration = full ? TimeSpan.FromMinutes(2) : TimeSpan.FromSeconds(20);
         var load = new Table(
             "Fleets that only poll, every 15–30 s",
             string.Create(CultureInfo.InvariantCulture, $"""

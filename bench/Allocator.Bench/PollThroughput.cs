@@ -18,7 +18,7 @@ internal static class PollThroughput
     {
         // Many short rounds rather than few long ones: what the machine's other users do lasts for seconds, and a round is
         // worth something when it befalls all three servers of it alike.
-        var (rounds, duration) = full ? (75, TimeSpan.FromSeconds(0.6)) : (13, TimeSpan.FromSeconds(0.3));
+        var (rounds, duration) = full ? (35, TimeSpan.FromSeconds(0.6)) : (13, TimeSpan.FromSeconds(0.3));
         var table = new Table(
             "Poll throughput",
             string.Create(CultureInfo.InvariantCulture, $"""

@@ -26,8 +26,8 @@ internal sealed class RedisSubscribers : IAsyncDisposable
 
     public static async Task<Table> RunAsync(bool full)
     {
-        var assignments = full ? 5000 : 500;
-        var idle = TimeSpan.FromSeconds(full ? 12 : 1);
+        var assignments = full ? 2500 : 500;
+        var idle = TimeSpan.FromSeconds(full ? 6 : 1);
         var table = new Table(
             "An assignment told by Redis",
             string.Create(CultureInfo.InvariantCulture, $"""

@@ -21,17 +21,18 @@ internal sealed unsafe class PollRequests : IDisposable
         _starts = new nint[count];
         _lengths = new ushort[count];
         _answered = new bool[count];
-        nint size = 0;
+        nint size = 0, room = 0;
         for (var i = 0; i < count; i++)
         {
+            var request = text(i);
+            if (size + request.Length > room)
+            {
+                room = (size + request.Length) * 2;
+                _bytes = (byte*)NativeMemory.Realloc(_bytes, (nuint)room);
+            }
             _starts[i] = size;
-            _lengths[i] = (ushort)text(i).Length;
-            size += _lengths[i];
-        }
-        _bytes = (byte*)NativeMemory.Alloc((nuint)size);
-        for (var i = 0; i < count; i++)
-        {
-            Encoding.ASCII.GetBytes(text(i), new Span<byte>(_bytes + _starts[i], _lengths[i]));
+            _lengths[i] = (ushort)request.Length;
+            size += Encoding.ASCII.GetBytes(request, new Span<byte>(_bytes + size, request.Length));
         }
     }
 
