@@ -3,7 +3,7 @@
 #
 #   bench/run.sh [--full] [allocations|paced|polls|pickup|listen|redis|lists|client …]
 #
-#   Without names all of them but the last two: some 8 to 11 minutes, the longer the busier the
+#   Without names all of them but the last two: 7 to 10 minutes after the build, the longer the busier the
 #   machine's other users are. With --full all of them, for longer: about 30.
 set -euo pipefail
 cd "$(dirname "$0")/.."
