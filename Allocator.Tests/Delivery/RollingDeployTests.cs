@@ -37,7 +37,9 @@ public sealed class RollingDeployTests(PostgresServer server)
         {
             using var http = new HttpClient { BaseAddress = balancer.Address, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", vm.Token) } };
             string? tag = null;
-            while (!enough.IsCancellationRequested)
+            // As fast as they can they would leave a replica that starts no processor to start with.
+            using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+            while (!enough.IsCancellationRequested && await pace.WaitForNextTickAsync())
             {
                 using var request = new HttpRequestMessage(HttpMethod.Get, $"/assignment/{vm.Hostname}");
                 request.Headers.TryAddWithoutValidation("If-None-Match", tag);
