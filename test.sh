@@ -7,6 +7,4 @@ need_dotnet
 need_postgres
 need haproxy haproxy
 need systemd-analyze systemd
-# Most processes live for seconds here: what it takes to learn which code runs often is never earned back.
-export DOTNET_TieredPGO=0
 dotnet test --solution Allocator.sln --configuration Release "$@"
