@@ -43,9 +43,11 @@ internal sealed partial class ApiProcess : IAsyncDisposable
         }
         var program = Executable.Start("Allocator.Api", arguments, environment);
         var address = await Wait.ForAsync(
-            async () => program.HasExited
-                ? throw new InvalidOperationException($"It ended with {await program.WaitForExitAsync()}. It wrote: {program.Output}")
-                : Listening().Match(program.Output) is { Success: true } match ? match.Value : null,
+            async () =>
+            {
+                await program.ThrowIfExitedAsync();
+                return Listening().Match(program.Output) is { Success: true } match ? match.Value : null;
+            },
             "it listens");
         var api = new ApiProcess(program, new Uri(address));
         await Wait.UntilAsync(async () => (await api.Http.GetAsync("/health/ready")).IsSuccessStatusCode, "it is ready");

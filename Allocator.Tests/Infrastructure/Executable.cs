@@ -71,6 +71,15 @@ internal sealed class Executable : IAsyncDisposable
         return _process.ExitCode;
     }
 
+    /// <summary>For whoever waits for something that a program which has ended does not do any more.</summary>
+    public async Task ThrowIfExitedAsync()
+    {
+        if (HasExited)
+        {
+            throw new InvalidOperationException($"{_process.StartInfo.FileName} ended with {await WaitForExitAsync()}. It wrote: {Output}");
+        }
+    }
+
     /// <summary>Asks it to stop, as systemd and Ctrl-C do.</summary>
     public async Task<int> StopAsync()
     {

@@ -33,9 +33,10 @@ internal sealed class LoadBalancer : IAsyncDisposable
         using var http = new HttpClient { BaseAddress = address };
         await Wait.UntilAsync(async () =>
         {
+            await program.ThrowIfExitedAsync();
             try
             {
-                return !program.HasExited ? (await http.GetAsync("/health/ready")).IsSuccessStatusCode : throw new InvalidOperationException(program.Output);
+                return (await http.GetAsync("/health/ready")).IsSuccessStatusCode;
             }
             catch (HttpRequestException)
             {

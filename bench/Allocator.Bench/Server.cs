@@ -85,23 +85,12 @@ internal sealed class Server : IAsyncDisposable
     {
         var address = FreeAddress();
         var file = Path.Combine(folder, "haproxy.cfg");
-        File.WriteAllText(file, $"""
-            defaults
-              mode http
-              timeout connect 2s
-              timeout client 60s
-              timeout server 60s
-              option redispatch
-            frontend allocator
-              bind {address.Authority}
-              default_backend replicas
-            backend replicas
-              balance leastconn
-              option httpchk GET /health/ready
-            {string.Join('\n', replicas.Select((replica, i) => $"  server api-{i} {replica.Address.Authority} check inter 1s"))}
-
-            """);
-        return StartAsync(BothCores, "haproxy", ["-db", "-f", file], address, "/health/ready", s_small);
+        File.WriteAllLines(file,
+        [
+            .. File.ReadAllLines(Path.GetFullPath("scripts/haproxy.cfg")),
+            .. replicas.Select((replica, i) => $"  server api-{i} {replica.Address.Authority}"),
+        ]);
+        return StartAsync(BothCores, "haproxy", ["-db", "-f", file], address, "/health/ready", new() { ["LISTEN"] = address.Authority });
     }
 
     // As in the container: small rather than as large as the processor has cache. The reference gets the same.
