@@ -1,4 +1,4 @@
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 using Allocator.Api.Data;
 using Allocator.Api.Health;
 using Allocator.Api.Security;

@@ -1,11 +1,11 @@
 using Allocator.Api;
 using Allocator.Api.Assignments;
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 using Allocator.Api.Data;
 using Allocator.Api.Events;
 using Allocator.Api.Fleet;
 using Allocator.Api.Health;
-using Allocator.Api.Polls;
+using Allocator.Api.Polling;
 using Allocator.Api.Pools;
 using Allocator.Api.Security;
 using Allocator.Api.Telemetry;
@@ -35,7 +35,7 @@ try
     builder.AddTelemetry();
 
     var app = builder.Build();
-    app.UseMiddleware<RequestSignals>();
+    app.UseMiddleware<RequestTelemetry>();
     app.UseForwardedHeaders();
     app.UseExceptionHandler();
     app.UseStatusCodePages();

@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
-using Allocator.Client;
+using Allocator.Client.Agent;
 using Allocator.Client.Admin;
-using Allocator.Client.Hooking;
-using Allocator.Client.Machine;
-using Allocator.Client.Reporters;
+using Allocator.Client.Agent.Hooks;
+using Allocator.Client.Agent.Machine;
+using Allocator.Client.Agent.Reporters;
 using Allocator.Polling;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;

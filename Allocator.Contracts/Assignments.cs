@@ -99,11 +99,11 @@ public sealed record OutcomeReport(
     string? ConnectUrl = null,
     string? Detail = null)
 {
-    public const int LongestConnectUrl = 2_048;
+    public const int MaxConnectUrl = 2_048;
 
     /// <summary>A person will click on it: nothing but the web, and no credentials in front of the host.</summary>
     public static bool IsConnectUrl(string url) =>
-        url.Length <= LongestConnectUrl
+        url.Length <= MaxConnectUrl
         && !url.Any(c => char.IsControl(c) || char.IsWhiteSpace(c))
         && Uri.TryCreate(url, UriKind.Absolute, out var parsed)
         && parsed is { Scheme: "http" or "https", UserInfo: "" };

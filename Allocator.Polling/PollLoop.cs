@@ -32,7 +32,7 @@ internal sealed partial class PollLoop : BackgroundService
     private readonly ILogger<PollLoop> _log;
     private readonly ResiliencePipeline<PollResult> _untilAnswered;
 
-    private TimeSpan _maxAge = PollDelay.UsualMaxAge;
+    private TimeSpan _maxAge = PollDelay.DefaultMaxAge;
     private TimeSpan _interval;
     private long _startedAt;
     private long _refusedAt;

@@ -7,14 +7,14 @@ namespace Allocator.Polling;
 internal sealed class WholeReplies : DelegatingHandler
 {
     /// <summary>Bytes; the allocator's own replies have a few thousand at most.</summary>
-    public const int Longest = 256 * 1024;
+    public const int MaxLength = 256 * 1024;
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var reply = await base.SendAsync(request, cancellationToken);
         try
         {
-            await reply.Content.LoadIntoBufferAsync(Longest, cancellationToken);
+            await reply.Content.LoadIntoBufferAsync(MaxLength, cancellationToken);
             return reply;
         }
         catch

@@ -11,7 +11,7 @@ namespace Allocator.Tests;
 /// <summary><c>./run.sh</c>, as a newcomer types it.</summary>
 public sealed class RunScriptTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(5);
     private readonly string _folder = Directory.CreateTempSubdirectory("allocator-run-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -24,7 +24,7 @@ public sealed class RunScriptTests : IDisposable
         await using var script = Executable.Start(
             Path.Combine(RepositoryRoot.Path, "run.sh"), ["--replicas", "2", "--vms", "2", "--port", $"{port}", "--data", data], new Dictionary<string, string?>());
         var stateFile = Path.Combine(data, "state.json");
-        await Wait.UntilAsync(() => File.Exists(stateFile) || script.HasExited, "the script has started everything", Patience);
+        await Wait.UntilAsync(() => File.Exists(stateFile) || script.HasExited, "the script has started everything", Timeout);
         Assert.False(script.HasExited, script.Output);
         await Wait.UntilAsync(() => script.Output.Contains("Ctrl-C stops everything", StringComparison.Ordinal), "the script has said so");
 

@@ -10,7 +10,7 @@ namespace Allocator.Tests;
 public sealed partial class TutorialTests(PostgresServer server) : IDisposable
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
+    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(4);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("allocator-tutorial-").FullName;
 
@@ -43,7 +43,7 @@ public sealed partial class TutorialTests(PostgresServer server) : IDisposable
                 ["ALLOCATOR_ADMIN_USER"] = null,
                 ["ALLOCATOR_ADMIN_PASSWORD"] = null,
             });
-            await Wait.UntilAsync(() => terminal.HasExited || lives.Any(life => life.IsFaulted), "the class is over", Patience);
+            await Wait.UntilAsync(() => terminal.HasExited || lives.Any(life => life.IsFaulted), "the class is over", Timeout);
             await Task.WhenAll(lives.Where(life => life.IsFaulted));
             Assert.True(await terminal.WaitForExitAsync() == 0, terminal.Output);
             Assert.EndsWith(Lines(told), Lines(terminal.Printed), StringComparison.Ordinal);

@@ -60,13 +60,13 @@ internal static class AdminAssignmentEndpoints
         admins.MapPost("/assignments/release", ReleaseAsync)
             .WithName("ReleaseAssignments").WithSummary("End many assignments: the waiting are cancelled, the others released")
             .Validate<AssignmentSelection>()
-            .WithMetadata(new RequestSizeLimitAttribute(Limits.LargestList));
+            .WithMetadata(new RequestSizeLimitAttribute(Limits.MaxList));
 
         admins.MapPost("/vms/{hostname}/assign", AssignAsync)
             .WithName("AssignVm").WithSummary("Put a person on this very VM, whatever the pool's door says")
             .WithDescription("201: they have it now; 200: they had it already. A held VM will do: the hold is the admin's own word.")
             .Validate<VmAssignmentRequest>()
-            .Once()
+            .WithIdempotencyKey()
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status409Conflict)
             .ProducesProblem(StatusCodes.Status410Gone);
@@ -74,8 +74,8 @@ internal static class AdminAssignmentEndpoints
 
     private static async Task<Results<Ok<Page<Assignment>>, ValidationProblem, CsvResult<Assignment>>> ListAsync(
         HttpRequest request, AssignmentStore store, CancellationToken cancel,
-        string? pool = null, OneOf<AssignmentState>? state = null, string? hostname = null, string? email = null, string? text = null,
-        Guid? after = null, int limit = Limits.UsualPage)
+        string? pool = null, EnumQuery<AssignmentState>? state = null, string? hostname = null, string? email = null, string? text = null,
+        Guid? after = null, int limit = Limits.DefaultPage)
     {
         if (Limits.Wrong(pool, limit, text) is { } wrong)
         {
@@ -92,14 +92,14 @@ internal static class AdminAssignmentEndpoints
         var which = new AssignmentFilter(pool, state?.Value, hostname, email, text);
         if (Csv.IsWanted(request))
         {
-            return new CsvResult<Assignment>(CsvColumns, (last, cancel) => store.ListAsync(which, last?.Id ?? after, Limits.LargestPage, cancel));
+            return new CsvResult<Assignment>(CsvColumns, (last, cancel) => store.ListAsync(which, last?.Id ?? after, Limits.MaxPage, cancel));
         }
         var page = await store.ListAsync(which, after, limit, cancel);
         return TypedResults.Ok(new Page<Assignment>(page, page.Count == limit ? page[^1].Id.ToString() : null));
     }
 
     private static async Task<Results<Ok<Assignment>, ProblemHttpResult>> MoveAsync(
-        Guid id, MoveRequest move, MoveStore store, AssignmentStore assignments, VmStore vms, FleetStore fleetStore, VmFleet fleet,
+        Guid id, MoveRequest move, AdminAssignmentStore store, AssignmentStore assignments, VmStore vms, FleetStore fleetStore, VmFleet fleet,
         ClaimsPrincipal admin, CancellationToken cancel)
     {
         var hostname = move.Hostname is null ? null : Hostname.Normalise(move.Hostname);
@@ -122,7 +122,7 @@ internal static class AdminAssignmentEndpoints
     }
 
     private static async Task<Results<Created<Assignment>, Ok<Assignment>, ProblemHttpResult>> AssignAsync(
-        string hostname, VmAssignmentRequest request, MoveStore store, AssignmentStore assignments, VmStore vms, FleetStore fleetStore, VmFleet fleet,
+        string hostname, VmAssignmentRequest request, AdminAssignmentStore store, AssignmentStore assignments, VmStore vms, FleetStore fleetStore, VmFleet fleet,
         ClaimsPrincipal admin, CancellationToken cancel)
     {
         if (await VmEndpoints.MissingAsync(hostname, vms, cancel) is { } missing)
@@ -130,7 +130,7 @@ internal static class AdminAssignmentEndpoints
             return missing;
         }
         hostname = Hostname.Normalise(hostname);
-        var code = string.IsNullOrWhiteSpace(request.Command) ? null : CommandLine.Code(request.Command);
+        var code = string.IsNullOrWhiteSpace(request.Command) ? null : RemoteDesktopCode.Code(request.Command);
         switch (await store.AssignAsync(hostname, request.Email!, code, admin.Actor(), cancel))
         {
             case MoveOutcome.Moved moved:
@@ -146,7 +146,7 @@ internal static class AdminAssignmentEndpoints
     }
 
     private static async Task<Results<Ok<Assignment>, ProblemHttpResult, ValidationProblem>> ExtendAsync(
-        Guid id, ExtensionRequest extension, MoveStore store, AssignmentStore assignments, ClaimsPrincipal admin, CancellationToken cancel) =>
+        Guid id, ExtensionRequest extension, AdminAssignmentStore store, AssignmentStore assignments, ClaimsPrincipal admin, CancellationToken cancel) =>
         await store.ExtendAsync(id, extension.ExpiresAt, extension.By, admin.Actor(), cancel) switch
         {
             "extended" => TypedResults.Ok(await FindAsync(id, assignments, cancel)),
@@ -156,10 +156,10 @@ internal static class AdminAssignmentEndpoints
         };
 
     private static async Task<Ok<Touched<TouchedAssignment>>> ReleaseAsync(
-        AssignmentSelection selection, MoveStore store, ClaimsPrincipal admin, CancellationToken cancel)
+        AssignmentSelection selection, AdminAssignmentStore store, ClaimsPrincipal admin, CancellationToken cancel)
     {
         var touched = await store.ReleaseAsync(new AssignmentFilter(selection), admin.Actor(), selection.DryRun, cancel);
-        return TypedResults.Ok(new Touched<TouchedAssignment>(selection.DryRun, touched.Count, [.. touched.Take(Limits.LargestPage)]));
+        return TypedResults.Ok(new Touched<TouchedAssignment>(selection.DryRun, touched.Count, [.. touched.Take(Limits.MaxPage)]));
     }
 
     /// <summary>Both VMs have news; this replica need not wait for the feed to tell them.</summary>

@@ -11,7 +11,7 @@ internal sealed class AssignmentSelectionValidator : AbstractValidator<Assignmen
     public AssignmentSelectionValidator()
     {
         RuleFor(selection => selection.Ids)
-            .Must(ids => ids is null or { Count: > 0 and <= Limits.MostNamed }).WithMessage($"Must be 1 to {Limits.MostNamed:N0} ids.");
+            .Must(ids => ids is null or { Count: > 0 and <= Limits.MaxNamed }).WithMessage($"Must be 1 to {Limits.MaxNamed:N0} ids.");
         RuleFor(selection => selection.Pool).IsPoolName();
         RuleFor(selection => selection.Hostname).IsHostname();
         RuleFor(selection => selection.Email)
@@ -36,17 +36,17 @@ internal sealed class MoveRequestValidator : AbstractValidator<MoveRequest>
 
 internal sealed class ExtensionRequestValidator : AbstractValidator<ExtensionRequest>
 {
-    private static readonly TimeSpan Least = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Most = TimeSpan.FromDays(366);
+    private static readonly TimeSpan Min = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Max = TimeSpan.FromDays(366);
 
     public ExtensionRequestValidator()
     {
         RuleFor(extension => extension.By)
             .Must((extension, by) => (by is null) != (extension.ExpiresAt is null)).WithMessage("Must be given where expiresAt is not, and only there.");
         RuleFor(extension => extension.By)
-            .Must(by => by is null || (by >= Least && by <= Most)).WithMessage($"Must be a time (hh:mm:ss) from {Least} to {Most}.");
+            .Must(by => by is null || (by >= Min && by <= Max)).WithMessage($"Must be a time (hh:mm:ss) from {Min} to {Max}.");
         RuleFor(extension => extension.ExpiresAt)
-            .Must(Instant.IsOne).WithMessage($"Must be {Instant.Rule}.");
+            .Must(Instant.HasTimeZone).WithMessage($"Must be {Instant.Rule}.");
     }
 }
 
@@ -58,7 +58,7 @@ internal sealed class VmAssignmentRequestValidator : AbstractValidator<VmAssignm
             .NotEmpty().WithMessage("Is needed: the address of the person who is to have the VM.")
             .Must(AssignmentRequestValidator.IsAddress).WithMessage(AssignmentRequestValidator.AddressRule);
         RuleFor(request => request.Command)
-            .Must(command => string.IsNullOrWhiteSpace(command) || CommandLine.Code(command) is not null)
-            .WithMessage($"Must be {CommandLine.Rule}.");
+            .Must(command => string.IsNullOrWhiteSpace(command) || RemoteDesktopCode.Code(command) is not null)
+            .WithMessage($"Must be {RemoteDesktopCode.Rule}.");
     }
 }

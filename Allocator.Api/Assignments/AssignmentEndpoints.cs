@@ -20,7 +20,7 @@ internal static class AssignmentEndpoints
             .WithName("Ask").WithSummary("Ask for a VM")
             .WithDescription("202: you are in the queue; 200: you had asked before, and this is what you have. The next free VM that polls takes the first in the queue.")
             .Validate<AssignmentRequest>()
-            .Once()
+            .WithIdempotencyKey()
             .ProducesProblem(StatusCodes.Status403Forbidden)
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status409Conflict)
@@ -51,14 +51,14 @@ internal static class AssignmentEndpoints
         AssignmentRequest request, AssignmentStore store, WaitEstimate estimate, VmFleet fleet, HttpResponse response, CancellationToken cancel)
     {
         var pool = request.Pool ?? Pools.PoolName.Default;
-        var code = string.IsNullOrWhiteSpace(request.Command) ? null : CommandLine.Code(request.Command);
+        var code = string.IsNullOrWhiteSpace(request.Command) ? null : RemoteDesktopCode.Code(request.Command);
         var address = response.HttpContext.Connection.RemoteIpAddress;
         address = address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address;
         var outcome = await store.AskAsync(pool, EmailKey.Normalise(request.Email!), code, request.AccessCode, address, cancel);
         switch (outcome)
         {
             case AskOutcome.Asked { Assignment: var asked }:
-                fleet.FindPool(pool)?.SomebodyAsked();
+                fleet.FindPool(pool)?.AddWaiting();
                 return TypedResults.Accepted($"/assignments/{asked.Id}", await WithEstimateAsync(asked, estimate, cancel));
             case AskOutcome.AskedBefore { Assignment: var before }:
                 response.Headers.Location = $"/assignments/{before.Id}";

@@ -18,11 +18,11 @@ internal sealed partial class AssignmentRequestValidator : AbstractValidator<Ass
             .Must(IsAddress).WithMessage(AddressRule);
         RuleFor(request => request.Pool).IsPoolName();
         RuleFor(request => request.AccessCode)
-            .Must(code => code is null || (code.Length <= PoolSettingsValidator.LongestAccessCode && !code.Any(char.IsControl)))
-            .WithMessage($"Must be at most {PoolSettingsValidator.LongestAccessCode} printable characters.");
+            .Must(code => code is null || (code.Length <= PoolSettingsValidator.MaxAccessCode && !code.Any(char.IsControl)))
+            .WithMessage($"Must be at most {PoolSettingsValidator.MaxAccessCode} printable characters.");
         RuleFor(request => request.Command)
-            .Must(command => string.IsNullOrWhiteSpace(command) || CommandLine.Code(command) is not null)
-            .WithMessage($"Must be {CommandLine.Rule}.");
+            .Must(command => string.IsNullOrWhiteSpace(command) || RemoteDesktopCode.Code(command) is not null)
+            .WithMessage($"Must be {RemoteDesktopCode.Rule}.");
     }
 
     /// <summary>Something, one @, and a domain with a dot; no spaces, brackets, quotes, separators or control characters.</summary>

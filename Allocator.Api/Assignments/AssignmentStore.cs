@@ -146,7 +146,7 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
             where id = $1 and state <> 'ended'
             for no key update
         ),
-        {Ending.Ctes}
+        {EndAssignmentsSql.Ctes}
         select 1
         from assignments
         where id = $1

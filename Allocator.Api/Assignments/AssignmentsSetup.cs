@@ -1,4 +1,4 @@
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 
 namespace Allocator.Api.Assignments;
 
@@ -7,10 +7,10 @@ internal static class AssignmentsSetup
     public static void AddAssignments(this IHostApplicationBuilder builder)
     {
         builder.Services.AddSettings<DeliveryOptions, DeliveryOptions.Validator>(DeliveryOptions.Section);
-        builder.Services.AddSingleton<AssignmentSignals>();
+        builder.Services.AddSingleton<AssignmentMetrics>();
         builder.Services.AddSingleton<AssignmentStore>();
         builder.Services.AddSingleton<OutcomeStore>();
-        builder.Services.AddSingleton<MoveStore>();
+        builder.Services.AddSingleton<AdminAssignmentStore>();
         builder.Services.AddSingleton<WaitEstimate>();
     }
 }

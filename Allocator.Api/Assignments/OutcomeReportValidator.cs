@@ -5,7 +5,7 @@ namespace Allocator.Api.Assignments;
 
 internal sealed class OutcomeReportValidator : AbstractValidator<OutcomeReport>
 {
-    private const int LongestDetail = 4_096;
+    private const int MaxDetail = 4_096;
 
     public OutcomeReportValidator()
     {
@@ -16,12 +16,12 @@ internal sealed class OutcomeReportValidator : AbstractValidator<OutcomeReport>
             .NotNull().WithMessage("Is needed: one of connected, failed, clean.");
         RuleFor(report => report.ConnectUrl)
             .Must(url => url is null || OutcomeReport.IsConnectUrl(url))
-            .WithMessage($"Must be an absolute http or https URL of at most {OutcomeReport.LongestConnectUrl:N0} characters.");
+            .WithMessage($"Must be an absolute http or https URL of at most {OutcomeReport.MaxConnectUrl:N0} characters.");
         RuleFor(report => report.ConnectUrl)
             .Null().When(report => report.Outcome is not null and not Outcome.Connected)
             .WithMessage("Goes with the outcome connected only.");
         RuleFor(report => report.Detail)
-            .Must(detail => detail is null || (detail.Length <= LongestDetail && !detail.Contains('\0')))
-            .WithMessage($"Must be text of at most {LongestDetail:N0} characters.");
+            .Must(detail => detail is null || (detail.Length <= MaxDetail && !detail.Contains('\0')))
+            .WithMessage($"Must be text of at most {MaxDetail:N0} characters.");
     }
 }

@@ -6,7 +6,7 @@ using Npgsql;
 namespace Allocator.Api.Assignments;
 
 /// <summary>What VMs report of what they were told.</summary>
-internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentSignals signals, IOptions<DeliveryOptions> options)
+internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics signals, IOptions<DeliveryOptions> options)
 {
     private const string Connected =
         """
@@ -71,7 +71,7 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentSignals 
             where hostname = $1 and generation = $2 and state in ('cleaning', 'assigned') and not exists (select from target)
             returning hostname, pool, assignment_id
         ),
-        {Requeue.Ctes},
+        {RequeueSql.Ctes},
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
             select 'vm:' || hostname, 'broken', pool, hostname, assignment_id, jsonb_strip_nulls(jsonb_build_object(

@@ -1,6 +1,6 @@
 using Allocator.Api.Data;
 using Allocator.Api.Fleet;
-using Allocator.Api.Polls;
+using Allocator.Api.Polling;
 using Npgsql;
 
 namespace Allocator.Api.Assignments;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 using Npgsql;
 
 namespace Allocator.Api.Data;

@@ -43,7 +43,7 @@ internal static class EventEndpoints
     private static async Task<Results<Ok<Page<EventRecord>>, ValidationProblem, CsvResult<EventRecord>>> ListAsync(
         HttpRequest request, EventStore store, CancellationToken cancel,
         string? hostname = null, Guid? assignment = null, string? email = null, string? pool = null, string? actor = null, string? action = null,
-        DateTime? since = null, DateTime? until = null, OneOf<EventOrder>? order = null, long? after = null, int limit = Limits.UsualPage)
+        DateTime? since = null, DateTime? until = null, EnumQuery<EventOrder>? order = null, long? after = null, int limit = Limits.DefaultPage)
     {
         if (Limits.Wrong(pool, limit) is { } wrong)
         {
@@ -62,7 +62,7 @@ internal static class EventEndpoints
         }
         foreach (var (name, time) in new[] { ("since", since), ("until", until) })
         {
-            if (!Instant.IsOne(time))
+            if (!Instant.HasTimeZone(time))
             {
                 return Problems.Invalid(name, Instant.Rule);
             }
@@ -71,7 +71,7 @@ internal static class EventEndpoints
         var newestFirst = order?.Value == EventOrder.Desc;
         if (Csv.IsWanted(request))
         {
-            return new CsvResult<EventRecord>(CsvColumns, (last, cancel) => store.ListAsync(which, newestFirst, last?.Id ?? after, Limits.LargestPage, cancel));
+            return new CsvResult<EventRecord>(CsvColumns, (last, cancel) => store.ListAsync(which, newestFirst, last?.Id ?? after, Limits.MaxPage, cancel));
         }
         var page = await store.ListAsync(which, newestFirst, after, limit, cancel);
         return TypedResults.Ok(new Page<EventRecord>(page, page.Count == limit ? Csv.Text(page[^1].Id) : null));

@@ -1,4 +1,4 @@
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 
 namespace Allocator.Api.Events;
 

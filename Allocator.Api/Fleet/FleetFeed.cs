@@ -1,4 +1,4 @@
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 using Allocator.Api.Data;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -10,12 +10,12 @@ internal sealed partial class FleetFeed(
     VmFleet fleet,
     FleetStore store,
     Migrator migrator,
-    FleetSignals signals,
+    FleetMetrics signals,
     IOptions<FleetOptions> options,
     TimeProvider time,
     ILogger<FleetFeed> log) : BackgroundService
 {
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MaxPause = TimeSpan.FromSeconds(5);
 
     private ulong? _cursor;
     private bool _migrated;
@@ -54,7 +54,7 @@ internal sealed partial class FleetFeed(
                 return;
             }
             var pause = options.Value.FeedInterval * Math.Pow(2, Math.Min(failures, 8));
-            await Task.Delay(pause < LongestPause ? pause : LongestPause, time, stoppingToken)
+            await Task.Delay(pause < MaxPause ? pause : MaxPause, time, stoppingToken)
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }

@@ -1,4 +1,4 @@
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Fleet;

@@ -78,13 +78,13 @@ internal sealed class FleetPool(string name)
     }
 
     /// <summary>Somebody has just asked this very replica: no need to wait for the feed.</summary>
-    public void SomebodyAsked()
+    public void AddWaiting()
     {
         Interlocked.Increment(ref _waiting);
         Interlocked.Increment(ref _claimsLeft);
     }
 
-    internal void Count(VmView? before, VmView? after)
+    internal void Count(VmSnapshot? before, VmSnapshot? after)
     {
         Interlocked.Add(ref _unready, One(after is { IsUnready: true }) - One(before is { IsUnready: true }));
         Interlocked.Add(ref _lost, One(after is { IsLost: true }) - One(before is { IsLost: true }));

@@ -1,4 +1,4 @@
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 
 namespace Allocator.Api.Fleet;
 
@@ -8,7 +8,7 @@ internal static class FleetSetup
     {
         builder.Services.AddSettings<FleetOptions, FleetOptions.Validator>(FleetOptions.Section);
         builder.Services.AddSingleton<VmFleet>();
-        builder.Services.AddSingleton<FleetSignals>();
+        builder.Services.AddSingleton<FleetMetrics>();
         builder.Services.AddSingleton<FleetStore>();
         builder.Services.AddSingleton<ReadThrough>();
         builder.Services.AddHostedService<FleetFeed>();

@@ -23,7 +23,7 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         )
         select
             pg_snapshot_xmin(pg_current_snapshot()), pool.name, pool.waiting, pool.requested, coalesce(pool.longest_wait, 0), pool.in_rush,
-            {VmView.Columns}
+            {VmSnapshot.Columns}
         from pool
         left join (vms v left join assignments a on a.id = v.assignment_id)
             on v.pool = pool.name
@@ -44,7 +44,7 @@ internal sealed class FleetStore(NpgsqlDataSource database)
 
     private const string One =
         $"""
-        select {VmView.Columns}
+        select {VmSnapshot.Columns}
         from vms v
         left join assignments a on a.id = v.assignment_id
         where v.hostname = $1
@@ -54,9 +54,9 @@ internal sealed class FleetStore(NpgsqlDataSource database)
     private const int AtOnce = 64;
 
     /// <summary>The whole fleet, and the cursor to go on from.</summary>
-    public async Task<(VmFleet.Picture Picture, ulong Cursor)> LoadAsync(CancellationToken cancel)
+    public async Task<(VmFleet.FleetSnapshot Picture, ulong Cursor)> LoadAsync(CancellationToken cancel)
     {
-        var picture = new VmFleet.Picture();
+        var picture = new VmFleet.FleetSnapshot();
         await using var command = database.Command($"{All} and v.deleted_at is null");
         command.CommandTimeout = 0;
         var cursor = await ReadAsync(
@@ -94,11 +94,11 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         }
     }
 
-    public Task<VmView?> FindAsync(string hostname, CancellationToken cancel) =>
-        database.Command(One, hostname).FirstAsync(row => VmView.Read(row), cancel);
+    public Task<VmSnapshot?> FindAsync(string hostname, CancellationToken cancel) =>
+        database.Command(One, hostname).FirstAsync(row => VmSnapshot.Read(row), cancel);
 
     private static async Task<(ulong Next, int Vms)> ReadAsync(
-        NpgsqlCommand command, Action<string, int, int, double, bool> applyPool, Action<VmView> applyVm, CancellationToken cancel)
+        NpgsqlCommand command, Action<string, int, int, double, bool> applyPool, Action<VmSnapshot> applyVm, CancellationToken cancel)
     {
         await using var reader = await command.ExecuteReaderAsync(cancel);
         ulong cursor = 0;
@@ -115,7 +115,7 @@ internal sealed class FleetStore(NpgsqlDataSource database)
             }
             if (!reader.IsDBNull(6))
             {
-                applyVm(VmView.Read(reader, 6, pool));
+                applyVm(VmSnapshot.Read(reader, 6, pool));
                 if (++vms % AtOnce == 0)
                 {
                     // Rows that are here already are read without a wait: many of them would keep the polls waiting.

@@ -7,27 +7,27 @@ namespace Allocator.Api.Fleet;
 /// One VM as a replica knows it: the newest picture of its row, and when it last polled here. What a steady poll needs
 /// stands in this object itself, on two cache lines.
 /// </summary>
-internal sealed class FleetVm(FleetPool pool, VmView view)
+internal sealed class FleetVm(FleetPool pool, VmSnapshot view)
 {
-    private VmView _view = view;
+    private VmSnapshot _view = view;
     private FleetPool _pool = pool;
-    private long _facts = view.Facts.Word;
+    private long _facts = view.PollState.Word;
     private long _polledAt;
     private long _notedAt = long.MinValue;
     private int _isDue;
     private Vector256<byte> _secret;
 
-    public VmView View => Volatile.Read(ref _view);
+    public VmSnapshot View => Volatile.Read(ref _view);
 
     public FleetPool Pool => Volatile.Read(ref _pool);
 
-    public PollFacts Facts => new(Volatile.Read(ref _facts));
+    public PollState PollState => new(Volatile.Read(ref _facts));
 
     /// <summary>When it last polled this replica, as <see cref="TimeProvider.GetTimestamp"/> counts.</summary>
     public long PolledAt => Volatile.Read(ref _polledAt);
 
     /// <summary>Takes over a picture of the row, unless it is older than the one that is here.</summary>
-    public void Apply(FleetPool pool, VmView view)
+    public void Apply(FleetPool pool, VmSnapshot view)
     {
         lock (this)
         {
@@ -43,7 +43,7 @@ internal sealed class FleetVm(FleetPool pool, VmView view)
             pool.Count(null, view);
             Volatile.Write(ref _pool, pool);
             Volatile.Write(ref _view, view);
-            Volatile.Write(ref _facts, view.Facts.Word);
+            Volatile.Write(ref _facts, view.PollState.Word);
         }
     }
 
@@ -81,14 +81,14 @@ internal sealed class FleetVm(FleetPool pool, VmView view)
     public bool HasProved(VmToken token) => token.Secret == _secret && token.Secret != Vector256<byte>.Zero;
 
     /// <summary>Notes a poll. True when it is time to tell the database, and to exactly one of the polls that ask at once.</summary>
-    public bool NotePoll(long now, long resolution)
+    public bool TryBeginWrite(long now, long resolution)
     {
         Volatile.Write(ref _polledAt, now);
         return (_notedAt == long.MinValue || now - _notedAt >= resolution) && Interlocked.Exchange(ref _isDue, 1) == 0;
     }
 
     /// <summary>The poll is in the database.</summary>
-    public void Noted(long at)
+    public void EndWrite(long at)
     {
         _notedAt = at;
         Volatile.Write(ref _isDue, 0);

@@ -11,7 +11,7 @@ namespace Allocator.Api.Fleet;
 /// </summary>
 internal sealed class ReadThrough(VmFleet fleet, FleetStore store, IOptions<FleetOptions> options) : IDisposable
 {
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(2);
 
     private readonly MemoryCache _answers = new(new MemoryCacheOptions { SizeLimit = 10_000 });
     private readonly SemaphoreSlim _places = new(options.Value.ReadThroughConcurrency);
@@ -50,7 +50,7 @@ internal sealed class ReadThrough(VmFleet fleet, FleetStore store, IOptions<Flee
     private async Task<FleetVm?> ReadAsync(string hostname)
     {
         var former = fleet.Find(hostname)?.View;
-        if (!await _places.WaitAsync(LongestWait))
+        if (!await _places.WaitAsync(MaxWait))
         {
             throw new TimeoutException("Too many VMs are unknown to this replica at once.");
         }

@@ -6,7 +6,7 @@ namespace Allocator.Api.Fleet;
 /// <summary>A replica's picture of all VMs. Never the truth: that is in the database, and this can always be made from it again.</summary>
 internal sealed class VmFleet
 {
-    private volatile Picture _picture = new();
+    private volatile FleetSnapshot _picture = new();
     private volatile bool _isLoaded;
 
     /// <summary>Whether the whole fleet has been read once. Until then nothing can be answered.</summary>
@@ -27,7 +27,7 @@ internal sealed class VmFleet
     public IEnumerable<FleetPool> Pools => _picture.Pools.Values;
 
     /// <summary>Takes over a row, unless a newer one is here already.</summary>
-    public FleetVm Apply(VmView view) => _picture.Apply(view);
+    public FleetVm Apply(VmSnapshot view) => _picture.Apply(view);
 
     public void ApplyPool(string name, int waiting, int requestsInLastMinute, double longestWait, bool inRush) =>
         _picture.Pool(name).Update(waiting, requestsInLastMinute, longestWait, inRush);
@@ -36,13 +36,13 @@ internal sealed class VmFleet
     public void ForgetPoolsBut(IReadOnlySet<string> named) => _picture.ForgetPoolsBut(named);
 
     /// <summary>Takes over a whole new picture: also what it lacks is gone.</summary>
-    public void Replace(Picture picture)
+    public void Replace(FleetSnapshot picture)
     {
         _picture = picture;
         _isLoaded = true;
     }
 
-    internal sealed class Picture
+    internal sealed class FleetSnapshot
     {
         public VmTable Vms { get; } = new();
 
@@ -54,7 +54,7 @@ internal sealed class VmFleet
         /// Takes over a row, unless a newer one is here already. A deleted VM stays in the table, so that an older
         /// picture of its row that comes late does not bring it back.
         /// </summary>
-        public FleetVm Apply(VmView view)
+        public FleetVm Apply(VmSnapshot view)
         {
             var pool = Pool(view.Pool);
             if (Vms.GetOrAdd(pool, view, out var vm))

@@ -51,7 +51,7 @@ internal sealed class VmTable
 
     /// <summary>The VM of this name, made from <paramref name="view"/> where there is none.</summary>
     /// <returns>Whether it was made.</returns>
-    public bool GetOrAdd(FleetPool pool, VmView view, out FleetVm vm)
+    public bool GetOrAdd(FleetPool pool, VmSnapshot view, out FleetVm vm)
     {
         lock (_writing)
         {

@@ -16,7 +16,7 @@ internal sealed class ConnectionWatch : BackgroundService
     private const double WarningPercent = 80;
     private const double CriticalPercent = 90;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
 
     private readonly ConnectionStore _store;
     private readonly TimeProvider _time;
@@ -28,7 +28,7 @@ internal sealed class ConnectionWatch : BackgroundService
     public ConnectionWatch(ConnectionStore store, IOptions<DatabaseOptions> options, IMeterFactory meters, TimeProvider time)
     {
         (_store, _time, _poolSize) = (store, time, options.Value.PoolSize);
-        var meter = meters.Create(Signals.Name);
+        var meter = meters.Create(Instrumentation.Name);
         meter.CreateObservableGauge("allocator.server.connections", () => Last(reading => reading.Active), "{connection}", "Client connections of the whole database server, when it could last be asked");
         meter.CreateObservableGauge("allocator.server.connections.max", () => Last(reading => reading.Max), "{connection}", "What the database server allows");
         meter.CreateObservableGauge("allocator.server.connections.reserved", () => Last(reading => reading.Reserved), "{connection}", "Of those, for superusers and reserved roles only");
@@ -64,7 +64,7 @@ internal sealed class ConnectionWatch : BackgroundService
 
     private async Task<ConnectionHealth> ReadOnceAsync()
     {
-        using var patience = new CancellationTokenSource(Patience, _time);
+        using var patience = new CancellationTokenSource(Timeout, _time);
         try
         {
             var read = new Dated(await _store.ReadAsync(patience.Token), _time.GetUtcNow());
@@ -77,7 +77,7 @@ internal sealed class ConnectionWatch : BackgroundService
         }
         catch (Exception e) when (e is OperationCanceledException or NpgsqlException { InnerException: TimeoutException })
         {
-            return Unavailable($"Within {Patience.TotalSeconds:0} s none of this replica's {_poolSize} connections was free, or the server did not answer.");
+            return Unavailable($"Within {Timeout.TotalSeconds:0} s none of this replica's {_poolSize} connections was free, or the server did not answer.");
         }
         catch (NpgsqlException e)
         {

@@ -5,7 +5,7 @@ namespace Allocator.Api.Health;
 /// <summary>Asks the replica on this machine whether it is ready, for a container's health check: its image has nothing else to ask with.</summary>
 internal static class HealthCommand
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(3);
 
     /// <returns>0 if it is ready, else 1.</returns>
     public static async Task<int> RunAsync(string[] args)
@@ -19,7 +19,7 @@ internal static class HealthCommand
             return 1;
         }
         var url = new UriBuilder(Uri.UriSchemeHttp, Reachable(listening.Host), listening.Port, "/health/ready").Uri;
-        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = Patience };
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = Timeout };
         try
         {
             using var response = await http.GetAsync(url);

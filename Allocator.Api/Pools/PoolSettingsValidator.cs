@@ -7,30 +7,30 @@ namespace Allocator.Api.Pools;
 
 internal sealed class PoolSettingsValidator : AbstractValidator<PoolSettings>
 {
-    public const int LongestAccessCode = 64;
-    private const int MostDomains = 100;
-    private static readonly TimeSpan Shortest = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan Longest = TimeSpan.FromDays(366);
+    public const int MaxAccessCode = 64;
+    private const int MaxDomains = 100;
+    private static readonly TimeSpan MinDuration = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan MaxDuration = TimeSpan.FromDays(366);
 
     public PoolSettingsValidator()
     {
         RuleFor(settings => settings.AccessCode)
-            .Must(code => code is null || (code.Length <= LongestAccessCode && !code.Any(char.IsControl)))
-            .WithMessage($"Must be 1 to {LongestAccessCode} printable characters; empty where none is needed; null to leave it as it is.");
-        RuleFor(settings => settings.OpensAt).Must(Instant.IsOne).WithMessage($"Must be {Instant.Rule}.");
+            .Must(code => code is null || (code.Length <= MaxAccessCode && !code.Any(char.IsControl)))
+            .WithMessage($"Must be 1 to {MaxAccessCode} printable characters; empty where none is needed; null to leave it as it is.");
+        RuleFor(settings => settings.OpensAt).Must(Instant.HasTimeZone).WithMessage($"Must be {Instant.Rule}.");
         RuleFor(settings => settings.ClosesAt).Cascade(CascadeMode.Stop)
-            .Must(Instant.IsOne).WithMessage($"Must be {Instant.Rule}.")
+            .Must(Instant.HasTimeZone).WithMessage($"Must be {Instant.Rule}.")
             .Must((settings, closes) => !(closes?.ToUniversalTime() <= settings.OpensAt?.ToUniversalTime())).WithMessage("Must be after opensAt.");
-        RuleFor(settings => settings.RushUntil).Must(Instant.IsOne).WithMessage($"Must be {Instant.Rule}.");
+        RuleFor(settings => settings.RushUntil).Must(Instant.HasTimeZone).WithMessage($"Must be {Instant.Rule}.");
         RuleFor(settings => settings.Duration)
-            .Must(duration => duration is null || (duration >= Shortest && duration <= Longest))
-            .WithMessage($"Must be a time (hh:mm:ss) from {Shortest} to {Longest}, or null for as long as people like.");
+            .Must(duration => duration is null || (duration >= MinDuration && duration <= MaxDuration))
+            .WithMessage($"Must be a time (hh:mm:ss) from {MinDuration} to {MaxDuration}, or null for as long as people like.");
         RuleFor(settings => settings.Warning)
             .Must((settings, warning) => warning is null || (warning > TimeSpan.Zero && warning < settings.Duration))
             .WithMessage("Must be a time (hh:mm:ss) shorter than duration, or null where nobody is to be warned.");
         RuleFor(settings => settings.EmailDomains)
-            .Must(domains => domains is null || (domains.Count is > 0 and <= MostDomains && domains.All(domain => Hostname.IsValid(domain) && domain.Contains('.', StringComparison.Ordinal))))
-            .WithMessage($"Must be 1 to {MostDomains} domains such as example.org, or null for any.");
+            .Must(domains => domains is null || (domains.Count is > 0 and <= MaxDomains && domains.All(domain => Hostname.IsValid(domain) && domain.Contains('.', StringComparison.Ordinal))))
+            .WithMessage($"Must be 1 to {MaxDomains} domains such as example.org, or null for any.");
         RuleFor(settings => settings.MostPerAddress)
             .Must(most => most is null or > 0).WithMessage("Must be at least 1, or null for any number.");
     }

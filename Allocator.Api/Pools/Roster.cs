@@ -8,11 +8,11 @@ namespace Allocator.Api.Pools;
 /// <summary>Reads a roster as a spreadsheet or a registration form writes it.</summary>
 internal static class Roster
 {
-    public const int MostPeople = 50_000;
+    public const int MaxPeople = 50_000;
 
     public const string Rule = "CSV with a column named 'email', or with addresses only, one on each line";
 
-    private const int MostErrors = 20;
+    private const int MaxErrors = 20;
 
     /// <returns>The addresses by their keys; or what is wrong, by line.</returns>
     public static (Dictionary<string, string> People, List<string> Errors) Read(string csv)
@@ -27,7 +27,7 @@ internal static class Roster
             BadDataFound = null,
         });
         var column = -1;
-        while (reader.Read() && errors.Count < MostErrors)
+        while (reader.Read() && errors.Count < MaxErrors)
         {
             var record = reader.Record!;
             if (column < 0)
@@ -53,9 +53,9 @@ internal static class Roster
                 people.TryAdd(EmailKey.Of(email!), EmailKey.Normalise(email!));
             }
         }
-        if (errors.Count == 0 && people.Count is 0 or > MostPeople)
+        if (errors.Count == 0 && people.Count is 0 or > MaxPeople)
         {
-            errors.Add($"Must name 1 to {MostPeople:N0} people. To admit everybody, delete the roster.");
+            errors.Add($"Must name 1 to {MaxPeople:N0} people. To admit everybody, delete the roster.");
         }
         return (people, errors);
     }

@@ -24,7 +24,7 @@ internal static class RosterEndpoints
 
         rosters.MapPut("/", PutAsync).WithName("PutRoster").WithSummary("Admit these people only; replaces the roster as a whole")
             .WithDescription($"The body is {Roster.Rule}. Who has an assignment already keeps it.")
-            .WithMetadata(new RequestSizeLimitAttribute(Limits.LargestList), new CsvBodyMetadata())
+            .WithMetadata(new RequestSizeLimitAttribute(Limits.MaxList), new CsvBodyMetadata())
             .ProducesValidationProblem()
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge)
             .ProducesProblem(StatusCodes.Status415UnsupportedMediaType);
@@ -49,7 +49,7 @@ internal static class RosterEndpoints
     }
 
     private static async Task<Results<Ok<Page<RosterEntry>>, ValidationProblem, ProblemHttpResult, CsvResult<RosterEntry>>> ListAsync(
-        string pool, HttpRequest request, RosterStore store, CancellationToken cancel, string? after = null, int limit = Limits.UsualPage)
+        string pool, HttpRequest request, RosterStore store, CancellationToken cancel, string? after = null, int limit = Limits.DefaultPage)
     {
         if (Limits.Wrong(null, limit) is { } wrong)
         {
@@ -67,7 +67,7 @@ internal static class RosterEndpoints
         if (Csv.IsWanted(request))
         {
             return new CsvResult<RosterEntry>(CsvColumns, (last, cancel) =>
-                store.ListAsync(pool, last is null ? start : EmailKey.Of(last.Email), Limits.LargestPage, cancel));
+                store.ListAsync(pool, last is null ? start : EmailKey.Of(last.Email), Limits.MaxPage, cancel));
         }
         var page = await store.ListAsync(pool, start, limit, cancel);
         return TypedResults.Ok(new Page<RosterEntry>(page, page.Count == limit ? EmailKey.Of(page[^1].Email) : null));

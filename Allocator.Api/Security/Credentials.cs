@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Options;

@@ -1,4 +1,4 @@
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 using Microsoft.AspNetCore.Identity;
 
 namespace Allocator.Api.Security;

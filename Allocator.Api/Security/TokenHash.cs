@@ -12,7 +12,7 @@ namespace Allocator.Api.Security;
 internal readonly struct TokenHash : IEquatable<TokenHash>
 {
     /// <summary>The longest host name, a dot and 256 bits.</summary>
-    private const int LongestToken = 253 + 1 + 43;
+    private const int MaxToken = 253 + 1 + 43;
 
     private readonly ulong _a, _b, _c, _d;
 
@@ -30,11 +30,11 @@ internal readonly struct TokenHash : IEquatable<TokenHash>
     public static TokenHash Of(ReadOnlySpan<char> token)
     {
         // Longer ones are nobody's: what comes from outside must not decide how much is hashed.
-        if (token.Length > LongestToken)
+        if (token.Length > MaxToken)
         {
             return default;
         }
-        Span<byte> ascii = stackalloc byte[LongestToken];
+        Span<byte> ascii = stackalloc byte[MaxToken];
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(ascii[..Encoding.ASCII.GetBytes(token, ascii)], hash);
         return new TokenHash(hash);

@@ -60,7 +60,7 @@ internal sealed class VmAuthentication(
             }
             Context.Features.Set(vm);
         }
-        catch (Exception e) when (Outage.Is(e))
+        catch (Exception e) when (Outage.IsTransient(e))
         {
             // It may be a VM that has just enrolled elsewhere: whether it may pass is not known, so it is not refused.
             return Refuse(Problems.TryAgain());

@@ -1,5 +1,5 @@
 using System.Reflection;
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
@@ -21,14 +21,14 @@ internal static class TelemetrySetup
                 serviceVersion: Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
                 serviceInstanceId: ReplicaName.Value[ReplicaName.Prefix.Length..]))
             .WithMetrics(metrics => metrics
-                .AddMeter(Signals.Name, "Npgsql", "System.Runtime", "Microsoft.AspNetCore.Server.Kestrel")
+                .AddMeter(Instrumentation.Name, "Npgsql", "System.Runtime", "Microsoft.AspNetCore.Server.Kestrel")
                 .AddPrometheusExporter(prometheus => prometheus.ScopeInfoEnabled = false));
 
         var otlp = builder.Configuration.Get<OtlpOptions>()!;
         if (otlp.Endpoint.Length > 0)
         {
             telemetry
-                .WithTracing(traces => traces.AddSource(Signals.Name, "Npgsql"))
+                .WithTracing(traces => traces.AddSource(Instrumentation.Name, "Npgsql"))
                 .WithLogging(null, logs => logs.IncludeFormattedMessage = true)
                 .UseOtlpExporter();
         }

@@ -7,9 +7,9 @@ namespace Allocator.Api.Vms;
 
 internal sealed partial class EnrolmentRequestValidator : AbstractValidator<EnrolmentRequest>
 {
-    private const int MostFacts = 32;
-    private const int LongestKey = 64;
-    private const int LongestValue = 256;
+    private const int MaxFacts = 32;
+    private const int MaxKey = 64;
+    private const int MaxValue = 256;
 
     public EnrolmentRequestValidator()
     {
@@ -21,8 +21,8 @@ internal sealed partial class EnrolmentRequestValidator : AbstractValidator<Enro
             .Must(id => MachineId().IsMatch(id!)).WithMessage("Must be 1 to 128 letters, digits or . _ : -");
         RuleFor(request => request.Pool).IsPoolName();
         RuleFor(request => request.Metadata)
-            .Must(facts => facts is null || (facts.Count <= MostFacts && facts.All(fact => IsText(fact.Key, LongestKey) && fact.Value is not null && IsText(fact.Value, LongestValue))))
-            .WithMessage($"Must be at most {MostFacts} facts: keys of 1 to {LongestKey}, values of at most {LongestValue} printable characters.");
+            .Must(facts => facts is null || (facts.Count <= MaxFacts && facts.All(fact => IsText(fact.Key, MaxKey) && fact.Value is not null && IsText(fact.Value, MaxValue))))
+            .WithMessage($"Must be at most {MaxFacts} facts: keys of 1 to {MaxKey}, values of at most {MaxValue} printable characters.");
     }
 
     private static bool IsText(string text, int longest) => text.Length <= longest && !text.Any(char.IsControl);

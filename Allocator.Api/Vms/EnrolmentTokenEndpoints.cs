@@ -43,7 +43,7 @@ internal static class EnrolmentTokenEndpoints
     }
 
     private static async Task<Results<Ok<Page<EnrolmentToken>>, ValidationProblem>> ListAsync(
-        EnrolmentTokenStore store, CancellationToken cancel, string? pool = null, string? hostname = null, Guid? after = null, int limit = Limits.UsualPage)
+        EnrolmentTokenStore store, CancellationToken cancel, string? pool = null, string? hostname = null, Guid? after = null, int limit = Limits.DefaultPage)
     {
         if (Limits.Wrong(pool, limit) is { } wrong)
         {

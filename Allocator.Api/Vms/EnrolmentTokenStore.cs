@@ -22,7 +22,7 @@ internal sealed record PresentedToken(Guid Id, string? Pool, string? Hostname, b
 /// <summary>Enrolment tokens that admins make. How a machine uses one is the enrolment's own statement: see <see cref="VmStore"/>.</summary>
 internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
 {
-    public static readonly TimeSpan UsuallyValidFor = TimeSpan.FromDays(1);
+    public static readonly TimeSpan DefaultLifetime = TimeSpan.FromDays(1);
 
     private const string Make =
         """
@@ -83,7 +83,7 @@ internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
         await using var command = database.Command(
             Make, tokens.Select(token => token.Id).ToArray(), tokens.Select(token => TokenHash.Of(token.Token).ToArray()).ToArray(),
             request.Pool, request.Hostname is null ? null : Hostname.Normalise(request.Hostname), request.Uses, actor,
-            request.ExpiresAt?.ToUniversalTime(), request.ValidFor ?? UsuallyValidFor);
+            request.ExpiresAt?.ToUniversalTime(), request.ValidFor ?? DefaultLifetime);
         await using var reader = await command.ExecuteReaderAsync(cancel);
         await reader.ReadAsync(cancel);
         return (reader.GetBoolean(0), reader.GetOrNull<DateTime>(1)) switch

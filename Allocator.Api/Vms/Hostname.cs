@@ -6,12 +6,12 @@ namespace Allocator.Api.Vms;
 /// <summary>Host names as RFC 1123 writes them; upper and lower case are the same.</summary>
 internal static partial class Hostname
 {
-    public const int LongestAllowed = 253;
+    public const int MaxAllowed = 253;
 
     public const string Rule =
         "a host name: letters, digits and hyphens in labels of at most 63 characters, joined by dots, at most 253 characters in all";
 
-    public static bool IsValid(string? text) => text is { Length: <= LongestAllowed } && Pattern().IsMatch(text);
+    public static bool IsValid(string? text) => text is { Length: <= MaxAllowed } && Pattern().IsMatch(text);
 
     /// <summary>The form in which the fleet and the database know it.</summary>
     public static string Normalise(string hostname) => hostname.ToLowerInvariant();

@@ -68,7 +68,7 @@ internal sealed partial class Sweeper(
                 _turnsUntilRemoval = await retention.RemoveAsync(cancel) ? 1 : TurnsBetweenRemovals;
             }
         }
-        catch (Exception e) when (Outage.Is(e))
+        catch (Exception e) when (Outage.IsTransient(e))
         {
             Log.Postponed(log, e.Message);
         }

@@ -30,7 +30,7 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
             ) a
             where a.why is not null
         ),
-        {Requeue.Ctes}
+        {RequeueSql.Ctes}
         select count(*)::int
         from requeued
         """;
@@ -51,7 +51,7 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
                 and a.state = 'connected'
             for no key update of a skip locked
         ),
-        {Requeue.Ctes}
+        {RequeueSql.Ctes}
         select count(*)::int
         from requeued
         """;
@@ -65,7 +65,7 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
             order by expires_at
             for no key update skip locked
         ),
-        {Ending.Ctes}
+        {EndAssignmentsSql.Ctes}
         select count(*)::int
         from ended
         """;

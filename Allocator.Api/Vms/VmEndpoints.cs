@@ -101,9 +101,9 @@ internal static class VmEndpoints
 
     private static async Task<Results<Ok<Page<Vm>>, ValidationProblem, CsvResult<Vm>>> ListAsync(
         HttpRequest request, VmStore store, CancellationToken cancel,
-        string? pool = null, OneOf<VmState>? state = null, OneOf<VmStatus>? status = null, OneOf<VmPresence>? presence = null,
-        OneOf<VmHold>? hold = null, OneOf<GpuHealth>? gpu = null, OneOf<VmOccupancy>? assignment = null, bool? free = null,
-        string? text = null, string? after = null, int limit = Limits.UsualPage)
+        string? pool = null, EnumQuery<VmState>? state = null, EnumQuery<VmStatus>? status = null, EnumQuery<VmPresence>? presence = null,
+        EnumQuery<VmHold>? hold = null, EnumQuery<GpuHealth>? gpu = null, EnumQuery<VmOccupancy>? assignment = null, bool? free = null,
+        string? text = null, string? after = null, int limit = Limits.DefaultPage)
     {
         if (Limits.Wrong(pool, limit, text) is { } wrong)
         {
@@ -117,7 +117,7 @@ internal static class VmEndpoints
         var start = Hostname.Normalise(after ?? "");
         if (Csv.IsWanted(request))
         {
-            return new CsvResult<Vm>(CsvColumns, (last, cancel) => store.ListAsync(which, last?.Hostname ?? start, Limits.LargestPage, cancel));
+            return new CsvResult<Vm>(CsvColumns, (last, cancel) => store.ListAsync(which, last?.Hostname ?? start, Limits.MaxPage, cancel));
         }
         var page = await store.ListAsync(which, start, limit, cancel);
         return TypedResults.Ok(new Page<Vm>(page, page.Count == limit ? page[^1].Hostname : null));

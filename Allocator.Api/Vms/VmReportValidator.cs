@@ -5,11 +5,11 @@ namespace Allocator.Api.Vms;
 
 internal sealed class VmReportValidator : AbstractValidator<VmReport>
 {
-    private const int MostSteps = 32;
-    private const int LongestStep = 64;
-    private const int MostWarnings = 16;
-    private const int LongestWarning = 500;
-    private static readonly double LongestStart = TimeSpan.FromDays(7).TotalSeconds;
+    private const int MaxSteps = 32;
+    private const int MaxStep = 64;
+    private const int MaxWarnings = 16;
+    private const int MaxWarning = 500;
+    private static readonly double MaxStart = TimeSpan.FromDays(7).TotalSeconds;
 
     public VmReportValidator()
     {
@@ -17,13 +17,13 @@ internal sealed class VmReportValidator : AbstractValidator<VmReport>
             .Must(id => id is null || (id.Length is > 0 and <= 64 && id.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')))
             .WithMessage("Must be 1 to 64 letters, digits or hyphens, such as the content of /proc/sys/kernel/random/boot_id.");
         RuleFor(report => report.Startup)
-            .Must(steps => steps is null || (steps.Count <= MostSteps && steps.All(step =>
-                step.Key.Length is > 0 and <= LongestStep && !step.Key.Any(char.IsControl) && step.Value >= 0 && step.Value <= LongestStart)))
-            .WithMessage($"Must be at most {MostSteps} steps: names of 1 to {LongestStep} printable characters, each with its seconds, 0 to {LongestStart:0}.");
+            .Must(steps => steps is null || (steps.Count <= MaxSteps && steps.All(step =>
+                step.Key.Length is > 0 and <= MaxStep && !step.Key.Any(char.IsControl) && step.Value >= 0 && step.Value <= MaxStart)))
+            .WithMessage($"Must be at most {MaxSteps} steps: names of 1 to {MaxStep} printable characters, each with its seconds, 0 to {MaxStart:0}.");
         RuleFor(report => report.Warnings)
-            .Must(warnings => warnings is null || (warnings.Count <= MostWarnings && warnings.All(warning =>
-                warning.Key.Length is > 0 and <= LongestStep && !warning.Key.Any(char.IsControl)
-                && warning.Value is null or { Length: > 0 and <= LongestWarning } && warning.Value?.Any(char.IsControl) != true)))
-            .WithMessage($"Must be at most {MostWarnings} warnings: names of 1 to {LongestStep}, each with words of 1 to {LongestWarning} printable characters, or null.");
+            .Must(warnings => warnings is null || (warnings.Count <= MaxWarnings && warnings.All(warning =>
+                warning.Key.Length is > 0 and <= MaxStep && !warning.Key.Any(char.IsControl)
+                && warning.Value is null or { Length: > 0 and <= MaxWarning } && warning.Value?.Any(char.IsControl) != true)))
+            .WithMessage($"Must be at most {MaxWarnings} warnings: names of 1 to {MaxStep}, each with words of 1 to {MaxWarning} printable characters, or null.");
     }
 }

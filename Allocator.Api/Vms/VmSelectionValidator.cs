@@ -10,8 +10,8 @@ internal sealed class VmSelectionValidator : AbstractValidator<VmSelection>
     public VmSelectionValidator()
     {
         RuleFor(selection => selection.Hostnames)
-            .Must(names => names is null || (names.Count is > 0 and <= Limits.MostNamed && names.All(Hostname.IsValid)))
-            .WithMessage($"Must be 1 to {Limits.MostNamed:N0} host names.");
+            .Must(names => names is null || (names.Count is > 0 and <= Limits.MaxNamed && names.All(Hostname.IsValid)))
+            .WithMessage($"Must be 1 to {Limits.MaxNamed:N0} host names.");
         RuleFor(selection => selection.Pool).IsPoolName();
         RuleFor(selection => selection.Text)
             .Must(Limits.IsText).WithMessage($"Must be {Limits.TextRule}.");

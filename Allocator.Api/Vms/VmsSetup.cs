@@ -1,4 +1,4 @@
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 
 namespace Allocator.Api.Vms;
 
@@ -9,7 +9,7 @@ internal static class VmsSetup
         builder.Services.AddSettings<LivenessOptions, LivenessOptions.Validator>(LivenessOptions.Section);
         builder.Services.AddSingleton<VmStore>();
         builder.Services.AddSingleton<EnrolmentTokenStore>();
-        builder.Services.AddSingleton<HoldStore>();
+        builder.Services.AddSingleton<VmAdminStore>();
         builder.Services.AddSingleton<SweeperStore>();
         builder.Services.AddHostedService<Sweeper>();
     }

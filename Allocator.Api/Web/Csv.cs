@@ -59,7 +59,7 @@ internal sealed class CsvResult<T>(IReadOnlyList<CsvColumn<T>> columns, Func<T?,
         {
             var items = page;
             await WriteAsync(httpContext.Response, csv => WriteRows(csv, items), cancel);
-            page = page.Count < Limits.LargestPage ? [] : await next(last, cancel);
+            page = page.Count < Limits.MaxPage ? [] : await next(last, cancel);
         }
     }
 

@@ -14,7 +14,7 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
 {
     public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancel)
     {
-        if (Outage.Is(exception))
+        if (Outage.IsTransient(exception))
         {
             Log.DatabaseAway(log, context.Request.Method, Route(context), exception.Message);
             await Problems.TryAgain().ExecuteAsync(context);
@@ -83,7 +83,7 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
         var parameters = Endpoint(context)?.Metadata.GetMetadata<MethodInfo>()?.GetParameters() ?? [];
         var type = parameters.FirstOrDefault(parameter => parameter.Name == name)?.ParameterType;
         type = type is null ? null : Nullable.GetUnderlyingType(type) ?? type;
-        return type is { IsGenericType: true } && type.GetGenericTypeDefinition() == typeof(OneOf<>) ? type.GenericTypeArguments[0] : type;
+        return type is { IsGenericType: true } && type.GetGenericTypeDefinition() == typeof(EnumQuery<>) ? type.GenericTypeArguments[0] : type;
     }
 
     /// <summary>The framework names the parameter in its message only: <c>Failed to bind parameter "int limit" from "ten".</c></summary>

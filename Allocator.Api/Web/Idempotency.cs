@@ -13,7 +13,7 @@ namespace Allocator.Api.Web;
 internal sealed class Idempotency(IdempotencyStore store) : IEndpointFilter
 {
     private const string Header = "Idempotency-Key";
-    private const int LongestKey = 255;
+    private const int MaxKey = 255;
 
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
@@ -22,21 +22,21 @@ internal sealed class Idempotency(IdempotencyStore store) : IEndpointFilter
         {
             return await next(context);
         }
-        if (header is not [{ Length: > 0 and <= LongestKey } key] || key.Any(c => c is < ' ' or > '~'))
+        if (header is not [{ Length: > 0 and <= MaxKey } key] || key.Any(c => c is < ' ' or > '~'))
         {
-            return Problems.Invalid(Header, $"one key of 1 to {LongestKey} printable ASCII characters, such as a UUID");
+            return Problems.Invalid(Header, $"one key of 1 to {MaxKey} printable ASCII characters, such as a UUID");
         }
         var caller = context.HttpContext.User.Actor();
         var cancel = request.HttpContext.RequestAborted;
         switch (await store.BeginAsync(caller, key, Hash(request, context.Arguments), cancel))
         {
-            case Turn.Again again:
+            case IdempotencyState.Replay again:
                 context.HttpContext.Response.Headers.Location = again.Location;
                 return TypedResults.Text(again.Body, "application/json", statusCode: again.Status);
-            case Turn.UnderWay:
+            case IdempotencyState.InProgress:
                 context.HttpContext.Response.Headers.RetryAfter = "1";
                 return Problems.KeyInUse;
-            case Turn.AnotherRequest:
+            case IdempotencyState.AnotherRequest:
                 return Problems.KeyReused;
         }
         var finished = false;
@@ -80,7 +80,7 @@ internal sealed class IdempotencyMetadata;
 internal static class IdempotencySetup
 {
     /// <summary>Heeds <c>Idempotency-Key</c>, and says so in the OpenAPI document.</summary>
-    public static RouteHandlerBuilder Once(this RouteHandlerBuilder endpoint) =>
+    public static RouteHandlerBuilder WithIdempotencyKey(this RouteHandlerBuilder endpoint) =>
         endpoint.AddEndpointFilter<Idempotency>().WithMetadata(new IdempotencyMetadata())
             .ProducesProblem(StatusCodes.Status409Conflict)
             .ProducesProblem(StatusCodes.Status422UnprocessableEntity);

@@ -6,19 +6,19 @@ using Npgsql;
 namespace Allocator.Api.Web;
 
 /// <summary>Where a request stands that carries an Idempotency-Key.</summary>
-internal abstract record Turn
+internal abstract record IdempotencyState
 {
     /// <summary>It is the first: it is to be carried out.</summary>
-    public sealed record First : Turn;
+    public sealed record New : IdempotencyState;
 
     /// <summary>It was carried out before, and this came of it.</summary>
-    public sealed record Again(int Status, string Location, string Body) : Turn;
+    public sealed record Replay(int Status, string Location, string Body) : IdempotencyState;
 
     /// <summary>The first one is still under way.</summary>
-    public sealed record UnderWay : Turn;
+    public sealed record InProgress : IdempotencyState;
 
     /// <summary>The key was given to another request.</summary>
-    public sealed record AnotherRequest : Turn;
+    public sealed record AnotherRequest : IdempotencyState;
 }
 
 /// <summary>Remembers what has been created under which Idempotency-Key. The primary key decides who comes first.</summary>
@@ -61,20 +61,20 @@ internal sealed class IdempotencyStore(NpgsqlDataSource database)
         where caller = $1 and key = $2 and status is null
         """;
 
-    public async Task<Turn> BeginAsync(string caller, string key, byte[] requestHash, CancellationToken cancel)
+    public async Task<IdempotencyState> BeginAsync(string caller, string key, byte[] requestHash, CancellationToken cancel)
     {
         await using var begin = database.Command(Begin, caller, key, requestHash, KeptFor, DiesAfter);
         if (await begin.ExecuteScalarAsync(cancel) is not null)
         {
-            return new Turn.First();
+            return new IdempotencyState.New();
         }
         await using var find = database.Command(Find, caller, key);
         await using var row = await find.ExecuteReaderAsync(cancel);
         // No row: the first one has just come to nothing, and the next try is a first.
-        return !await row.ReadAsync(cancel) ? new Turn.UnderWay()
-            : !row.GetFieldValue<byte[]>(0).AsSpan().SequenceEqual(requestHash) ? new Turn.AnotherRequest()
-            : row.IsDBNull(1) ? new Turn.UnderWay()
-            : new Turn.Again(row.GetInt32(1), row.GetString(2), row.GetString(3));
+        return !await row.ReadAsync(cancel) ? new IdempotencyState.InProgress()
+            : !row.GetFieldValue<byte[]>(0).AsSpan().SequenceEqual(requestHash) ? new IdempotencyState.AnotherRequest()
+            : row.IsDBNull(1) ? new IdempotencyState.InProgress()
+            : new IdempotencyState.Replay(row.GetInt32(1), row.GetString(2), row.GetString(3));
     }
 
     public Task FinishAsync(string caller, string key, int status, string location, Assignment created) => database.Command(

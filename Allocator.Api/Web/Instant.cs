@@ -6,5 +6,5 @@ internal static class Instant
     public const string Rule = "a time with its zone, such as 2026-02-03T09:00:00Z";
 
     /// <summary>Without a zone it would mean one time here and another there.</summary>
-    public static bool IsOne(DateTime? time) => time is not { Kind: DateTimeKind.Unspecified };
+    public static bool HasTimeZone(DateTime? time) => time is not { Kind: DateTimeKind.Unspecified };
 }

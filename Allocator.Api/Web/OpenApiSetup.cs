@@ -34,7 +34,7 @@ internal static class OpenApiSetup
         options.AddSchemaTransformer((schema, context, _) =>
         {
             var type = Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type;
-            if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(OneOf<>))
+            if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(EnumQuery<>))
             {
                 (schema.Type, schema.Properties, schema.Required) = (JsonSchemaType.String, null, null);
                 schema.Enum = [.. Enum.GetNames(type.GenericTypeArguments[0]).Select(name => (JsonNode)JsonNamingPolicy.CamelCase.ConvertName(name))];

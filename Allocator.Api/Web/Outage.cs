@@ -15,7 +15,7 @@ internal static class Outage
     ];
 
     /// <summary>Whether the same request can succeed a little later, with nothing changed.</summary>
-    public static bool Is(Exception e) => e switch
+    public static bool IsTransient(Exception e) => e switch
     {
         PostgresException postgres => postgres.IsTransient
             || PassingStates.Any(state => postgres.SqlState.StartsWith(state, StringComparison.Ordinal)),

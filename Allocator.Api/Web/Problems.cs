@@ -130,15 +130,15 @@ internal static class Problems
         {
             404 => ("not-found", "There is nothing at this path; /openapi/v1.json lists what there is."),
             405 => ("method-not-allowed", $"This path takes {context.HttpContext.Response.Headers.Allow}."),
-            413 => ("body-too-large", $"A body may have {LargestBody(context.HttpContext):N0} bytes here."),
+            413 => ("body-too-large", $"A body may have {MaxBody(context.HttpContext):N0} bytes here."),
             415 => ("not-json", "Send the body with 'Content-Type: application/json'."),
             _ => ("unreadable-request", "/openapi/v1.json says what this call takes."),
         };
         problem.Type = TypePrefix + type;
     }
 
-    private static long LargestBody(HttpContext context) =>
-        context.GetEndpoint()?.Metadata.GetMetadata<IRequestSizeLimitMetadata>()?.MaxRequestBodySize ?? Limits.LargestBody;
+    private static long MaxBody(HttpContext context) =>
+        context.GetEndpoint()?.Metadata.GetMetadata<IRequestSizeLimitMetadata>()?.MaxRequestBodySize ?? Limits.MaxBody;
 
     public static IResult TryAgain() => new TryAgainResult();
 

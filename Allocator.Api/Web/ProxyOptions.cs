@@ -1,5 +1,5 @@
 using System.Net;
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.Extensions.Options;
 

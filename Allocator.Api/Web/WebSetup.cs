@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Allocator.Api.Configuration;
+using Allocator.Api.Settings;
 using Allocator.Contracts;
 using FluentValidation;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -16,7 +16,7 @@ internal static class WebSetup
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = Limits.LargestBody;
+            kestrel.Limits.MaxRequestBodySize = Limits.MaxBody;
             // Longer than a load balancer keeps an idle connection: it must never send a request into one that closes.
             kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(130);
         });

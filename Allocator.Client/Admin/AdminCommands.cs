@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
-using Allocator.Client.Rehearsal;
+using Allocator.Client.Admin.Rehearsal;
 
 namespace Allocator.Client.Admin;
 

@@ -9,7 +9,7 @@ namespace Allocator.Client.Admin;
 internal static class Reply
 {
     /// <summary>Items on a page, at most.</summary>
-    private const int LargestPage = 1_000;
+    private const int MaxPage = 1_000;
 
     /// <exception cref="AdminException">There is no such answer.</exception>
     public static T Content<T>(IApiResponse<T> reply)
@@ -35,7 +35,7 @@ internal static class Reply
         string? next = null;
         do
         {
-            var page = Content(await ask(next, Math.Min(limit - items.Count, LargestPage)));
+            var page = Content(await ask(next, Math.Min(limit - items.Count, MaxPage)));
             items.AddRange(page.Items);
             next = page.Next;
         }

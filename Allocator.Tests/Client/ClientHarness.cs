@@ -1,10 +1,10 @@
+using Allocator.Client.Agent;
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
-using Allocator.Client;
-using Allocator.Client.Hooking;
+using Allocator.Client.Agent.Hooks;
 using Allocator.Contracts;
 using Allocator.Polling;
 using Allocator.Tests.Infrastructure;

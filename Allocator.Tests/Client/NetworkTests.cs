@@ -1,8 +1,8 @@
+using Allocator.Client.Agent;
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using Allocator.Client;
 using Allocator.Contracts;
 using Allocator.Polling;
 using Allocator.Tests.Infrastructure;

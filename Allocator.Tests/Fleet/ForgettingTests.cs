@@ -22,6 +22,6 @@ public sealed class ForgettingTests
         Assert.Equal((1, 1), (fleet.Count, fleet.FindPool("default")!.Free));
     }
 
-    private static VmView View(long revision) =>
+    private static VmSnapshot View(long revision) =>
         new("vm-1", "default", revision, revision, default, VmState.Free, IsFree: true, IsLost: false, IsDeleted: false, null, Received: false);
 }

@@ -6,7 +6,7 @@ namespace Allocator.Tests.Fleet;
 
 public sealed class VmTableTests
 {
-    private readonly VmFleet.Picture _picture = new();
+    private readonly VmFleet.FleetSnapshot _picture = new();
 
     [Fact]
     public void Every_vm_is_found_and_none_that_was_not_put_in()
@@ -59,5 +59,5 @@ public sealed class VmTableTests
     }
 
     private FleetVm Put(int i) =>
-        _picture.Apply(new VmView($"vm-{i}", "default", 1, 1, default, VmState.Free, IsFree: true, IsLost: false, IsDeleted: false, null, Received: false));
+        _picture.Apply(new VmSnapshot($"vm-{i}", "default", 1, 1, default, VmState.Free, IsFree: true, IsLost: false, IsDeleted: false, null, Received: false));
 }

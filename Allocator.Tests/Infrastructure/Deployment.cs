@@ -96,7 +96,7 @@ internal sealed class Deployment : IAsyncDisposable
     }
 
     /// <summary>Waits until every replica's fleet says so of this VM.</summary>
-    public Task WaitForFleetAsync(string hostname, Func<Api.Fleet.VmView, bool> condition) => Wait.UntilAsync(
+    public Task WaitForFleetAsync(string hostname, Func<Api.Fleet.VmSnapshot, bool> condition) => Wait.UntilAsync(
         () => Replicas.All(replica => replica.Fleet.Find(hostname) is { } vm && condition(vm.View)), $"the fleets know it of {hostname}");
 
     /// <summary>Waits until every replica knows how many wait in the default pool.</summary>

@@ -106,7 +106,7 @@ public sealed class TracingTests(PostgresServer server)
     {
         var listener = new ActivityListener
         {
-            ShouldListenTo = source => source.Name == Signals.Name,
+            ShouldListenTo = source => source.Name == Instrumentation.Name,
             Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
             ActivityStopped = spans.Enqueue,
         };

@@ -22,7 +22,7 @@ internal static class ListenNotify
     private static readonly KeyValuePair<string, string> CompileOnce = new("DOTNET_TieredCompilation", "0");
 
     private static readonly int[] Fleets = [50, 90, 200, 1000];
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
     public static async Task<Table> RunAsync(bool full)
     {
@@ -145,7 +145,7 @@ internal static class ListenNotify
             var committed = Stopwatch.GetTimestamp();
             try
             {
-                var at = await told.Task.WaitAsync(Patience, TimeProvider.System);
+                var at = await told.Task.WaitAsync(Timeout, TimeProvider.System);
                 return new Told(Stopwatch.GetElapsedTime(started, at), Stopwatch.GetElapsedTime(committed, at));
             }
             catch (TimeoutException)
@@ -190,7 +190,7 @@ internal static class ListenNotify
         {
             for (var asked = 0; asked < WarmUp / 15; asked++)
             {
-                await polling.AskAsync(Patience);
+                await polling.AskAsync(Timeout);
             }
         }));
 
@@ -207,7 +207,7 @@ internal static class ListenNotify
             await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System);
             var polls = polling.Polls;
             var started = Stopwatch.GetTimestamp();
-            var figures = await MeasureAsync(connectionString, api.ProcessId, () => polling.AskAsync(Patience), extent);
+            var figures = await MeasureAsync(connectionString, api.ProcessId, () => polling.AskAsync(Timeout), extent);
             Progress($"polls, {vms:N0} VMs: {(polling.Polls - polls) / Stopwatch.GetElapsedTime(started).TotalSeconds:0}/s, {polling.Errors} errors {polling.FirstError}");
             rows[vms] = new Row(vms, figures);
         }

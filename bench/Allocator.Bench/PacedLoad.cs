@@ -17,7 +17,7 @@ internal static class PacedLoad
     private static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(15);
     private const int Connections = 256;
     private const int Changed = 100_000;
-    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan DefaultInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>A load that is late by so much does not keep its pace.</summary>
     private static readonly TimeSpan Behind = TimeSpan.FromSeconds(1);
@@ -47,15 +47,15 @@ internal static class PacedLoad
         await using (var one = await Database.StartAsync())
         await using (var other = await Database.StartAsync())
         {
-            await using Replica first = await Replica.StartAsync(one, 100, Usual), second = await Replica.StartAsync(other, 10_000, Usual);
+            await using Replica first = await Replica.StartAsync(one, 100, DefaultInterval), second = await Replica.StartAsync(other, 10_000, DefaultInterval);
             // By then the million are enrolled too.
             var warm = Task.WhenAll(Task.Delay(UntilAllPolled + Look, TimeProvider.System), database.CreateFleetAsync(1_000_000));
             measured.AddRange(await Task.WhenAll(MeasureAsync(first, warm, duration), MeasureAsync(second, warm, duration)));
         }
         if (full)
         {
-            await using var replica = await Replica.StartAsync(database, 300_000, Usual);
-            measured.Add(await MeasureAsync(replica, Task.Delay(2 * Usual, TimeProvider.System), duration));
+            await using var replica = await Replica.StartAsync(database, 300_000, DefaultInterval);
+            measured.Add(await MeasureAsync(replica, Task.Delay(2 * DefaultInterval, TimeProvider.System), duration));
         }
         // Until the first VMs are due to be written for the second time: all of them within Resolution, more a second than
         // later, when they have spread.

@@ -15,7 +15,7 @@ internal static class Pickup
 
     private static readonly TimeSpan UntilAllPolled = TimeSpan.FromSeconds(32);
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(60);
 
     public static async Task<Table[]> RunAsync(bool full)
     {
@@ -111,7 +111,7 @@ internal static class Pickup
             var visit = await visits.AskAsync(pool == Early ? "b300-rush" : pool, stays: pool.StartsWith('b'));
             try
             {
-                var (hostname, at) = await visit.Told.Task.WaitAsync(Patience, TimeProvider.System);
+                var (hostname, at) = await visit.Told.Task.WaitAsync(Timeout, TimeProvider.System);
                 waits.Add((pool, Stopwatch.GetElapsedTime(visit.Asked, at).TotalSeconds, hostname));
             }
             catch (TimeoutException)

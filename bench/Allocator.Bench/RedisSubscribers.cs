@@ -15,7 +15,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
 
     private static readonly int[] Fleets = [50, 90, 200, 1000];
     private static readonly TimeSpan Away = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(10);
 
     private readonly string _folder;
@@ -149,7 +149,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
             published.Add(Stopwatch.GetElapsedTime(started));
         }
         var last = Stopwatch.GetTimestamp();
-        while (!sent.Keys.All(heard.ContainsKey) && Stopwatch.GetElapsedTime(last) < Patience)
+        while (!sent.Keys.All(heard.ContainsKey) && Stopwatch.GetElapsedTime(last) < Timeout)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
         }
@@ -189,7 +189,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         var back = Stopwatch.GetTimestamp();
         while (!away.All(vm => heard.ContainsKey($"{how}-after-{vm.Channel}")))
         {
-            if (Stopwatch.GetElapsedTime(back) > Patience)
+            if (Stopwatch.GetElapsedTime(back) > Timeout)
             {
                 throw new TimeoutException("VMs that came back hear nothing.");
             }

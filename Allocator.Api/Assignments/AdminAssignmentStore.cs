@@ -1,0 +1,268 @@
+using Allocator.Api.Data;
+using Allocator.Contracts;
+using Npgsql;
+
+namespace Allocator.Api.Assignments;
+
+/// <summary>What came of an admin's wish to have a person on a VM.</summary>
+internal abstract record MoveOutcome
+{
+    /// <summary>The VM has them now.</summary>
+    /// <param name="From">The VM they had before, if any.</param>
+    /// <param name="IsNew">They had no assignment before.</param>
+    public sealed record Moved(Guid Id, string Hostname, string? From, bool IsNew) : MoveOutcome;
+
+    /// <summary>There was nothing to do: they are there already, or no longer where the admin saw them.</summary>
+    public sealed record Unchanged(Guid Id) : MoveOutcome;
+
+    public sealed record UnknownAssignment : MoveOutcome;
+
+    public sealed record AssignmentEnded : MoveOutcome;
+
+    /// <summary>They have another VM of the pool.</summary>
+    public sealed record HasAnotherVm(Guid Id, string Hostname) : MoveOutcome;
+
+    /// <summary>The VM is not there, not of this pool or not free; or none at all is.</summary>
+    public sealed record NoVm : MoveOutcome;
+}
+
+/// <summary>What admins do to assignments. As everywhere, the assignment is locked before the VM.</summary>
+internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
+{
+    /// <summary>
+    /// A VM that an admin may give somebody: like a free one, but for a hold, which is the admin's own word. Should it be
+    /// dead all the same, the person goes back to the head of the queue when it does not acknowledge in time.
+    /// </summary>
+    private const string TakesPerson =
+        """
+        v.deleted_at is null
+        and v.assignment_id is null
+        and not v.cleaning
+        and (v.hold is null or v.hold = 'held')
+        and v.status = 'running'
+        and v.gpu is distinct from 'unhealthy'
+        and v.lost_at is null
+        """;
+
+    /// <summary>
+    /// Moves one person, in whatever state, to the VM $2, or to the free one that polled last. $3 is where the admin
+    /// saw them. Who cannot be moved stays where they are.
+    /// </summary>
+    private const string Move =
+        $"""
+        with target as (
+            select id, pool, state, hostname
+            from assignments
+            where id = $1
+                and state <> 'ended'
+                and ($2::text is null or hostname is distinct from $2)
+                and ($3::text is null or hostname = $3)
+            for no key update
+        ),
+        named as (
+            select v.hostname
+            from vms v
+            join target on target.pool = v.pool
+            where v.hostname = $2 and {TakesPerson}
+            for no key update of v
+        ),
+        any_free as (
+            select v.hostname
+            from vms v
+            join target on target.pool = v.pool
+            join liveness on liveness.hostname = v.hostname
+            where $2::text is null and v.is_free
+            order by liveness.polled_at desc
+            limit 1
+            for no key update of v skip locked
+        ),
+        chosen as (
+            select hostname from named
+            union all
+            select hostname from any_free
+        ),
+        vacated as (
+            update vms
+            set assignment_id = null, cleaning = true
+            from target, chosen
+            where vms.hostname = target.hostname
+        ),
+        bound as (
+            update vms
+            set assignment_id = target.id
+            from target, chosen
+            where vms.hostname = chosen.hostname
+            returning vms.hostname, vms.generation, vms.assignment_id
+        ),
+        a as (
+            update assignments
+            set state = 'assigned',
+                hostname = bound.hostname,
+                generation = bound.generation,
+                assigned_at = clock(),
+                received_at = null,
+                connected_at = null,
+                connect_url = null
+            from bound
+            where assignments.id = bound.assignment_id
+        ),
+        event as (
+            insert into events (actor, action, pool, hostname, assignment_id, detail)
+            select $4, 'moved', target.pool, bound.hostname, target.id, jsonb_build_object(
+                'before', jsonb_build_object('state', target.state, 'hostname', target.hostname),
+                'after', jsonb_build_object('state', 'assigned', 'hostname', bound.hostname))
+            from target, bound
+        )
+        select live.state, target.id is not null, target.hostname, bound.hostname
+        from assignments live
+        left join target on true
+        left join bound on true
+        where live.id = $1
+        """;
+
+    /// <summary>Puts a person on the VM $2: with the assignment they wait with in its pool, or with the new one $1.</summary>
+    private const string Assign =
+        $"""
+        with target as (
+            select id, hostname, state
+            from assignments
+            where pool = (select pool from vms where hostname = $2) and email_key = $4 and state <> 'ended'
+            for no key update
+        ),
+        bound as (
+            update vms v
+            set assignment_id = coalesce((select id from target), $1)
+            where v.hostname = $2 and {TakesPerson} and not exists (select from target where state <> 'waiting')
+            returning v.hostname, v.pool, v.generation, v.assignment_id
+        ),
+        made as (
+            insert into assignments (id, pool, email, email_key, code, pin, state, hostname, generation, assigned_at)
+            select $1, pool, $3, $4, $5::text, $6::text, 'assigned', hostname, generation, clock()
+            from bound
+            where assignment_id = $1
+        ),
+        taken as (
+            update assignments
+            set state = 'assigned',
+                hostname = bound.hostname,
+                generation = bound.generation,
+                assigned_at = clock(),
+                code = coalesce($5::text, code),
+                pin = coalesce(pin, $6::text)
+            from bound
+            where assignments.id = bound.assignment_id and bound.assignment_id <> $1
+        ),
+        event as (
+            insert into events (actor, action, pool, hostname, assignment_id, detail)
+            select $7, 'assigned', bound.pool, bound.hostname, bound.assignment_id, jsonb_build_object(
+                'before', (select jsonb_build_object('state', state, 'hostname', hostname) from target),
+                'after', jsonb_build_object('state', 'assigned', 'hostname', bound.hostname))
+            from bound
+        )
+        select target.id, target.hostname, bound.assignment_id
+        from (values (1)) one
+        left join target on true
+        left join bound on true
+        """;
+
+    private const string Extend =
+        """
+        with target as (
+            select id, expires_at, coalesce($2::timestamptz, expires_at + $3::interval) as new_end
+            from assignments
+            where id = $1 and state <> 'ended'
+            for no key update
+        ),
+        extended as (
+            update assignments
+            set expires_at = target.new_end
+            from target
+            where assignments.id = target.id and target.new_end > clock() and target.new_end is distinct from target.expires_at
+            returning assignments.id, pool, hostname, target.expires_at, target.new_end
+        ),
+        event as (
+            insert into events (actor, action, pool, hostname, assignment_id, detail)
+            select $4, 'extended', pool, hostname, id, jsonb_build_object(
+                'before', jsonb_build_object('expiresAt', expires_at), 'after', jsonb_build_object('expiresAt', new_end))
+            from extended
+        )
+        select case when new_end is null then 'no_end' when new_end <= clock() then 'past' else 'extended' end
+        from target
+        """;
+
+    /// <summary>Those of the filter that have not ended.</summary>
+    private const string ToRelease =
+        $"""
+        select a.id, a.email, a.state, a.hostname
+        from assignments a
+        where {AssignmentFilter.Where} and a.state <> 'ended'
+        order by a.id
+        """;
+
+    private const string Release =
+        $"""
+        with target as (
+            select id, email, state, hostname, case state when 'waiting' then 'cancelled' else 'released' end as reason, $7 as actor
+            from (
+                {ToRelease}
+                for no key update of a
+            ) a
+        ),
+        {EndAssignmentsSql.Ctes}
+        select id, email, state, hostname
+        from target
+        order by id
+        """;
+
+    /// <param name="hostname">The VM to move to; null: any free one of the pool.</param>
+    /// <param name="from">Where the admin saw the person; null: wherever they are.</param>
+    public async Task<MoveOutcome> MoveAsync(Guid id, string? hostname, string? from, string actor, CancellationToken cancel)
+    {
+        await using var command = database.Command(Move, id, hostname, from, actor);
+        await using var row = await command.ExecuteReaderAsync(cancel);
+        return !await row.ReadAsync(cancel) ? new MoveOutcome.UnknownAssignment()
+            : row.GetEnum<AssignmentState>(0) == AssignmentState.Ended ? new MoveOutcome.AssignmentEnded()
+            : !row.GetBoolean(1) ? new MoveOutcome.Unchanged(id)
+            : row.GetStringOrNull(3) is { } now ? new MoveOutcome.Moved(id, now, row.GetStringOrNull(2), IsNew: false)
+            : new MoveOutcome.NoVm();
+    }
+
+    public async Task<MoveOutcome> AssignAsync(string hostname, string email, string? code, string actor, CancellationToken cancel)
+    {
+        var id = Guid.CreateVersion7();
+        object?[] values = [id, hostname, EmailKey.Normalise(email), EmailKey.Of(email), code, AssignmentStore.NewPin(code), actor];
+        try
+        {
+            return await AssignOnceAsync(id, hostname, values, cancel);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)
+        {
+            // They have just asked for themselves; now that is seen.
+            return await AssignOnceAsync(id, hostname, values, cancel);
+        }
+    }
+
+    /// <returns>Null where there is no such live assignment; else whether it was extended, has no end to be extended, or would end in the past.</returns>
+    public async Task<string?> ExtendAsync(Guid id, DateTime? expiresAt, TimeSpan? by, string actor, CancellationToken cancel)
+    {
+        await using var command = database.Command(Extend, id, expiresAt?.ToUniversalTime(), by, actor);
+        return (string?)await command.ExecuteScalarAsync(cancel);
+    }
+
+    /// <returns>The assignments that were ended, or would be, as they were before.</returns>
+    public Task<List<TouchedAssignment>> ReleaseAsync(AssignmentFilter which, string actor, bool dryRun, CancellationToken cancel) =>
+        (dryRun ? database.Command(ToRelease, which.Values) : database.Command(Release, [.. which.Values, actor])).ListAsync(
+            row => new TouchedAssignment(row.GetGuid(0), row.GetString(1), row.GetEnum<AssignmentState>(2), row.GetStringOrNull(3)), cancel);
+
+    private async Task<MoveOutcome> AssignOnceAsync(Guid id, string hostname, object?[] values, CancellationToken cancel)
+    {
+        await using var command = database.Command(Assign, values);
+        await using var row = await command.ExecuteReaderAsync(cancel);
+        await row.ReadAsync(cancel);
+        var (before, had) = (row.GetOrNull<Guid>(0), row.GetStringOrNull(1));
+        return row.GetOrNull<Guid>(2) is { } bound ? new MoveOutcome.Moved(bound, hostname, null, IsNew: bound == id)
+            : had == hostname && before is { } here ? new MoveOutcome.Unchanged(here)
+            : had is not null ? new MoveOutcome.HasAnotherVm(before!.Value, had)
+            : new MoveOutcome.NoVm();
+    }
+}

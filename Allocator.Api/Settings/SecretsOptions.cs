@@ -1,0 +1,24 @@
+using Microsoft.Extensions.Options;
+
+namespace Allocator.Api.Settings;
+
+/// <summary>The section <c>Secrets</c> of the configuration.</summary>
+internal sealed class SecretsOptions
+{
+    public const string Section = "Secrets";
+
+    private const string DefaultFolder = "/run/secrets";
+
+    /// <summary>Where the secret files are. Empty: none are read.</summary>
+    public string Folder { get; set; } = DefaultFolder;
+
+    internal sealed class Validator : IValidateOptions<SecretsOptions>
+    {
+        public ValidateOptionsResult Validate(string? name, SecretsOptions options)
+        {
+            var problems = new SettingProblems(Section);
+            problems.Require(options.Folder is "" or DefaultFolder || Directory.Exists(options.Folder), nameof(Folder), options.Folder, "a folder that is there, or empty");
+            return problems.Result;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+using System.Security.Claims;
+using Allocator.Api.Fleet;
+using Allocator.Api.Security;
+using Allocator.Api.Web;
+using Allocator.Contracts;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+
+namespace Allocator.Api.Vms;
+
+/// <summary>What admins do to VMs: keep them out of the pool, put them back, send their people away, delete them.</summary>
+internal static class VmAdminEndpoints
+{
+    private delegate Task<List<TouchedVm>> Change(VmAdminStore store, VmFilter which, string actor, bool dryRun, CancellationToken cancel);
+
+    public static void MapHolds(this IEndpointRouteBuilder routes)
+    {
+        var vms = routes.MapGroup("/vms").WithTags("Admins")
+            .RequireAuthorization(AdminAuthentication.Name)
+            .ProducesProblem(StatusCodes.Status401Unauthorized)
+            .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+
+        Map(vms, "hold", "Keep out of the pool; whoever has it keeps it", Hold(VmHold.Held));
+        Map(vms, "unhold", "Put back into the pool, also what is draining or retired", Hold(null));
+        Map(vms, "drain", "Take no new person, and retire when free", Hold(VmHold.Draining));
+        Map(vms, "release", "End the assignment; the VM has to be cleaned before anybody else gets it",
+            (store, which, actor, dryRun, cancel) => store.ReleaseAsync(which, actor, dryRun, cancel));
+
+        vms.MapDelete("/{hostname}", DeleteAsync).WithName("DeleteVm").WithSummary("Retire a VM for good; its token dies")
+            .WithDescription("Its history stays. A machine can take the name again by enrolling.")
+            .ProducesProblem(StatusCodes.Status404NotFound)
+            .ProducesProblem(StatusCodes.Status409Conflict);
+    }
+
+    private static Change Hold(VmHold? hold) => (store, which, actor, dryRun, cancel) => store.HoldAsync(which, hold, actor, dryRun, cancel);
+
+    private static void Map(RouteGroupBuilder vms, string verb, string summary, Change change)
+    {
+        var name = char.ToUpperInvariant(verb[0]) + verb[1..];
+        vms.MapPost($"/{{hostname}}/{verb}", async Task<Results<NoContent, ProblemHttpResult>> (
+                string hostname, VmAdminStore store, VmStore vmStore, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal admin, CancellationToken cancel) =>
+            {
+                if (await VmEndpoints.MissingAsync(hostname, vmStore, cancel) is { } missing)
+                {
+                    return missing;
+                }
+                hostname = Hostname.Normalise(hostname);
+                await change(store, VmFilter.Of(hostname), admin.Actor(), false, cancel);
+                await fleetStore.RefreshAsync(hostname, fleet, cancel);
+                return TypedResults.NoContent();
+            })
+            .WithName($"{name}Vm").WithSummary($"One VM: {summary}")
+            .ProducesProblem(StatusCodes.Status404NotFound)
+            .ProducesProblem(StatusCodes.Status410Gone);
+
+        vms.MapPost($"/{verb}", async Task<Ok<Touched<TouchedVm>>> (
+                VmSelection selection, VmAdminStore store, ClaimsPrincipal admin, CancellationToken cancel) =>
+            {
+                var touched = await change(store, new VmFilter(selection), admin.Actor(), selection.DryRun, cancel);
+                return TypedResults.Ok(new Touched<TouchedVm>(selection.DryRun, touched.Count, [.. touched.Take(Limits.MaxPage)]));
+            })
+            .WithName($"{name}Vms").WithSummary($"Many VMs: {summary}")
+            .Validate<VmSelection>()
+            .WithMetadata(new RequestSizeLimitAttribute(Limits.MaxList));
+    }
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
+        string hostname, VmAdminStore store, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal admin, CancellationToken cancel)
+    {
+        if (!Hostname.IsValid(hostname))
+        {
+            return Problems.UnknownVm(hostname);
+        }
+        var normalised = Hostname.Normalise(hostname);
+        switch (await store.DeleteAsync(normalised, admin.Actor(), cancel))
+        {
+            case DeletionOutcome.UnknownVm:
+                return Problems.UnknownVm(hostname);
+            case DeletionOutcome.HasPerson:
+                return Problems.VmHasPerson(hostname);
+            default:
+                await fleetStore.RefreshAsync(normalised, fleet, cancel);
+                return TypedResults.NoContent();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+using Allocator.Api.Assignments;
+using Allocator.Api.Data;
+using Allocator.Contracts;
+using Npgsql;
+
+namespace Allocator.Api.Vms;
+
+/// <summary>What came of a deletion.</summary>
+internal enum DeletionOutcome
+{
+    /// <summary>The VM is deleted, now or long since.</summary>
+    Deleted,
+
+    UnknownVm,
+
+    /// <summary>Somebody has it.</summary>
+    HasPerson,
+}
+
+/// <summary>What admins do to VMs, one or many: each statement changes only those that are not so already.</summary>
+internal sealed class VmAdminStore(NpgsqlDataSource database)
+{
+    /// <summary>
+    /// Those of the filter that would change; <c>$11</c> is the hold to be. One that is retired is not drained again.
+    /// </summary>
+    private const string ToHold =
+        $"""
+        select v.hostname, a.email, v.pool, v.hold
+        from vms v
+        left join assignments a on a.id = v.assignment_id
+        where {VmFilter.Where}
+            and v.hold is distinct from $11::text
+            and not ($11::text is not distinct from 'draining' and v.hold is not distinct from 'retired')
+        order by v.hostname
+        """;
+
+    private const string Hold =
+        $"""
+        with target as (
+            {ToHold}
+            for no key update of v
+        ),
+        held as (
+            update vms
+            set hold = $11::text
+            from target
+            where vms.hostname = target.hostname
+        ),
+        event as (
+            insert into events (actor, action, pool, hostname, detail)
+            select
+                $12,
+                case $11::text when 'held' then 'vm_held' when 'draining' then 'vm_drained' else 'vm_unheld' end,
+                pool, hostname,
+                jsonb_build_object('before', jsonb_build_object('hold', hold), 'after', jsonb_build_object('hold', $11::text))
+            from target
+        )
+        select hostname, email
+        from target
+        order by hostname
+        """;
+
+    /// <summary>
+    /// Those of the filter that somebody has. The assignment is locked, and must be this VM's still when it is; the VM
+    /// follows in <see cref="EndAssignmentsSql"/>.
+    /// </summary>
+    private const string ToRelease =
+        $"""
+        select a.id, a.state, a.hostname, a.email
+        from assignments a
+        join vms v on v.assignment_id = a.id and v.hostname = a.hostname
+        where {VmFilter.Where}
+            and a.state in ('assigned', 'connected')
+        order by a.id
+        """;
+
+    private const string Release =
+        $"""
+        with target as (
+            select id, state, hostname, email, 'released' as reason, $11 as actor
+            from (
+                {ToRelease}
+                for no key update of a
+            ) a
+        ),
+        {EndAssignmentsSql.Ctes}
+        select hostname, email
+        from target
+        order by hostname
+        """;
+
+    private const string Delete =
+        """
+        with target as (
+            select hostname, hold, deleted_at, assignment_id
+            from vms
+            where hostname = $1
+            for no key update
+        ),
+        deleted as (
+            update vms
+            set hold = 'retired', deleted_at = clock(), lost_at = null
+            from target
+            where vms.hostname = target.hostname and target.deleted_at is null and target.assignment_id is null
+            returning vms.hostname, vms.pool, target.hold
+        ),
+        silenced as (
+            delete from liveness
+            using deleted
+            where liveness.hostname = deleted.hostname
+        ),
+        event as (
+            insert into events (actor, action, pool, hostname, detail)
+            select
+                $2, 'vm_deleted', pool, hostname,
+                jsonb_build_object(
+                    'before', jsonb_build_object('hold', hold, 'deleted', false),
+                    'after', jsonb_build_object('hold', 'retired', 'deleted', true))
+            from deleted
+        )
+        select assignment_id is not null
+        from target
+        """;
+
+    /// <param name="hold">Null: back into the pool.</param>
+    /// <returns>The VMs that were changed, or would be.</returns>
+    public Task<List<TouchedVm>> HoldAsync(VmFilter which, VmHold? hold, string actor, bool dryRun, CancellationToken cancel) =>
+        (dryRun ? database.Command(ToHold, [.. which.Values, hold?.Text()]) : database.Command(Hold, [.. which.Values, hold?.Text(), actor]))
+        .ListAsync(row => new TouchedVm(row.GetString(0), row.GetStringOrNull(1)), cancel);
+
+    /// <returns>The VMs whose person was sent away, or would be.</returns>
+    public Task<List<TouchedVm>> ReleaseAsync(VmFilter which, string actor, bool dryRun, CancellationToken cancel) => dryRun
+        ? database.Command(ToRelease, which.Values).ListAsync(row => new TouchedVm(row.GetString(2), row.GetString(3)), cancel)
+        : database.Command(Release, [.. which.Values, actor]).ListAsync(row => new TouchedVm(row.GetString(0), row.GetString(1)), cancel);
+
+    public async Task<DeletionOutcome> DeleteAsync(string hostname, string actor, CancellationToken cancel)
+    {
+        await using var command = database.Command(Delete, hostname, actor);
+        return await command.ExecuteScalarAsync(cancel) switch
+        {
+            null => DeletionOutcome.UnknownVm,
+            true => DeletionOutcome.HasPerson,
+            _ => DeletionOutcome.Deleted,
+        };
+    }
+}

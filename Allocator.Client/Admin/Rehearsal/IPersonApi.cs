@@ -1,0 +1,17 @@
+using Allocator.Contracts;
+using Refit;
+
+namespace Allocator.Client.Admin.Rehearsal;
+
+/// <summary>The calls of a person's page.</summary>
+internal interface IPersonApi
+{
+    [Post("/assignments")]
+    Task<IApiResponse<Assignment>> AskAsync([Body] AssignmentRequest request, CancellationToken cancel);
+
+    [Get("/assignments/{id}")]
+    Task<IApiResponse<Assignment>> FindAsync(Guid id, [Header("If-None-Match")] string? etag, CancellationToken cancel);
+
+    [Delete("/assignments/{id}")]
+    Task<IApiResponse> EndAsync(Guid id, CancellationToken cancel);
+}

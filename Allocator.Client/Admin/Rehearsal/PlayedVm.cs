@@ -1,0 +1,96 @@
+using Allocator.Contracts;
+using Allocator.Polling;
+using Microsoft.Extensions.Logging.Abstractions;
+using Refit;
+
+namespace Allocator.Client.Admin.Rehearsal;
+
+/// <summary>
+/// A VM as the allocator sees one: the library's own client, in memory, with a handler that only takes a moment. It
+/// stands between that client and the wire, and so sees what the VM is really told.
+/// </summary>
+internal sealed class PlayedVm : IAssignmentHandler, IAllocatorApi, IAsyncDisposable
+{
+    /// <summary>What preparing and cleaning take, at least and at most.</summary>
+    private static readonly (TimeSpan Min, TimeSpan Max) Work = (TimeSpan.FromSeconds(0.3), TimeSpan.FromSeconds(1.5));
+
+    private readonly IAllocatorApi _api;
+    private readonly Witness _witness;
+    private readonly TimeProvider _time;
+    private readonly AssignmentWorker _worker;
+    private readonly Contact _contact;
+    private readonly PollLoop _loop;
+
+    /// <param name="api">The same one for all VMs: they share its connections.</param>
+    public PlayedVm(Plan plan, int number, string enrolmentToken, IAllocatorApi api, Witness witness, TimeProvider time)
+    {
+        (_api, _witness, _time, Seen) = (api, witness, time, new ToldVm(plan.Hostname(number)));
+        var options = new AllocatorClientOptions
+        {
+            Url = plan.Url,
+            Hostname = Seen.Hostname,
+            Pool = plan.Pool,
+            MachineId = Seen.Hostname,
+            BootId = Seen.Hostname,
+            EnrolmentToken = _ => new(enrolmentToken),
+            KeepsNothing = true,
+            FirstPollWithin = plan.BootsWithin,
+        };
+        var reports = new VmReports();
+        var status = new StatusFile(options, time, NullLogger<StatusFile>.Instance);
+        var state = new ClientState(options, status, reports, time, NullLogger<ClientState>.Instance);
+        _worker = new AssignmentWorker(state, this, options, time, NullLogger<AssignmentWorker>.Instance);
+        _contact = new Contact(this, options, status, time, NullLogger<Contact>.Instance);
+        _loop = new PollLoop(
+            this, options, state, _worker, reports, _contact, status, new StartupTimes(options, state, reports, time), time, Random.Shared, NullLogger<PollLoop>.Instance);
+    }
+
+    public ToldVm Seen { get; }
+
+    /// <summary>Where the person finds the desktop of this VM, which only they are shown.</summary>
+    public static string ConnectUrl(string hostname, Guid assignment) => $"https://{hostname}.invalid/{assignment:N}";
+
+    public Task StartAsync() => _loop.StartAsync(CancellationToken.None);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _loop.StopAsync(CancellationToken.None);
+        await _worker.DisposeAsync();
+        await _contact.DisposeAsync();
+        _loop.Dispose();
+    }
+
+    public async Task<HandlerResult> AssignedAsync(VmAssignment vm, AssignedPerson person, CancellationToken cancel)
+    {
+        await WorkAsync(cancel);
+        return HandlerResult.Connected(ConnectUrl(Seen.Hostname, person.Id));
+    }
+
+    public async Task<HandlerResult> ReleasedAsync(VmAssignment vm, CancellationToken cancel)
+    {
+        await WorkAsync(cancel);
+        return HandlerResult.Clean;
+    }
+
+    public async Task<IApiResponse<VmAssignment>> PollAsync(string hostname, string? etag, string token, CancellationToken cancel)
+    {
+        var reply = await _api.PollAsync(hostname, etag, token, cancel);
+        if (reply is { IsSuccessful: true, Content: { } answer })
+        {
+            _witness.Tell(Seen, answer);
+        }
+        return reply;
+    }
+
+    public Task<IApiResponse<Contracts.Enrolment>> EnrolAsync(EnrolmentRequest request, string enrolmentToken, CancellationToken cancel) =>
+        _api.EnrolAsync(request, enrolmentToken, cancel);
+
+    public Task<IApiResponse> ReportOutcomeAsync(string hostname, OutcomeReport report, string token, CancellationToken cancel) =>
+        _api.ReportOutcomeAsync(hostname, report, token, cancel);
+
+    public Task<IApiResponse> ReportAsync(string hostname, VmReport report, string token, CancellationToken cancel) =>
+        _api.ReportAsync(hostname, report, token, cancel);
+
+    private Task WorkAsync(CancellationToken cancel) =>
+        Task.Delay(Work.Min + ((Work.Max - Work.Min) * Random.Shared.NextDouble()), _time, cancel);
+}

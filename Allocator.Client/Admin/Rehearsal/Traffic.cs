@@ -1,0 +1,110 @@
+using System.Net;
+
+namespace Allocator.Client.Admin.Rehearsal;
+
+/// <summary>Counts and times every request of VMs and people.</summary>
+internal sealed class Traffic(TimeProvider time, HttpMessageHandler inner) : DelegatingHandler(inner)
+{
+    private static readonly TimeSpan MinTimeout = TimeSpan.FromSeconds(9);
+
+    private readonly Lock _lock = new();
+    private readonly long _start = time.GetTimestamp();
+    private readonly Dictionary<string, int> _failures = [];
+    private readonly List<int> _perSecond = [];
+    private readonly List<double> _pollSeconds = [];
+    private readonly List<double> _pageSeconds = [];
+    private int _notModified;
+
+    public int Requests { get { lock (_lock) { return _perSecond.Sum(); } } }
+
+    /// <summary>In one second, at most.</summary>
+    public int Peak { get { lock (_lock) { return _perSecond.DefaultIfEmpty().Max(); } } }
+
+    public double NotModifiedShare { get { lock (_lock) { return _pollSeconds.Count == 0 ? 0 : (double)_notModified / _pollSeconds.Count; } } }
+
+    /// <summary>How long each poll took that was answered.</summary>
+    public IReadOnlyList<double> PollSeconds { get { lock (_lock) { return [.. _pollSeconds]; } } }
+
+    /// <summary>How long each request of a person took that was answered.</summary>
+    public IReadOnlyList<double> PageSeconds { get { lock (_lock) { return [.. _pageSeconds]; } } }
+
+    /// <summary>Requests that were not answered as they should, by what was asked and what went wrong.</summary>
+    public IReadOnlyDictionary<string, int> Failures { get { lock (_lock) { return _failures.OrderBy(kind => kind.Key, StringComparer.Ordinal).ToDictionary(); } } }
+
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var kind = Kind(request);
+        var started = time.GetTimestamp();
+        Count(started);
+        try
+        {
+            var response = await base.SendAsync(request, cancellationToken);
+            Note(kind, response.StatusCode, time.GetElapsedTime(started));
+            return response;
+        }
+        catch (HttpRequestException e)
+        {
+            Fail($"{kind}: {e.HttpRequestError}");
+            throw;
+        }
+        catch (OperationCanceledException) when (time.GetElapsedTime(started) > MinTimeout)
+        {
+            // Whoever stops at the end of the rehearsal has not waited for so long.
+            Fail($"{kind}: no answer in time");
+            throw;
+        }
+    }
+
+    private static string Kind(HttpRequestMessage request) => (request.Method.Method, request.RequestUri!.AbsolutePath.Split('/')) switch
+    {
+        ("POST", [.., "vms"]) => "enrol",
+        ("POST", _) => "ask",
+        ("PUT", [.., "report"]) => "report",
+        ("PUT", _) => "outcome",
+        ("DELETE", _) => "give back",
+        (_, [.., "assignment", _]) => "poll",
+        _ => "page",
+    };
+
+    private void Count(long at)
+    {
+        var second = (int)time.GetElapsedTime(_start, at).TotalSeconds;
+        lock (_lock)
+        {
+            while (_perSecond.Count <= second)
+            {
+                _perSecond.Add(0);
+            }
+            _perSecond[second]++;
+        }
+    }
+
+    private void Note(string kind, HttpStatusCode status, TimeSpan took)
+    {
+        lock (_lock)
+        {
+            if (kind == "poll" && status is HttpStatusCode.OK or HttpStatusCode.NotModified)
+            {
+                _pollSeconds.Add(took.TotalSeconds);
+                _notModified += status == HttpStatusCode.NotModified ? 1 : 0;
+            }
+            else if (kind is "ask" or "page" or "give back")
+            {
+                _pageSeconds.Add(took.TotalSeconds);
+            }
+        }
+        // 409 to an outcome: what it was about was over meanwhile, which is nobody's fault.
+        if ((int)status is not (>= 200 and < 300 or 304) && (kind, status) is not ("outcome", HttpStatusCode.Conflict))
+        {
+            Fail($"{kind}: {(int)status}");
+        }
+    }
+
+    private void Fail(string kind)
+    {
+        lock (_lock)
+        {
+            _failures[kind] = _failures.GetValueOrDefault(kind) + 1;
+        }
+    }
+}

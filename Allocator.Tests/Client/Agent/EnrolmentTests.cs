@@ -1,0 +1,152 @@
+using System.Net;
+using Allocator.Client.Agent;
+using Allocator.Tests.Infrastructure;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Time.Testing;
+using Xunit;
+using static Allocator.Tests.Client.ClientHarness;
+
+namespace Allocator.Tests.Client.Agent;
+
+public sealed class EnrolmentTests
+{
+    [Fact]
+    public async Task Token_file_is_read_when_the_vm_has_to_enrol_so_that_it_can_come_late_and_be_replaced_and_removed()
+    {
+        await using var harness = new ClientHarness();
+        var file = Path.Combine(Path.GetDirectoryName(harness.StateFolder)!, "enrolment-token");
+        await harness.RestartAsync(options => options with { EnrolmentToken = cancel => EnrolmentTokenSource.FromFile(file, cancel) });
+        await harness.PassUntilAsync(() => harness.Log.Any(line => line.Contains($"there is no file {file}", StringComparison.Ordinal)), "it says what is missing");
+        Assert.Empty(harness.EnrolmentTokens);
+
+        await File.WriteAllTextAsync(file, "first\n");
+        await harness.PassPollsAsync(2);
+        File.Delete(file);
+        await harness.RestartAsync();
+        await harness.PassPollsAsync(2);
+        Assert.Equal(["Bearer first"], harness.EnrolmentTokens);
+
+        await File.WriteAllTextAsync(file, "second\n");
+        harness.OnPoll = poll => poll.Authorization == "Bearer vm-1.fresh" ? Free(1) : Reply(HttpStatusCode.Unauthorized, "");
+        harness.OnEnrol = () => Json(HttpStatusCode.Created, """{"hostname":"vm-1","pool":"default","token":"vm-1.fresh"}""");
+        await harness.PassUntilAsync(() => harness.Polls.Any(poll => poll.Authorization == "Bearer vm-1.fresh"), "it polls with the fresh token");
+        Assert.Equal(["Bearer first", "Bearer second"], harness.EnrolmentTokens);
+    }
+
+    [Fact]
+    public async Task Token_of_a_program_is_taken_and_nothing_that_it_printed_reaches_the_log()
+    {
+        await using var harness = new ClientHarness();
+        var program = harness.Script("token", "[ -e $0.ready ] && echo \"$1\" && exit 0; echo a-secret; echo another-secret >&2; exit 3");
+        await harness.RestartAsync(options => options with
+        {
+            EnrolmentToken = cancel => EnrolmentTokenSource.FromProgram([program, "of the store"], new Programs(harness.HookTime), cancel),
+        });
+        await harness.PassUntilAsync(() => harness.Log.Any(line => line.Contains("ended with exit code 3", StringComparison.Ordinal)), "it says what failed");
+        await File.WriteAllTextAsync(program + ".ready", "");
+        await harness.PassUntilAsync(() => harness.Log.Any(line => line.Contains("is not one token", StringComparison.Ordinal)), "it does not take anything for a token");
+        harness.Script("token", "echo \"  good_token \"");
+        await harness.PassPollsAsync(1);
+
+        Assert.Equal(["Bearer good_token"], harness.EnrolmentTokens);
+        Assert.DoesNotContain(harness.Log, line => line.Contains("secret", StringComparison.Ordinal) || line.Contains("of the store", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Program_that_hangs_is_stopped_with_all_that_it_started()
+    {
+        await using var harness = new ClientHarness();
+        var program = harness.Script("token", "sleep 600 & echo $! > $0.child; wait");
+        var time = new FakeTimeProvider();
+        var token = EnrolmentTokenSource.FromProgram([program], new Programs(time), default).AsTask();
+        var child = await Wait.ForAsync(() => Task.FromResult(harness.ReadLines("token.child").FirstOrDefault()), "it runs");
+
+        time.Advance(TimeSpan.FromSeconds(31));
+
+        var late = await Assert.ThrowsAsync<EnrolmentTokenException>(() => token);
+        Assert.Contains("did not end within 00:00:30", late.Message, StringComparison.Ordinal);
+        await Wait.UntilAsync(() => !IsRunning(child), "its child is gone");
+    }
+
+    [Theory]
+    [InlineData("", "is empty")]
+    [InlineData("two words", "is not one token")]
+    [InlineData("one\nper line", "is not one token")]
+    [InlineData("tök", "is not one token")]
+    public async Task What_cannot_be_a_token_is_told_without_showing_it(string content, string said)
+    {
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, content);
+        var wrong = Assert.Throws<EnrolmentTokenException>(() => EnrolmentTokenSource.FromFile(file, default).AsTask().GetAwaiter().GetResult());
+        File.Delete(file);
+        Assert.Contains(said, wrong.Message, StringComparison.Ordinal);
+        Assert.True(content.Length == 0 || !wrong.Message.Contains(content, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Settings_name_the_token_a_file_or_a_program_and_the_first_of_them_counts()
+    {
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, "of-the-file");
+        Assert.Equal("given", await TokenAsync(("EnrolmentToken", "given"), ("EnrolmentTokenFile", file)));
+        Assert.Equal("of-the-file", await TokenAsync(("EnrolmentTokenFile", file), ("EnrolmentTokenCommand:0", "/bin/echo"), ("EnrolmentTokenCommand:1", "printed")));
+        Assert.Equal("printed", await TokenAsync(("EnrolmentTokenCommand:0", "/bin/echo"), ("EnrolmentTokenCommand:1", "printed")));
+        File.Delete(file);
+
+        static async Task<string?> TokenAsync(params (string Key, string? Value)[] settings)
+        {
+            var configuration = new ConfigurationBuilder().AddInMemoryCollection(
+                settings.Append(("Url", "https://allocator.example.org")).Append(("MachineId", "machine-1")).Select(setting => KeyValuePair.Create(setting.Item1, setting.Item2))).Build();
+            return await ClientOptions.Read(configuration).EnrolmentToken!(default);
+        }
+    }
+
+    [Fact]
+    public async Task Deleted_vm_does_not_enrol_again_and_one_whose_enrolment_is_refused_says_why_once_and_keeps_asking()
+    {
+        await using var harness = new ClientHarness();
+        await harness.StartAsync();
+        await harness.PassPollsAsync(1);
+        harness.OnPoll = _ => Problem(HttpStatusCode.Gone, "vm-deleted", "The VM is deleted", "vm-1 was deleted by an admin.");
+        await harness.PassPollsAsync(5);
+        Assert.Single(harness.Enrolments);
+        Assert.Single(harness.Log, line => line.Contains("410 Gone: The VM is deleted. vm-1 was deleted by an admin.", StringComparison.Ordinal));
+
+        harness.OnPoll = _ => Reply(HttpStatusCode.Unauthorized, "");
+        harness.OnEnrol = () => Problem(HttpStatusCode.Unauthorized, "enrolment-token-used", "This enrolment token is used up", "Get another one.");
+        await harness.PassPollsAsync(5);
+        Assert.True(harness.Enrolments.Count >= 5);
+        Assert.Single(harness.Log, line => line.Contains("401 Unauthorized: This enrolment token is used up. Get another one.", StringComparison.Ordinal));
+        harness.OnPoll = _ => Free(1);
+        await harness.PassPollsAsync(2);
+        Assert.Single(harness.Log, line => line.Contains("Polls are answered again", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Full_disk_is_told_once_polls_go_on_and_what_could_not_be_written_is_when_there_is_room()
+    {
+        await using var harness = new ClientHarness();
+        await using var disk = await TinyDisk.MountAsync(harness.StateFolder);
+        disk.Fill();
+        harness.OnPoll = Steady(2, () => Assigned(2, Guid.NewGuid()));
+        await harness.StartAsync();
+        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "it acts on its assignment");
+        await harness.PassPollsAsync(5);
+        Assert.Single(harness.Log, line => line.Contains("a restart would forget", StringComparison.Ordinal) && line.Contains("No space left", StringComparison.Ordinal));
+        Assert.Contains(harness.Reports, report => report.Warnings?["state"]?.Contains("No space left", StringComparison.Ordinal) == true);
+        Assert.Single(harness.Enrolments);
+
+        disk.Empty();
+        await harness.PassPollsAsync(3);
+        Assert.Equal("vm-1.token", await File.ReadAllTextAsync(Path.Combine(harness.StateFolder, "token")));
+        Assert.Contains("\"generation\":2", await File.ReadAllTextAsync(Path.Combine(harness.StateFolder, "state.json")), StringComparison.Ordinal);
+        Assert.Null(harness.Reports.Last().Warnings!["state"]);
+        await harness.RestartAsync();
+        await harness.PassPollsAsync(2);
+        Assert.Single(harness.Enrolments);
+        await harness.StopAsync();
+    }
+
+    private static bool IsRunning(string processId) =>
+        Directory.Exists($"/proc/{processId}") && !File.ReadAllText($"/proc/{processId}/stat").Contains(") Z ", StringComparison.Ordinal);
+}

@@ -1,0 +1,90 @@
+using Allocator.Polling;
+using Xunit;
+
+namespace Allocator.Tests.Client.Polling;
+
+public sealed class PollDelayTests
+{
+    private static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(15);
+
+    [Fact]
+    public void Delays_are_spread_evenly_between_once_and_twice_the_max_age()
+    {
+        var random = new Random(1);
+        var delays = Enumerable.Range(0, 10_000).Select(_ => PollDelay.Next(MaxAge, random).TotalSeconds).ToArray();
+
+        Assert.All(delays, delay => Assert.InRange(delay, 15, 30));
+        // Ten equal parts: each holds a tenth of them, within five standard deviations (30).
+        var parts = delays.GroupBy(delay => (int)((delay - 15) / 1.5)).ToDictionary(part => part.Key, part => part.Count());
+        Assert.Equal(10, parts.Count);
+        Assert.All(parts.Values, count => Assert.InRange(count, 850, 1150));
+        Assert.InRange(delays.Average(), 22.2, 22.8);
+    }
+
+    [Fact]
+    public void First_polls_are_spread_from_the_start()
+    {
+        var random = new Random(1);
+        var delays = Enumerable.Range(0, 1_000).Select(_ => PollDelay.First(MaxAge, random).TotalSeconds).ToArray();
+        Assert.InRange(delays.Min(), 0, 0.5);
+        Assert.InRange(delays.Max(), 14.5, 15);
+    }
+
+    [Fact]
+    public void Backoff_begins_at_the_steady_rate_doubles_and_is_capped_and_never_the_same()
+    {
+        var random = new Random(1);
+        for (var attempt = 0; attempt < 40; attempt++)
+        {
+            var most = Math.Min(30 * Math.Pow(2, attempt), 120);
+            var delays = Enumerable.Range(0, 200).Select(_ => PollDelay.AfterFailure(MaxAge, attempt, null, random).TotalSeconds).ToArray();
+            Assert.All(delays, delay => Assert.InRange(delay, most / 2, most));
+            Assert.True(delays.Max() - delays.Min() > most * 0.45, "spread at the cap too");
+        }
+    }
+
+    [Theory]
+    [InlineData(60, 60, 90)]
+    [InlineData(86_400, 600, 630)]
+    public void Retry_after_is_waited_out_and_up_to_a_poll_more_but_not_for_a_day(int seconds, int least, int most)
+    {
+        var random = new Random(1);
+        var delays = Enumerable.Range(0, 200).Select(_ => PollDelay.AfterFailure(MaxAge, 0, TimeSpan.FromSeconds(seconds), random).TotalSeconds).ToArray();
+        Assert.All(delays, delay => Assert.InRange(delay, least, most));
+        Assert.True(delays.Distinct().Count() > 100, "random");
+    }
+
+    [Fact]
+    public void Vms_that_were_told_the_same_moment_come_back_at_the_steady_rate()
+    {
+        const int Vms = 10_000;
+        var random = new Random(1);
+        List<double> polls = [];
+        for (var vm = 0; vm < Vms; vm++)
+        {
+            var at = PollDelay.AfterFailure(MaxAge, 0, TimeSpan.FromMinutes(1), random).TotalSeconds - 60;
+            for (; at < 90; at += PollDelay.Next(MaxAge, random).TotalSeconds)
+            {
+                polls.Add(at);
+            }
+        }
+        // In every 1.5 s a fifteenth of them, within six standard deviations, from the first on.
+        var parts = polls.GroupBy(at => (int)(at / 1.5)).ToDictionary(part => part.Key, part => part.Count());
+        Assert.Equal(60, parts.Count);
+        Assert.All(parts.Values, count => Assert.InRange(count, 667 - 155, 667 + 155));
+    }
+
+    [Fact]
+    public void Retry_after_never_shortens_the_backoff() =>
+        Assert.InRange(PollDelay.AfterFailure(MaxAge, 10, TimeSpan.FromSeconds(1), new Random(1)).TotalSeconds, 60, 120);
+
+    [Theory]
+    [InlineData(null, 15)]
+    [InlineData(0, 1)]
+    [InlineData(-5, 1)]
+    [InlineData(1, 1)]
+    [InlineData(20, 20)]
+    [InlineData(1_000_000, 300)]
+    public void Whatever_max_age_a_server_says_the_client_stays_sensible(int? said, int seconds) =>
+        Assert.Equal(seconds, PollDelay.MaxAge(said is { } s ? TimeSpan.FromSeconds(s) : null).TotalSeconds);
+}
