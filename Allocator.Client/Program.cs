@@ -1,10 +1,11 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
-using Allocator.Client.Agent;
 using Allocator.Client.Admin;
+using Allocator.Client.Agent;
 using Allocator.Client.Agent.Hooks;
 using Allocator.Client.Agent.Machine;
 using Allocator.Client.Agent.Reporters;
+using Allocator.Client.Terminal;
 using Allocator.Polling;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -20,6 +21,7 @@ if (args is not ["run", ..])
 {
     AdminCommands.AddTo(root);
     MachineCommands.AddTo(root);
+    Help.AddTo(root);
 }
 var parsed = root.Parse(args);
 // A service stops as its host says, and may take the time that it needs to stop a hook; who is interrupted may have

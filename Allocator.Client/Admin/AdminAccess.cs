@@ -1,6 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 using Microsoft.Extensions.Configuration;
 using Refit;
@@ -19,7 +20,7 @@ internal sealed record AdminAccess(Uri Url, KeyValuePair<string, string> Credent
         UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
         | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
-    /// <exception cref="AdminException">Something is missing or not kept safely.</exception>
+    /// <exception cref="CommandException">Something is missing or not kept safely.</exception>
     public static AdminAccess Read()
     {
         var environment = new ConfigurationBuilder().AddEnvironmentVariables("ALLOCATOR_").Build();
@@ -35,9 +36,9 @@ internal sealed record AdminAccess(Uri Url, KeyValuePair<string, string> Credent
         return new AdminAccess(
             Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
                 ? uri
-                : throw new AdminException(ExitCode.WrongUsage,
+                : throw new CommandException(ExitCode.WrongUsage,
                     $"Where is the allocator? ALLOCATOR_Url (or 'url' in {path}) is '{url}'; it must be its address, such as https://allocator.example.org."),
-            credentials ?? throw new AdminException(ExitCode.Credentials,
+            credentials ?? throw new CommandException(ExitCode.Credentials,
                 $$"""
                 No credentials. Set ALLOCATOR_ADMIN_USER and ALLOCATOR_ADMIN_PASSWORD, or ALLOCATOR_API_KEY, or write them to
                 {{path}} with mode 0600: {"url": "https://…", "adminUser": "…", "adminPassword": "…"} or {"url": "https://…", "apiKey": "…"}.
@@ -61,7 +62,7 @@ internal sealed record AdminAccess(Uri Url, KeyValuePair<string, string> Credent
 
     private static string Sendable(string apiKey) => apiKey.All(c => c is > ' ' and <= '~')
         ? apiKey
-        : throw new AdminException(ExitCode.Credentials, "The API key has characters that no API key has.");
+        : throw new CommandException(ExitCode.Credentials, "The API key has characters that no API key has.");
 
     private static string DefaultPath() => Path.Combine(
         Environment.GetFolderPath(Environment.SpecialFolder.ApplicationData, Environment.SpecialFolderOption.DoNotVerify), "allocator", "admin.json");
@@ -73,19 +74,19 @@ internal sealed record AdminAccess(Uri Url, KeyValuePair<string, string> Credent
             if (!File.Exists(path))
             {
                 return mustExist
-                    ? throw new AdminException(ExitCode.Credentials, $"There is no file {path}, which ALLOCATOR_ADMIN_FILE names.")
+                    ? throw new CommandException(ExitCode.Credentials, $"There is no file {path}, which ALLOCATOR_ADMIN_FILE names.")
                     : new ConfigurationBuilder().Build();
             }
             if ((File.GetUnixFileMode(path) & Others) != 0)
             {
-                throw new AdminException(ExitCode.Credentials, $"{path} holds an admin's credentials, and others can get at it. Say: chmod 600 {path}");
+                throw new CommandException(ExitCode.Credentials, $"{path} holds an admin's credentials, and others can get at it. Say: chmod 600 {path}");
             }
             using var stream = File.OpenRead(path);
             return new ConfigurationBuilder().AddJsonStream(stream).Build();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException or JsonException)
         {
-            throw new AdminException(ExitCode.Credentials, $"{path} cannot be read: {e.Message}");
+            throw new CommandException(ExitCode.Credentials, $"{path} cannot be read: {e.Message}");
         }
     }
 

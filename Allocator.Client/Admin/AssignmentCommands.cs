@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 
 namespace Allocator.Client.Admin;
@@ -22,26 +23,26 @@ internal static class AssignmentCommands
     private static readonly Option<DateTime?> Until = Options.Time("--until", "The new end");
     private static readonly Symbol[] Filters = [Pool, State, Hostname, Email, Text];
 
-    public static Command Create() => new AdminCommand("assignments", "Who has, had or waits for a VM: see them, move them, give them time, end them",
+    public static Command Create() => new CliCommand("assignments", "Who has, had or waits for a VM: see them, move them, give them time, end them",
             "allocator assignments list --state waiting", "allocator assignments move ada@example.org", "allocator assignments release --pool default --dry-run")
         .With(
-            new AdminCommand("list", "Assignments, in the order of their requests; all filters that are given must fit",
+            new CliCommand("list", "Assignments, in the order of their requests; all filters that are given must fit",
                 "allocator assignments list --state connected", "allocator assignments list --text example.org --json")
                 .With(Filters).With(Limit).Does(ListAsync),
-            new AdminCommand("show", "One assignment", "allocator assignments show ada@example.org")
+            new CliCommand("show", "One assignment", "allocator assignments show ada@example.org")
                 .With(Who).Does(async (api, parsed, output, cancel) => Show(output, await FindAsync(api, parsed, cancel))),
-            new AdminCommand("move", "Move a person to another VM; their assignment stays the same",
+            new CliCommand("move", "Move a person to another VM; their assignment stays the same",
                 "allocator assignments move ada@example.org", "allocator assignments move ada@example.org --to vm-9")
                 .With(Who, To, From).Does(MoveAsync),
-            new AdminCommand("extend", "Give a person more time, or another end",
+            new CliCommand("extend", "Give a person more time, or another end",
                 "allocator assignments extend ada@example.org --by 00:30:00", "allocator assignments extend ada@example.org --until 17:30")
                 .With(Who, By, Until).Does(ExtendAsync),
-            new AdminCommand("release", "End assignments: the waiting are cancelled, the others released",
+            new CliCommand("release", "End assignments: the waiting are cancelled, the others released",
                 "allocator assignments release ada@example.org", "allocator assignments release --pool default --dry-run", "allocator assignments release --all")
                 .With(Whose).With(Filters).With(All, DryRun).Does(ReleaseAsync));
 
     public static void Show(Output output, Assignment assignment) => output.Show(assignment, WireJson.Default.Assignment, one => Output.Facts(
-        ("assignment", $"{one.Id}"), ("person", one.Email), ("pool", one.Pool), ("state", Options.Word(one.State)), ("why ended", Options.Word(one.EndReason)),
+        ("assignment", $"{one.Id}"), ("person", one.Email), ("pool", one.Pool), ("state", Options.WireName(one.State)), ("why ended", Options.WireName(one.EndReason)),
         ("VM", one.Hostname), ("place", $"{one.Position}"), ("about", Output.Seconds(one.EstimatedWaitSeconds)), ("connect at", one.ConnectUrl),
         ("failed VMs", one.Attempts == 0 ? null : $"{one.Attempts}"), ("asked", Output.Time(one.RequestedAt)), ("assigned", Output.Time(one.AssignedAt)),
         ("connected", Output.Time(one.ConnectedAt)), ("warned from", Output.Time(one.WarnAt)), ("ends", Output.Time(one.ExpiresAt)), ("ended", Output.Time(one.EndedAt))));
@@ -49,11 +50,11 @@ internal static class AssignmentCommands
     private static async Task ListAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
         var page = await Reply.AllAsync(parsed.GetValue(Limit), (after, limit) => api.ListAssignmentsAsync(
-            parsed.GetValue(Pool), Options.Word(parsed.GetValue(State)), parsed.GetValue(Hostname), parsed.GetValue(Email), parsed.GetValue(Text), after, limit, cancel));
+            parsed.GetValue(Pool), Options.WireName(parsed.GetValue(State)), parsed.GetValue(Hostname), parsed.GetValue(Email), parsed.GetValue(Text), after, limit, cancel));
         output.ShowList(page, WireJson.Default.PageAssignment, ["PERSON", "POOL", "STATE", "PLACE", "VM", "FAILED VMS", "ASKED", "ENDS", "ENDED", "ID"], one =>
         [
-            one.Email, one.Pool, Options.Word(one.State), $"{one.Position}", one.Hostname, one.Attempts == 0 ? "" : $"{one.Attempts}",
-            Output.Time(one.RequestedAt), Output.Time(one.ExpiresAt), one.EndReason is { } why ? $"{Options.Word(why)} {Output.Time(one.EndedAt)}" : "", $"{one.Id}",
+            one.Email, one.Pool, Options.WireName(one.State), $"{one.Position}", one.Hostname, one.Attempts == 0 ? "" : $"{one.Attempts}",
+            Output.Time(one.RequestedAt), Output.Time(one.ExpiresAt), one.EndReason is { } why ? $"{Options.WireName(why)} {Output.Time(one.EndedAt)}" : "", $"{one.Id}",
         ]);
     }
 
@@ -80,7 +81,7 @@ internal static class AssignmentCommands
             ids, parsed.GetValue(Pool), parsed.GetValue(State), parsed.GetValue(Hostname), parsed.GetValue(Email), parsed.GetValue(Text),
             parsed.GetValue(All), parsed.GetValue(DryRun)), cancel));
         output.ShowTouched(touched, WireJson.Default.TouchedTouchedAssignment, "assignment", ["PERSON", "WAS", "VM", "ID"],
-            one => [one.Email, Options.Word(one.State), one.Hostname, $"{one.Id}"]);
+            one => [one.Email, Options.WireName(one.State), one.Hostname, $"{one.Id}"]);
     }
 
     private static Task<Assignment> FindAsync(IAdminApi api, ParseResult parsed, CancellationToken cancel) =>
@@ -96,8 +97,8 @@ internal static class AssignmentCommands
         return theirs.Items.Where(one => one.State != AssignmentState.Ended).ToList() switch
         {
             [var one] => one,
-            [] => throw new AdminException(ExitCode.Refused, $"{who} has no VM and waits for none. What they had: allocator assignments list --email {who}"),
-            var several => throw new AdminException(ExitCode.Refused, string.Join(Environment.NewLine,
+            [] => throw new CommandException(ExitCode.Refused, $"{who} has no VM and waits for none. What they had: allocator assignments list --email {who}"),
+            var several => throw new CommandException(ExitCode.Refused, string.Join(Environment.NewLine,
                 [$"{who} is in several pools. Name the assignment:", .. several.Select(one => $"  {one.Id}  {one.Pool}  {one.Hostname}")])),
         };
     }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Allocator.Client.Terminal;
 
 namespace Allocator.Client.Admin;
 
@@ -20,7 +21,7 @@ internal static class CompletionCommand
     {
         var shell = new Argument<string>("shell") { Description = "Which shell" };
         shell.AcceptOnlyFromAmong("bash", "zsh");
-        var command = new AdminCommand("completion", "Print what makes a shell complete these commands",
+        var command = new CliCommand("completion", "Print what makes a shell complete these commands",
             "source <(allocator completion bash)", "allocator completion bash > /etc/bash_completion.d/allocator").With(shell);
         command.SetAction(parsed => Console.WriteLine(parsed.GetValue(shell) == "zsh" ? Zsh : Bash));
         return command;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using System.Text.Json;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 
 namespace Allocator.Client.Admin;
@@ -20,18 +21,18 @@ internal static class EnrolmentTokenCommands
     private static readonly Option<FileInfo?> File = new("--output") { Description = "Write the tokens to this file, which only its owner can read, and not to the terminal", HelpName = "file" };
     private static readonly Option<int> Limit = Options.Limit("tokens");
 
-    public static Command Create() => new AdminCommand("enrolment-tokens", "Let single machines join the fleet",
+    public static Command Create() => new CliCommand("enrolment-tokens", "Let single machines join the fleet",
             "allocator enrolment-tokens create --hostname vm-7 --output vm-7.token", "allocator enrolment-tokens list")
         .With(
-            new AdminCommand("list", "Tokens and who came in by them, the oldest first; never the tokens themselves",
+            new CliCommand("list", "Tokens and who came in by them, the oldest first; never the tokens themselves",
                 "allocator enrolment-tokens list", "allocator enrolment-tokens list --pool gpu --json")
                 .With(OfHostname, OfPool, Limit).Does(ListAsync),
-            new AdminCommand("create", "Make tokens; they are shown this once, a line for each",
+            new CliCommand("create", "Make tokens; they are shown this once, a line for each",
                 "allocator enrolment-tokens create --hostname vm-7 --output vm-7.token",
                 "allocator enrolment-tokens create --pool gpu --uses 30 --valid-for 02:00:00",
                 "allocator enrolment-tokens create --count 30 --output tokens.txt")
                 .With(Hostname, Pool, Uses, Count, ValidFor, Until, File).Does(CreateAsync),
-            new AdminCommand("delete", "Let nobody in by a token any more; who came in by it stays",
+            new CliCommand("delete", "Let nobody in by a token any more; who came in by it stays",
                 "allocator enrolment-tokens delete 0198f000-0000-7000-8000-00000000000a")
                 .With(Id).Does(DeleteAsync));
 
@@ -72,6 +73,6 @@ internal static class EnrolmentTokenCommands
     {
         var id = parsed.GetRequiredValue(Id);
         Reply.Check(await api.DeleteEnrolmentTokenAsync(id, cancel));
-        output.Say($"{id} is deleted.");
+        output.Print($"{id} is deleted.");
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 
 namespace Allocator.Client.Admin;
@@ -19,9 +20,9 @@ internal static class EventCommands
     private static readonly Option<bool> Newest = new("--newest") { Description = "The newest first" };
     private static readonly Option<int> Limit = Options.Limit("events");
 
-    public static Command Create() => new AdminCommand("events", "Who did what, when",
+    public static Command Create() => new CliCommand("events", "Who did what, when",
             "allocator events list --newest --limit 20", "allocator events list --email ada@example.org")
-        .With(new AdminCommand("list", "Events, the oldest first; all filters that are given must fit",
+        .With(new CliCommand("list", "Events, the oldest first; all filters that are given must fit",
                 "allocator events list --newest --limit 20", "allocator events list --email ada@example.org",
                 "allocator events list --hostname vm-7 --since 09:00", "allocator events list --action requeued --json")
             .With(Hostname, Assignment, Email, Pool, Actor, Action, Since, Until, Newest, Limit).Does(ListAsync));

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Net;
 using System.Text;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 
 namespace Allocator.Client.Admin;
@@ -23,20 +24,20 @@ internal static class PoolCommands
     private static readonly Option<bool> Remove = new("--remove") { Description = "Admit everybody again" };
     private static readonly Option<int> Limit = Options.Limit("people");
 
-    public static Command Create() => new AdminCommand("pools", "The kinds of VM, and for whom and when they are",
+    public static Command Create() => new CliCommand("pools", "The kinds of VM, and for whom and when they are",
             "allocator pools list", "allocator pools show default", "allocator pools set default --duration 02:00:00 --warning 00:10:00")
         .With(
-            new AdminCommand("list", "All pools at a glance", "allocator pools list").Does(ListAsync),
-            new AdminCommand("show", "One pool: how many VMs are free, why the others are not, who waits", "allocator pools show default").With(Name).Does(ShowAsync),
-            new AdminCommand("set", "Make a pool, or say how it is to be; what is not named stays as it is",
+            new CliCommand("list", "All pools at a glance", "allocator pools list").Does(ListAsync),
+            new CliCommand("show", "One pool: how many VMs are free, why the others are not, who waits", "allocator pools show default").With(Name).Does(ShowAsync),
+            new CliCommand("set", "Make a pool, or say how it is to be; what is not named stays as it is",
                 "allocator pools set default --opens-at 09:00 --closes-at 12:00",
                 "allocator pools set default --duration 02:00:00 --warning 00:10:00 --email-domain example.org",
                 "allocator pools set default --duration none",
                 "allocator pools set default --access-code-stdin < code.txt")
                 .With(Name, Open, OpensAt, ClosesAt, RushUntil, Duration, Warning, MoveWhenLost, EmailDomains, MostPerAddress, AccessCode).Does(SetAsync),
-            new AdminCommand("delete", "Delete a pool without VMs and people; a rehearsal's with all that is in it", "allocator pools delete gpu")
+            new CliCommand("delete", "Delete a pool without VMs and people; a rehearsal's with all that is in it", "allocator pools delete gpu")
                 .With(Name).Does(DeleteAsync),
-            new AdminCommand("roster", "Who is admitted; without a roster, everybody",
+            new CliCommand("roster", "Who is admitted; without a roster, everybody",
                 "allocator pools roster default", "allocator pools roster default --set class.csv", "allocator pools roster default --remove")
                 .With(Name, File, Remove, Limit).Does(RosterAsync));
 
@@ -89,7 +90,7 @@ internal static class PoolCommands
     {
         var name = parsed.GetRequiredValue(Name);
         Reply.Check(await api.DeletePoolAsync(name, cancel));
-        output.Say($"Pool {name} is deleted.");
+        output.Print($"Pool {name} is deleted.");
     }
 
     private static async Task RosterAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
@@ -104,7 +105,7 @@ internal static class PoolCommands
         else if (parsed.GetValue(Remove))
         {
             Reply.Check(await api.DeleteRosterAsync(name, cancel));
-            output.Say($"Pool {name} admits everybody.");
+            output.Print($"Pool {name} admits everybody.");
         }
         else
         {
@@ -121,7 +122,7 @@ internal static class PoolCommands
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new AdminException(ExitCode.WrongUsage, $"{file} cannot be read: {e.Message}");
+            throw new CommandException(ExitCode.WrongUsage, $"{file} cannot be read: {e.Message}");
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 using Refit;
 
@@ -11,7 +12,7 @@ internal static class Reply
     /// <summary>Items on a page, at most.</summary>
     private const int MaxPage = 1_000;
 
-    /// <exception cref="AdminException">There is no such answer.</exception>
+    /// <exception cref="CommandException">There is no such answer.</exception>
     public static T Content<T>(IApiResponse<T> reply)
         where T : class
     {
@@ -43,23 +44,23 @@ internal static class Reply
         return new Page<T>(items, next);
     }
 
-    private static AdminException Failure(IApiResponse reply)
+    private static CommandException Failure(IApiResponse reply)
     {
         if (reply.StatusCode is not { } status)
         {
-            return new AdminException(ExitCode.Unreachable, $"The allocator cannot be reached: {Innermost(reply.Error)}");
+            return new CommandException(ExitCode.Unreachable, $"The allocator cannot be reached: {Innermost(reply.Error)}");
         }
         if ((reply.Error as ApiException)?.Content is not { } body || Words(body) is not { } words)
         {
             return NotTheAllocator(reply);
         }
-        return new AdminException(
+        return new CommandException(
             status is HttpStatusCode.Unauthorized ? ExitCode.Credentials
             : status is HttpStatusCode.ServiceUnavailable ? ExitCode.Unreachable
             : ExitCode.Refused, words);
     }
 
-    private static AdminException NotTheAllocator(IApiResponse reply) => new(ExitCode.Unreachable,
+    private static CommandException NotTheAllocator(IApiResponse reply) => new(ExitCode.Unreachable,
         $"{reply.RequestMessage?.RequestUri?.GetLeftPart(UriPartial.Authority)} answered {(int?)reply.StatusCode} {reply.ReasonPhrase}, but not as an allocator does.");
 
     private static string? Innermost(Exception? error) => error?.GetBaseException().Message;

@@ -1,3 +1,5 @@
+using Allocator.Client.Terminal;
+
 namespace Allocator.Client.Admin;
 
 /// <summary>A file that only its owner can read. Another of that name stays as it is until this one is complete.</summary>
@@ -7,7 +9,7 @@ internal sealed class SecretFile : IDisposable
     private readonly string _unfinished;
     private readonly FileStream _stream;
 
-    /// <exception cref="AdminException">It cannot be written.</exception>
+    /// <exception cref="CommandException">It cannot be written.</exception>
     public SecretFile(string path)
     {
         (_path, _unfinished) = (path, $"{path}.{Path.GetRandomFileName()}");
@@ -41,7 +43,7 @@ internal sealed class SecretFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new AdminException(ExitCode.WrongUsage, $"{_path} cannot be written: {e.Message}");
+            throw new CommandException(ExitCode.WrongUsage, $"{_path} cannot be written: {e.Message}");
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 
 namespace Allocator.Client.Admin;
@@ -23,38 +24,38 @@ internal static class VmCommands
     private static readonly Option<int> Limit = Options.Limit("VMs");
     private static readonly Symbol[] Filters = [Pool, State, Status, Presence, Hold, Gpu, Assignment, Free, Text];
 
-    public static Command Create() => new AdminCommand("vms", "The machines of the workshop: see them, hold them, drain them, delete them",
+    public static Command Create() => new CliCommand("vms", "The machines of the workshop: see them, hold them, drain them, delete them",
             "allocator vms list --presence lost", "allocator vms show vm-7", "allocator vms drain --pool default --dry-run")
         .With(
-            new AdminCommand("list", "VMs, by host name; all filters that are given must fit",
+            new CliCommand("list", "VMs, by host name; all filters that are given must fit",
                 "allocator vms list", "allocator vms list --pool gpu --free false", "allocator vms list --status error --json | jq -r '.items[].hostname'")
                 .With(Filters).With(Limit).Does(ListAsync),
-            new AdminCommand("show", "One VM, and every reason why the next person cannot get it", "allocator vms show vm-7")
+            new CliCommand("show", "One VM, and every reason why the next person cannot get it", "allocator vms show vm-7")
                 .With(Hostname).Does(ShowAsync),
             Change("hold", "Keep VMs out of the pool; whoever has one keeps it", "allocator vms hold vm-7 vm-8", "allocator vms hold --gpu unhealthy --dry-run"),
             Change("unhold", "Put VMs back into the pool, also what is draining or retired", "allocator vms unhold vm-7", "allocator vms unhold --hold held"),
             Change("drain", "Take no new person, and retire when free", "allocator vms drain vm-7", "allocator vms drain --pool default --dry-run"),
             Change("release", "End the assignments of VMs; each has to be cleaned before anybody else gets it",
                 "allocator vms release vm-7", "allocator vms release --presence lost --assignment connected --dry-run"),
-            new AdminCommand("delete", "Retire a VM for good; its token dies, its history stays", "allocator vms delete vm-7")
+            new CliCommand("delete", "Retire a VM for good; its token dies, its history stays", "allocator vms delete vm-7")
                 .With(Hostname).Does(DeleteAsync),
-            new AdminCommand("assign", "Put a person on this very VM, whatever the pool's door says", "allocator vms assign vm-7 ada@example.org")
+            new CliCommand("assign", "Put a person on this very VM, whatever the pool's door says", "allocator vms assign vm-7 ada@example.org")
                 .With(Hostname, Email).Does(AssignAsync));
 
-    private static AdminCommand Change(string verb, string description, params string[] examples) =>
-        new AdminCommand(verb, description, examples).With(Hostnames).With(Filters).With(All, DryRun)
+    private static CliCommand Change(string verb, string description, params string[] examples) =>
+        new CliCommand(verb, description, examples).With(Hostnames).With(Filters).With(All, DryRun)
             .Does((api, parsed, output, cancel) => ChangeAsync(verb, api, parsed, output, cancel));
 
     private static async Task ListAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
         var which = Selection(parsed);
         var page = await Reply.AllAsync(parsed.GetValue(Limit), (after, limit) => api.ListVmsAsync(
-            which.Pool, Options.Word(which.State), Options.Word(which.Status), Options.Word(which.Presence), Options.Word(which.Hold), Options.Word(which.Gpu),
-            Options.Word(which.Assignment), which.Free is { } free ? (free ? "true" : "false") : null, which.Text, after, limit, cancel));
+            which.Pool, Options.WireName(which.State), Options.WireName(which.Status), Options.WireName(which.Presence), Options.WireName(which.Hold), Options.WireName(which.Gpu),
+            Options.WireName(which.Assignment), which.Free is { } free ? (free ? "true" : "false") : null, which.Text, after, limit, cancel));
         output.ShowList(page, WireJson.Default.PageVm, ["VM", "POOL", "FREE", "STATE", "STATUS", "PRESENCE", "HOLD", "GPU", "PERSON", "LAST POLL"], vm =>
         [
-            vm.Hostname, vm.Pool, vm.Free ? "yes" : "no", Options.Word(vm.State), Options.Word(vm.Status), Options.Word(vm.Presence),
-            Options.Word(vm.Hold), Options.Word(vm.Gpu), vm.Email, Output.Time(vm.PolledAt),
+            vm.Hostname, vm.Pool, vm.Free ? "yes" : "no", Options.WireName(vm.State), Options.WireName(vm.Status), Options.WireName(vm.Presence),
+            Options.WireName(vm.Hold), Options.WireName(vm.Gpu), vm.Email, Output.Time(vm.PolledAt),
         ]);
     }
 
@@ -63,8 +64,8 @@ internal static class VmCommands
         [
             ("VM", vm.Hostname), ("pool", vm.Pool), ("free", vm.Free ? "yes" : "no"),
             .. vm.NotFreeBecause.Select(reason => ("", (string?)$"{reason.Text} ({reason.Code})")),
-            ("state", Options.Word(vm.State)), ("status", Options.Word(vm.Status)), ("", vm.StatusDetail), ("presence", Options.Word(vm.Presence)),
-            ("hold", Options.Word(vm.Hold)), ("GPU", Options.Word(vm.Gpu)), ("in use", vm.InUse is { } used ? (used ? "yes" : "no") : null),
+            ("state", Options.WireName(vm.State)), ("status", Options.WireName(vm.Status)), ("", vm.StatusDetail), ("presence", Options.WireName(vm.Presence)),
+            ("hold", Options.WireName(vm.Hold)), ("GPU", Options.WireName(vm.Gpu)), ("in use", vm.InUse is { } used ? (used ? "yes" : "no") : null),
             ("person", vm.Email), ("assignment", $"{vm.AssignmentId}"), ("cleaning since", Output.Time(vm.CleaningSince)),
             ("last poll", Output.Time(vm.PolledAt)), ("enrolled", Output.Time(vm.EnrolledAt)),
             .. vm.Warnings.Select(warning => ($"warning: {warning.Key}", (string?)warning.Value)),
@@ -87,7 +88,7 @@ internal static class VmCommands
     {
         var hostname = parsed.GetRequiredValue(Hostname);
         Reply.Check(await api.DeleteVmAsync(hostname, cancel));
-        output.Say($"{hostname} is deleted.");
+        output.Print($"{hostname} is deleted.");
     }
 
     private static async Task AssignAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel) =>

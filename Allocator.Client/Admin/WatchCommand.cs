@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 using Spectre.Console;
 using Spectre.Console.Rendering;
@@ -14,7 +15,7 @@ internal static class WatchCommand
     private static readonly Argument<string> Name = new("pool") { Description = "The pool", DefaultValueFactory = _ => "default" };
     private static readonly Option<TimeSpan?> Every = Options.Duration("--every", "How often to look; 2 s if absent");
 
-    public static Command Create() => new AdminCommand("watch", "A pool, live, until Ctrl-C: its VMs, who waits, what has just happened",
+    public static Command Create() => new CliCommand("watch", "A pool, live, until Ctrl-C: its VMs, who waits, what has just happened",
             "allocator watch", "allocator watch gpu --every 00:00:05", "allocator watch --json | jq .waiting")
         .With(Name, Every).Does(WatchAsync);
 
@@ -56,7 +57,7 @@ internal static class WatchCommand
             {
                 view = await look();
             }
-            catch (AdminException e) when (e.Code == ExitCode.Unreachable)
+            catch (CommandException e) when (e.Code == ExitCode.Unreachable)
             {
                 view = view with { Trouble = e.Message };
             }
@@ -65,7 +66,7 @@ internal static class WatchCommand
 
     private static async Task<View> LookAsync(IAdminApi api, string pool, CancellationToken cancel) => new(
         Reply.Content(await api.FindPoolAsync(pool, cancel)),
-        Reply.Content(await api.ListAssignmentsAsync(pool, Options.Word(AssignmentState.Waiting), null, null, null, null, Lines, cancel)).Items,
+        Reply.Content(await api.ListAssignmentsAsync(pool, Options.WireName(AssignmentState.Waiting), null, null, null, null, Lines, cancel)).Items,
         Reply.Content(await api.ListEventsAsync(null, null, null, pool, null, null, null, null, "desc", null, Lines, cancel)).Items,
         null);
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 
 namespace Allocator.Client.Admin.Rehearsal;
@@ -23,14 +24,14 @@ internal sealed class OwnPool(IAdminApi api, string name, TimeProvider time)
     /// <summary>Nobody else ever knows it.</summary>
     public string AccessCode { get; } = RandomNumberGenerator.GetHexString(48, lowercase: true);
 
-    /// <exception cref="AdminException">There is a pool of this name already.</exception>
+    /// <exception cref="CommandException">There is a pool of this name already.</exception>
     public async Task CheckNameAsync(CancellationToken cancel)
     {
         var found = await api.FindPoolAsync(name, cancel);
         if (found.StatusCode != HttpStatusCode.NotFound)
         {
             var pool = Reply.Content(found);
-            throw new AdminException(ExitCode.WrongUsage, pool.Settings.Rehearsal
+            throw new CommandException(ExitCode.WrongUsage, pool.Settings.Rehearsal
                 ? $"Another rehearsal is being played in pool '{name}', or ended less than {Lease.TotalMinutes:0} minutes ago. Choose another name."
                 : $"Pool '{name}' is a real one, with {pool.Vms.Total:N0} VMs. A rehearsal makes a pool of its own: choose another name.");
         }
@@ -66,7 +67,7 @@ internal sealed class OwnPool(IAdminApi api, string name, TimeProvider time)
     }
 
     /// <summary>Removes the pool, and keeps trying where the allocator is away.</summary>
-    /// <exception cref="AdminException">It could not be removed.</exception>
+    /// <exception cref="CommandException">It could not be removed.</exception>
     public async Task RemoveAsync(TimeSpan patience)
     {
         var started = time.GetTimestamp();
@@ -77,7 +78,7 @@ internal sealed class OwnPool(IAdminApi api, string name, TimeProvider time)
                 await RemoveAsync(api, name, CancellationToken.None);
                 return;
             }
-            catch (AdminException e) when (e.Code == ExitCode.Unreachable && time.GetElapsedTime(started) < patience)
+            catch (CommandException e) when (e.Code == ExitCode.Unreachable && time.GetElapsedTime(started) < patience)
             {
                 await Task.Delay(RetryEvery, time, CancellationToken.None);
             }
@@ -112,13 +113,13 @@ internal sealed class OwnPool(IAdminApi api, string name, TimeProvider time)
         }
         if (!Reply.Content(found).Settings.Rehearsal)
         {
-            throw new AdminException(ExitCode.Refused, $"Pool '{name}' is a real one. It is left as it is.");
+            throw new CommandException(ExitCode.Refused, $"Pool '{name}' is a real one. It is left as it is.");
         }
         var vms = await Reply.AllAsync(int.MaxValue, (after, limit) =>
             api.ListVmsAsync(name, null, null, null, null, null, null, null, null, after, limit, cancel));
         if (vms.Items.FirstOrDefault(vm => !vm.Hostname.StartsWith($"{name}-", StringComparison.Ordinal)) is { } real)
         {
-            throw new AdminException(ExitCode.Refused,
+            throw new CommandException(ExitCode.Refused,
                 $"Pool '{name}' is a rehearsal's, and yet {real.Hostname} has joined it, which is not. It is left as it is: let that VM enrol elsewhere, then say: allocator pools delete {name}");
         }
         Reply.Check(await api.DeletePoolAsync(name, cancel));

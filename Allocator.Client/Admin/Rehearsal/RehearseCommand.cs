@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Allocator.Client.Terminal;
 using Spectre.Console;
 
 namespace Allocator.Client.Admin.Rehearsal;
@@ -29,7 +30,7 @@ internal static class RehearseCommand
     private static readonly Option<bool> Yes = new("--yes") { Description = "Do not ask" };
     private static readonly Option<bool> CleanUp = new("--clean-up") { Description = "Only remove what rehearsals left behind that were ended by force" };
 
-    public static Command Create() => new AdminCommand("rehearse", "Play a whole workshop against this allocator, and say whether all went well; leaves nothing behind",
+    public static Command Create() => new CliCommand("rehearse", "Play a whole workshop against this allocator, and say whether all went well; leaves nothing behind",
             "allocator rehearse --vms 30 --people 35", "allocator rehearse --vms 500 --people 500 --at-once --yes --json report.json", "allocator rehearse --clean-up")
         .With(Vms, People, Arrive, AtOnce, Stay, Timeout, Prefix, Pool, Json, Yes, CleanUp).Does(RunAsync);
 
@@ -97,9 +98,9 @@ internal static class RehearseCommand
         {
             await pool.RemoveAsync(CleaningTimeout);
         }
-        catch (AdminException e)
+        catch (CommandException e)
         {
-            throw new AdminException(e.Code, $"Pool {name} is left behind: {e.Message} Remove it later: allocator rehearse --clean-up");
+            throw new CommandException(e.Code, $"Pool {name} is left behind: {e.Message} Remove it later: allocator rehearse --clean-up");
         }
     }
 
@@ -109,7 +110,7 @@ internal static class RehearseCommand
         var pool = parsed.GetValue(Pool) ?? $"{parsed.GetRequiredValue(Prefix)}-{TimeProvider.System.GetUtcNow():yyyyMMdd}-{RandomNumberGenerator.GetHexString(8, lowercase: true)}";
         if (pool.Length > MaxPool)
         {
-            throw new AdminException(ExitCode.WrongUsage, $"The pool's name may have {MaxPool} characters, and '{pool}' has {pool.Length}.");
+            throw new CommandException(ExitCode.WrongUsage, $"The pool's name may have {MaxPool} characters, and '{pool}' has {pool.Length}.");
         }
         return new Plan(
             url, pool, parsed.GetValue(Vms), parsed.GetValue(People),
@@ -122,7 +123,7 @@ internal static class RehearseCommand
     {
         if (Console.IsInputRedirected)
         {
-            throw new AdminException(ExitCode.WrongUsage, "Nobody is here to be asked: say --yes.");
+            throw new CommandException(ExitCode.WrongUsage, "Nobody is here to be asked: say --yes.");
         }
         await Console.Error.WriteAsync($"Play a workshop of {plan.Vms:N0} VMs and {plan.People:N0} people against {plan.Url}? [y/N] ");
         return (await Console.In.ReadLineAsync(cancel))?.Trim() is "y" or "Y" or "yes";
@@ -133,7 +134,7 @@ internal static class RehearseCommand
     {
         if (file is not (null or "-") && Path.GetDirectoryName(Path.GetFullPath(file)) is { } folder && !Directory.Exists(folder))
         {
-            throw new AdminException(ExitCode.WrongUsage, $"There is no folder {folder} to write the report to.");
+            throw new CommandException(ExitCode.WrongUsage, $"There is no folder {folder} to write the report to.");
         }
     }
 
@@ -153,7 +154,7 @@ internal static class RehearseCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new AdminException(ExitCode.WrongUsage, $"The report cannot be written: {e.Message}");
+            throw new CommandException(ExitCode.WrongUsage, $"The report cannot be written: {e.Message}");
         }
     }
 

@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Allocator.Client.Admin;
+using Allocator.Client.Terminal;
 using Microsoft.Extensions.Configuration;
 
 namespace Allocator.Client.Agent.Machine;
@@ -14,7 +14,7 @@ internal sealed class ClientFile
     private readonly JsonObject _settings;
     private bool _isChanged;
 
-    /// <exception cref="AdminException">The file is not JSON.</exception>
+    /// <exception cref="CommandException">The file is not JSON.</exception>
     public ClientFile(string? former, bool startAnew)
     {
         try
@@ -25,7 +25,7 @@ internal sealed class ClientFile
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new AdminException(ExitCode.WrongUsage, $"{Installation.ConfigurationPath} is not a JSON object: {e.Message} Correct it, or say --replace.");
+            throw new CommandException(ExitCode.WrongUsage, $"{Installation.ConfigurationPath} is not a JSON object: {e.Message} Correct it, or say --replace.");
         }
         (_former, _isChanged) = (former, former is null || startAnew);
     }
@@ -58,7 +58,7 @@ internal sealed class ClientFile
         }
     }
 
-    /// <exception cref="AdminException">The client would not start with it.</exception>
+    /// <exception cref="CommandException">The client would not start with it.</exception>
     public void Check()
     {
         try
@@ -73,7 +73,7 @@ internal sealed class ClientFile
         }
         catch (Exception e) when (e is ClientOptionsException or FormatException or InvalidDataException)
         {
-            throw new AdminException(ExitCode.WrongUsage, $"With this the client would not start: {e.Message}");
+            throw new CommandException(ExitCode.WrongUsage, $"With this the client would not start: {e.Message}");
         }
     }
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
-using Allocator.Client.Admin;
+using Allocator.Client.Terminal;
 using Spectre.Console;
 
 namespace Allocator.Client.Agent.Machine;
@@ -13,7 +13,7 @@ internal static class DoctorCommand
         Description = $"Check this settings file in this shell's environment, instead of {Installation.ConfigurationPath} in the service's",
     };
 
-    public static Command Create() => new AdminCommand("doctor", "Check each step from this VM to the allocator, and name the one that fails and its cure. Changes nothing",
+    public static Command Create() => new CliCommand("doctor", "Check each step from this VM to the allocator, and name the one that fails and its cure. Changes nothing",
             "sudo allocator doctor", "sudo allocator doctor --json | jq -r .failed")
         .With(Config)
         .Does(ExamineAsync);

@@ -6,7 +6,7 @@ using System.Runtime.CompilerServices;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.RegularExpressions;
-using Allocator.Client.Admin;
+using Allocator.Client.Terminal;
 
 namespace Allocator.Client.Agent.Machine;
 

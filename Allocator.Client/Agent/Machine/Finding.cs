@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using Allocator.Client.Admin;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 
 namespace Allocator.Client.Agent.Machine;

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Allocator.Client.Admin;
+using Allocator.Client.Terminal;
 
 namespace Allocator.Client.Agent.Machine;
 
@@ -21,14 +21,14 @@ internal static class InstallCommand
     private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Change nothing, only say what would be done" };
     private static readonly Option<bool> Purge = new("--purge") { Description = "Also the configuration, the VM's token and state, and the user" };
 
-    public static Command Create() => new AdminCommand("install", "Make this program a service of this machine; again with other options changes only those",
+    public static Command Create() => new CliCommand("install", "Make this program a service of this machine; again with other options changes only those",
             "sudo allocator install --url https://allocator.example.org --pool gpu --enrolment-token-file token",
             "sudo allocator install --assigned-hook /usr/local/lib/desktop/open --released-hook /usr/local/lib/desktop/close",
             "sudo allocator install --url https://allocator.example.org --root /mnt/image --dry-run")
         .With(Url, Pool, Hostname, TokenFile, Assigned, Released, LostContact, Hardened, Replace, NoStart, Root, DryRun)
         .Does(InstallAsync);
 
-    public static Command CreateUninstall() => new AdminCommand("uninstall", "Take the service off this machine; what it knows stays, unless purged",
+    public static Command CreateUninstall() => new CliCommand("uninstall", "Take the service off this machine; what it knows stays, unless purged",
             "sudo allocator uninstall", "sudo allocator uninstall --purge --dry-run")
         .With(Purge, Root, DryRun)
         .Does(UninstallAsync);
@@ -76,7 +76,7 @@ internal static class InstallCommand
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new AdminException(ExitCode.Machine, $"That did not work: {e.Message}");
+                throw new CommandException(ExitCode.Machine, $"That did not work: {e.Message}");
             }
         }
         return ExitCode.Done;
@@ -88,16 +88,16 @@ internal static class InstallCommand
         {
             return Directory.Exists(folder)
                 ? new Target(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)))
-                : throw new AdminException(ExitCode.WrongUsage, $"--root is '{folder}', but there is no such folder.");
+                : throw new CommandException(ExitCode.WrongUsage, $"--root is '{folder}', but there is no such folder.");
         }
         if (await ExternalProgram.RunAsync("systemctl", ["show", "--property=Version"], cancel) is not { Succeeded: true })
         {
-            throw new AdminException(ExitCode.Service,
+            throw new CommandException(ExitCode.Service,
                 "systemd does not run here, and nothing else starts the client by itself. For an image: --root FOLDER. Without a service: allocator run");
         }
         return parsed.GetValue(DryRun) || Environment.IsPrivilegedProcess
             ? new Target("")
-            : throw new AdminException(ExitCode.NotPermitted, "Only root can change what this machine runs. Say: sudo allocator …");
+            : throw new CommandException(ExitCode.NotPermitted, "Only root can change what this machine runs. Say: sudo allocator …");
     }
 
     private static string ReadToken(string file)
@@ -107,11 +107,11 @@ internal static class InstallCommand
             var token = (file == "-" ? Console.In.ReadToEnd() : File.ReadAllText(file)).Trim();
             return token.Length > 0 && token.All(c => c is > ' ' and <= '~')
                 ? token
-                : throw new AdminException(ExitCode.Credentials, $"There is no enrolment token in {file}: it must be one line as `Allocator.Api new-key` prints it.");
+                : throw new CommandException(ExitCode.Credentials, $"There is no enrolment token in {file}: it must be one line as `Allocator.Api new-key` prints it.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new AdminException(ExitCode.Credentials, $"The enrolment token cannot be read: {e.Message}");
+            throw new CommandException(ExitCode.Credentials, $"The enrolment token cannot be read: {e.Message}");
         }
     }
 }

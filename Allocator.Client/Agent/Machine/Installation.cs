@@ -1,4 +1,4 @@
-using Allocator.Client.Admin;
+using Allocator.Client.Terminal;
 
 namespace Allocator.Client.Agent.Machine;
 
@@ -85,7 +85,7 @@ internal sealed class Installation(Target target)
     {
         if (IsPackaged)
         {
-            throw new AdminException(ExitCode.Refused, $"The client was installed as a package. Say: apt-get {(purge ? "purge" : "remove")} allocator");
+            throw new CommandException(ExitCode.Refused, $"The client was installed as a package. Say: apt-get {(purge ? "purge" : "remove")} allocator");
         }
         var isInstalled = target.HasFile(UnitPath);
         if (target.IsThisMachine && isInstalled)

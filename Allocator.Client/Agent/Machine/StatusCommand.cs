@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Reflection;
 using System.Text.Json;
-using Allocator.Client.Admin;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 using Allocator.Polling;
 using Spectre.Console.Rendering;
@@ -24,7 +24,7 @@ internal static class StatusCommand
         Description = $"The settings file of the client that is asked about; {Installation.ConfigurationPath}, the service's, if absent",
     };
 
-    public static Command Create() => new AdminCommand("status", "What the client on this VM knows: does it run, when did it poll, whom does it have, how did its hook end",
+    public static Command Create() => new CliCommand("status", "What the client on this VM knows: does it run, when did it poll, whom does it have, how did its hook end",
             "sudo allocator status", "sudo allocator status --json | jq .client.answer")
         .With(Config)
         .Does(ShowAsync);
@@ -62,15 +62,15 @@ internal static class StatusCommand
         }
         catch (ClientOptionsException e)
         {
-            throw new AdminException(ExitCode.WrongUsage, $"{e.Message} More: sudo allocator doctor");
+            throw new CommandException(ExitCode.WrongUsage, $"{e.Message} More: sudo allocator doctor");
         }
         catch (UnauthorizedAccessException)
         {
-            throw new AdminException(ExitCode.NotPermitted, "Only root and the client's own user may see who has this VM. Say: sudo allocator status");
+            throw new CommandException(ExitCode.NotPermitted, "Only root and the client's own user may see who has this VM. Say: sudo allocator status");
         }
         catch (Exception e) when (e is IOException or JsonException or InvalidDataException)
         {
-            throw new AdminException(ExitCode.Machine, $"What the client knows cannot be read: {e.GetBaseException().Message}");
+            throw new CommandException(ExitCode.Machine, $"What the client knows cannot be read: {e.GetBaseException().Message}");
         }
     }
 
@@ -105,7 +105,7 @@ internal static class StatusCommand
                 ("last failure", client.LastFailure is { } failure ? $"{At(failure.At)}: {StatusWords.OneLine(failure.Why)}" : null),
                 ("no contact", client.NoContactSince is { } since ? $"since {At(since)}" : null),
                 ("next poll", report.Running && client.NextPollAt is { } next ? $"{At(next)}{(client.Interval is { } interval ? $"; every {interval.TotalSeconds:0} to {2 * interval.TotalSeconds:0} s" : "")}" : null),
-                ("the VM is", client.Answer is { } answer ? $"{Options.Word(answer.State)} (generation {answer.Generation})" : "nobody's, as far as is known"),
+                ("the VM is", client.Answer is { } answer ? $"{Options.WireName(answer.State)} (generation {answer.Generation})" : "nobody's, as far as is known"),
                 ("for", client.Answer?.Assignment is { } person ? $"{person.Email}, since {At(new DateTimeOffset(person.AssignedAt))}" : null),
                 ("last hook", client.LastRun is { } run ? Hook(run) : null),
                 ("", client.LastRun?.Detail),

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 using Allocator.Polling;
 
@@ -29,7 +30,7 @@ internal static class StatusWords
         { Enrolled: false } => "not enrolled",
         { LastRun: { EndedAt: null, For: VmState.Assigned } } => "assigned, its hook runs",
         { LastRun: { EndedAt: null, For: VmState.Cleaning } } => "cleaning, its hook runs",
-        { Answer: { } answer } => Admin.Options.Word(answer.State),
+        { Answer: { } answer } => Options.WireName(answer.State),
         _ => "enrolled",
     };
 

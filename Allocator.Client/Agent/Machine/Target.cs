@@ -1,4 +1,4 @@
-using Allocator.Client.Admin;
+using Allocator.Client.Terminal;
 
 namespace Allocator.Client.Agent.Machine;
 
@@ -34,7 +34,7 @@ internal sealed class Target(string root)
         }
         catch (UnauthorizedAccessException)
         {
-            throw new AdminException(ExitCode.NotPermitted, $"{At(path)} cannot be read. Say: sudo allocator …");
+            throw new CommandException(ExitCode.NotPermitted, $"{At(path)} cannot be read. Say: sudo allocator …");
         }
     }
 
@@ -96,7 +96,7 @@ internal sealed class Target(string root)
         var ran = await ExternalProgram.RunAsync(program, arguments, cancel);
         if (ran is not { Succeeded: true })
         {
-            throw new AdminException(ExitCode.Service,
+            throw new CommandException(ExitCode.Service,
                 $"{program} {string.Join(' ', arguments)}: {(ran is null ? "there is no such program" : $"exit code {ran.Code}. {ran.Output}")}");
         }
     });

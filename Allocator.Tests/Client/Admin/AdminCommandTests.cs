@@ -50,7 +50,7 @@ public sealed class AdminCommandTests(PostgresServer server)
         var some = await admin.RunAsync("events list --action test --limit 1200 --json");
         page = JsonSerializer.Deserialize(some.Printed, WireJson.Default.PageEventRecord)!;
         Assert.Equal((1_200, false), (page.Items.Count, page.Next is null));
-        Assert.Contains("There are more than these 1,200", some.Output, StringComparison.Ordinal);
+        Assert.Contains("Showing the first 1,200", some.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -266,6 +266,6 @@ public sealed class AdminCommandTests(PostgresServer server)
         var help = await admin.RunAsync("assignments move --help");
         Assert.Equal(0, help.Code);
         Assert.Contains("  allocator assignments move ada@example.org --to vm-9", help.Printed, StringComparison.Ordinal);
-        Assert.Contains("Exit codes: 0 done; 1 the API refused", (await admin.RunAsync("--help")).Printed, StringComparison.Ordinal);
+        Assert.Contains("Exit codes: 0 done; 1 refused by the API", (await admin.RunAsync("--help")).Printed, StringComparison.Ordinal);
     }
 }

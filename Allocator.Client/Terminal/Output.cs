@@ -5,12 +5,12 @@ using Allocator.Contracts;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
-namespace Allocator.Client.Admin;
+namespace Allocator.Client.Terminal;
 
-/// <summary>What a command shows: tables for people, the API's JSON for programs.</summary>
+/// <summary>Writes the result of a command: tables for people, the API's JSON for programs.</summary>
 internal sealed class Output
 {
-    // Wide enough for every table: what is piped into another program is cut by nobody.
+    // Wide enough for every table, so that output piped into another program is not cut.
     private const int PipeWidth = 1_000;
 
     public Output(bool json)
@@ -27,8 +27,9 @@ internal sealed class Output
         }
     }
 
-    /// <summary>For people, where standard output is for programs.</summary>
-    public static Output OnStandardError() => new(false, AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) }));
+    /// <summary>Creates an output for people on standard error, for commands whose standard output is for programs.</summary>
+    public static Output OnStandardError() =>
+        new(false, AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) }));
 
     public bool Json { get; }
 
@@ -51,22 +52,22 @@ internal sealed class Output
         Show(page, type, shown => Table(columns, shown.Items.Select(row)));
         if (page.Next is not null)
         {
-            Console.Error.WriteLine($"There are more than these {page.Items.Count:N0}; --limit shows more.");
+            Console.Error.WriteLine($"Showing the first {page.Items.Count:N0}; use --limit for more.");
         }
     }
 
-    /// <summary>What was changed, or would be.</summary>
-    public void ShowTouched<T>(Touched<T> touched, JsonTypeInfo<Touched<T>> type, string what, string[] columns, Func<T, string?[]> row)
+    /// <summary>Writes the items that a command changed or, in a dry run, would change.</summary>
+    public void ShowTouched<T>(Touched<T> touched, JsonTypeInfo<Touched<T>> type, string noun, string[] columns, Func<T, string?[]> row)
     {
         Show(touched, type, shown => Table(columns, shown.Items.Select(row)));
         if (!Json)
         {
-            Console.WriteLine($"{touched.Count:N0} {what}{(touched.Count == 1 ? "" : "s")} {(touched.DryRun ? "would be changed" : "changed")}.");
+            Console.WriteLine($"{touched.Count:N0} {noun}{(touched.Count == 1 ? "" : "s")} {(touched.DryRun ? "would be changed" : "changed")}.");
         }
     }
 
-    /// <summary>For people only.</summary>
-    public void Say(string text)
+    /// <summary>Writes a line, unless the output is JSON.</summary>
+    public void Print(string text)
     {
         if (!Json)
         {
@@ -85,7 +86,7 @@ internal sealed class Output
         return table;
     }
 
-    /// <summary>One thing, a line for each of its facts; those without a value are left out.</summary>
+    /// <summary>Renders one object, a line per fact; facts without a value are omitted.</summary>
     public static IRenderable Facts(params ReadOnlySpan<(string Name, string? Value)> facts)
     {
         var grid = new Grid().AddColumn(new GridColumn().NoWrap().PadRight(2)).AddColumn();
@@ -101,5 +102,5 @@ internal sealed class Output
 
     public static string? Time(DateTime? time) => time?.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
-    public static string? Seconds(double? seconds) => seconds is { } wait ? $"{wait:N0} s" : null;
+    public static string? Seconds(double? seconds) => seconds is { } value ? $"{value:N0} s" : null;
 }

@@ -2,23 +2,24 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 
-namespace Allocator.Client.Admin;
+namespace Allocator.Client.Terminal;
 
-/// <summary>What is to change about a setting; <c>none</c> takes it away.</summary>
+/// <summary>A new value for a setting; <c>none</c> on the command line, null here, clears it.</summary>
 internal sealed record Change<T>(T? Value);
 
-/// <summary>How words of the command line are read.</summary>
+/// <summary>Creates options and parses their values.</summary>
 internal static class Options
 {
     private static readonly string[] Durations = [@"h\:mm\:ss", @"hh\:mm\:ss", @"d\.hh\:mm\:ss"];
 
-    public static Option<string?> Text(string name, string description, string word) => new(name) { Description = description, HelpName = word };
+    public static Option<string?> Text(string name, string description, string helpName) =>
+        new(name) { Description = description, HelpName = helpName };
 
-    /// <summary>One of the words of an enum.</summary>
+    /// <summary>Creates an option that takes one of the names of an enum.</summary>
     public static Option<T?> Choice<T>(string name, string description)
         where T : struct, Enum
     {
-        var words = Enum.GetValues<T>().Select(Word).ToArray();
+        var words = Enum.GetValues<T>().Select(WireName).ToArray();
         var option = new Option<T?>(name)
         {
             Description = description,
@@ -75,26 +76,34 @@ internal static class Options
             word, digits => int.TryParse(digits, CultureInfo.InvariantCulture, out var number) ? number : null)),
     };
 
-    public static Option<int> Limit(string what) => new("--limit")
+    public static Option<int> Limit(string items) => new("--limit")
     {
-        Description = $"At most so many {what}",
+        Description = $"Maximum number of {items} to list",
         HelpName = "number",
         DefaultValueFactory = _ => 1_000,
-        Validators = { result => { if (!int.TryParse(result.Tokens.Count == 0 ? "1" : result.Tokens[^1].Value, CultureInfo.InvariantCulture, out var limit) || limit < 1) { result.AddError("--limit must be a number from 1."); } } },
+        Validators = { CheckLimit },
     };
 
-    /// <summary>As the API writes it.</summary>
-    public static string Word<T>(T value)
+    /// <summary>Returns the name that the API uses for an enum value.</summary>
+    public static string WireName<T>(T value)
         where T : struct, Enum => value.ToString().ToLowerInvariant();
 
-    public static string? Word<T>(T? value)
-        where T : struct, Enum => value is { } one ? Word(one) : null;
+    public static string? WireName<T>(T? value)
+        where T : struct, Enum => value is { } one ? WireName(one) : null;
 
-    /// <summary>As a query takes it.</summary>
+    /// <summary>Formats a time for a query string.</summary>
     public static string? Instant(DateTime? time) => time?.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture);
 
     private const string TimeRule = "a time, such as 17:30 (today, here) or 2026-02-03T17:30:00Z";
     private const string DurationRule = "a time span, such as 02:00:00, 90s, 15m or 2h";
+
+    private static void CheckLimit(OptionResult result)
+    {
+        if (result.Tokens is [.., var token] && !(int.TryParse(token.Value, CultureInfo.InvariantCulture, out var limit) && limit >= 1))
+        {
+            result.AddError("--limit must be a number from 1.");
+        }
+    }
 
     private static DateTime? ReadTime(string word) =>
         DateTimeOffset.TryParse(word, CultureInfo.InvariantCulture, DateTimeStyles.AssumeLocal, out var time) ? time.UtcDateTime : null;
