@@ -3,8 +3,8 @@ using System.CommandLine.Invocation;
 using Allocator.Client.Admin;
 using Allocator.Client.Agent;
 using Allocator.Client.Agent.Hooks;
-using Allocator.Client.Agent.Machine;
 using Allocator.Client.Agent.Reporters;
+using Allocator.Client.Agent.Systemd;
 using Allocator.Client.Terminal;
 using Allocator.Polling;
 using Microsoft.Extensions.DependencyInjection;
@@ -20,7 +20,7 @@ var root = new RootCommand("The allocator's client: runs on each workshop VM, an
 if (args is not ["run", ..])
 {
     AdminCommands.AddTo(root);
-    MachineCommands.AddTo(root);
+    AgentCommands.AddTo(root);
     Help.AddTo(root);
 }
 var parsed = root.Parse(args);
@@ -36,7 +36,7 @@ static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
     var isService = Environment.GetEnvironmentVariable("NOTIFY_SOCKET") is { Length: > 0 };
     if (isService)
     {
-        builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>().AddSingleton<IHostLifetime, SystemdLifetime>().AddHostedService<ServiceNotices>();
+        builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>().AddSingleton<IHostLifetime, SystemdLifetime>().AddHostedService<SystemdNotifications>();
         builder.Logging.AddSystemdConsole();
     }
     else

@@ -35,7 +35,7 @@ public record AllocatorClientOptions
     public string StateFolder { get; init; } = SystemStateFolder;
 
     /// <summary>
-    /// Where <see cref="StatusFile"/> is kept; best in memory (tmpfs), for it is written with each poll. By default
+    /// Where <see cref="StatusPath"/> is kept; best in memory (tmpfs), for it is written with each poll. By default
     /// <c>/run/allocator</c>, if that exists and the state folder is the default one too. Null: in the state folder, and
     /// less often.
     /// </summary>
@@ -46,7 +46,7 @@ public record AllocatorClientOptions
     }
 
     /// <summary>Where the client writes its <see cref="ClientStatus"/>.</summary>
-    public string StatusFile => Path.Combine(RuntimeFolder ?? StateFolder, "status.json");
+    public string StatusPath => Path.Combine(RuntimeFolder ?? StateFolder, "status.json");
 
     /// <summary>
     /// Without an answer for so long, contact with the allocator is lost; noticed with the first poll that fails after it.

@@ -41,12 +41,12 @@ public static class AllocatorClientSetup
         });
         services.AddSingleton<IAssignmentHandler, THandler>();
         services.AddSingleton<VmReports>();
-        services.AddSingleton<StatusFile>();
-        services.AddSingleton<ClientState>();
+        services.AddSingleton<StatusWriter>();
+        services.AddSingleton<StateStore>();
         services.AddSingleton<AssignmentWorker>();
-        services.AddSingleton<Contact>();
+        services.AddSingleton<ConnectivityMonitor>();
         services.AddSingleton(provider => new StartupTimes(
-            provider.GetRequiredService<AllocatorClientOptions>(), provider.GetRequiredService<ClientState>(),
+            provider.GetRequiredService<AllocatorClientOptions>(), provider.GetRequiredService<StateStore>(),
             provider.GetRequiredService<VmReports>(), provider.GetRequiredService<TimeProvider>()));
         services.AddHostedService<PollLoop>();
 
@@ -57,7 +57,7 @@ public static class AllocatorClientSetup
                 (client.BaseAddress, client.Timeout) = (made.Url, made.RequestTimeout);
             })
             .ConfigurePrimaryHttpMessageHandler(provider => Connections.Create(provider.GetRequiredService<AllocatorClientOptions>()))
-            .AddHttpMessageHandler(() => new WholeReplies());
+            .AddHttpMessageHandler(() => new ResponseBuffer());
         return services;
     }
 }

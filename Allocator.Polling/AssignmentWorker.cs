@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace Allocator.Polling;
 
 /// <summary>What is to be done about an answer of the allocator.</summary>
-internal enum Duty
+internal enum HandlerAction
 {
     /// <summary>Nothing, or it is done or under way.</summary>
     None,
@@ -20,7 +20,7 @@ internal enum Duty
 /// Does what the allocator says: runs the handler for an answer, once, and leaves its outcome to be reported. The polls go
 /// on meanwhile, and an answer that is over stops it.
 /// </summary>
-internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHandler handler, AllocatorClientOptions options, TimeProvider time, ILogger<AssignmentWorker> log) : IAsyncDisposable
+internal sealed partial class AssignmentWorker(StateStore state, IAssignmentHandler handler, AllocatorClientOptions options, TimeProvider time, ILogger<AssignmentWorker> log) : IAsyncDisposable
 {
     private readonly SemaphoreSlim _outcomes = new(0);
     private CancellationTokenSource? _stop;
@@ -45,12 +45,12 @@ internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHan
             // Reported already. What was in the way needs a person; the next start tries again.
             return;
         }
-        switch (Decide(answer, state.Remembered.LastRun, options.BootId, isRunning))
+        switch (Decide(answer, state.Current.LastRun, options.BootId, isRunning))
         {
-            case Duty.Run:
+            case HandlerAction.Run:
                 Start(answer);
                 break;
-            case Duty.ReportInterrupted:
+            case HandlerAction.ReportInterrupted:
                 Log.Interrupted(log, answer.Generation);
                 Finish(answer, HandlerResult.Failed("The client was restarted while its hook ran."));
                 break;
@@ -61,18 +61,18 @@ internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHan
     /// For a person it runs once per assignment and boot: again after a reboot, which ended what it had started, but
     /// not after a restart of the client. Cleaning runs with each start until it has succeeded.
     /// </summary>
-    public static Duty Decide(VmAssignment answer, HandlerRun? last, string bootId, bool isRunning)
+    public static HandlerAction Decide(VmAssignment answer, HandlerRun? last, string bootId, bool isRunning)
     {
         if (isRunning || answer.State is not (VmState.Assigned or VmState.Cleaning))
         {
-            return Duty.None;
+            return HandlerAction.None;
         }
         var isOfThisAnswer = last is not null && last.For == answer.State && last.BootId == bootId
             && (answer.State == VmState.Assigned ? last.AssignmentId == answer.Assignment?.Id : last.Generation == answer.Generation);
-        return !isOfThisAnswer ? Duty.Run
-            : answer.State == VmState.Cleaning ? last!.Outcome == Outcome.Clean ? Duty.None : Duty.Run
-            : last!.EndedAt is null ? Duty.ReportInterrupted
-            : Duty.None;
+        return !isOfThisAnswer ? HandlerAction.Run
+            : answer.State == VmState.Cleaning ? last!.Outcome == Outcome.Clean ? HandlerAction.None : HandlerAction.Run
+            : last!.EndedAt is null ? HandlerAction.ReportInterrupted
+            : HandlerAction.None;
     }
 
     public async ValueTask DisposeAsync()
@@ -84,7 +84,7 @@ internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHan
     private void Start(VmAssignment answer)
     {
         var run = new HandlerRun(answer.State, answer.Generation, answer.Assignment?.Id, options.BootId, time.GetUtcNow());
-        state.Update(remembered => remembered with { LastRun = run });
+        state.Update(persisted => persisted with { LastRun = run });
         _stop = new CancellationTokenSource();
         _runningFor = answer;
         _running = RunAsync(answer, _stop.Token);
@@ -125,11 +125,11 @@ internal sealed partial class AssignmentWorker(ClientState state, IAssignmentHan
         {
             _couldNotClean = answer.Generation;
         }
-        var ended = state.Remembered.LastRun! with { EndedAt = time.GetUtcNow(), Outcome = result.Outcome, Detail = result.Detail };
-        state.Update(remembered => remembered with
+        var ended = state.Current.LastRun! with { EndedAt = time.GetUtcNow(), Outcome = result.Outcome, Detail = result.Detail };
+        state.Update(persisted => persisted with
         {
             LastRun = ended,
-            LastFailedRun = result.Outcome == Outcome.Failed ? ended : remembered.LastFailedRun,
+            LastFailedRun = result.Outcome == Outcome.Failed ? ended : persisted.LastFailedRun,
             Outcome = new OutcomeReport(answer.Generation, result.Outcome, result.ConnectUrl, result.Detail),
         });
         _outcomes.Release();

@@ -6,7 +6,7 @@ namespace Allocator.Polling;
 
 /// <summary>
 /// What the client knows and how it fares, for people and programs on the same VM: the JSON in
-/// <see cref="AllocatorClientOptions.StatusFile"/>, which only the client's user can read. Without secrets.
+/// <see cref="AllocatorClientOptions.StatusPath"/>, which only the client's user can read. Without secrets.
 /// </summary>
 public sealed record ClientStatus
 {

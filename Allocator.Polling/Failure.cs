@@ -52,7 +52,7 @@ internal static class Failure
             (HttpRequestError.NameResolutionError, _)
                 or (_, SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData or SocketError.NoRecovery }) => $"the name {url.Host} cannot be found (DNS): {cause!.Message}",
             (HttpRequestError.ProxyTunnelError, _) => $"the proxy does not let it through: {cause!.Message}",
-            (HttpRequestError.ConfigurationLimitExceeded, _) => $"the reply is longer than {WholeReplies.MaxLength:N0} bytes: not the allocator answers",
+            (HttpRequestError.ConfigurationLimitExceeded, _) => $"the reply is longer than {ResponseBuffer.MaxLength:N0} bytes: not the allocator answers",
             (_, AuthenticationException) when cause.Message.Contains("NotTimeValid", StringComparison.Ordinal) =>
                 string.Create(CultureInfo.InvariantCulture, $"{url.Host}'s certificate is not valid on {now:yyyy-MM-dd}, this machine's date; is its clock right? {cause.Message}"),
             (HttpRequestError.SecureConnectionError, _) or (_, AuthenticationException) => $"no safe connection to {url.Host} (TLS): {cause!.Message}",

@@ -20,13 +20,13 @@ internal sealed partial class PollLoop : BackgroundService
 
     private readonly IAllocatorApi _api;
     private readonly AllocatorClientOptions _options;
-    private readonly ClientState _state;
+    private readonly StateStore _state;
     private readonly AssignmentWorker _worker;
     private readonly VmReports _reports;
-    private readonly Contact _contact;
-    private readonly StatusFile _status;
+    private readonly ConnectivityMonitor _connectivity;
+    private readonly StatusWriter _status;
     private readonly StartupTimes _startup;
-    private readonly Trouble _trouble;
+    private readonly RepeatedFailure _trouble;
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly ILogger<PollLoop> _log;
@@ -39,13 +39,13 @@ internal sealed partial class PollLoop : BackgroundService
     private TimeSpan _retryAfter;
 
     public PollLoop(
-        IAllocatorApi api, AllocatorClientOptions options, ClientState state, AssignmentWorker worker, VmReports reports, Contact contact,
-        StatusFile status, StartupTimes startup, TimeProvider time, Random random, ILogger<PollLoop> log)
+        IAllocatorApi api, AllocatorClientOptions options, StateStore state, AssignmentWorker worker, VmReports reports, ConnectivityMonitor connectivity,
+        StatusWriter status, StartupTimes startup, TimeProvider time, Random random, ILogger<PollLoop> log)
     {
-        (_api, _options, _state, _worker, _reports, _contact) = (api, options, state, worker, reports, contact);
-        (_status, _startup, _trouble, _time, _random, _log) = (status, startup, new Trouble(time), time, random, log);
+        (_api, _options, _state, _worker, _reports, _connectivity) = (api, options, state, worker, reports, connectivity);
+        (_status, _startup, _trouble, _time, _random, _log) = (status, startup, new RepeatedFailure(time), time, random, log);
         // Before anything else on the VM can know better.
-        _reports.Say(new VmReport(VmStatus.Running, BootId: _options.BootId));
+        _reports.Report(new VmReport(VmStatus.Running, BootId: _options.BootId));
         _untilAnswered = new ResiliencePipelineBuilder<PollResult> { TimeProvider = time }
             .AddRetry(new RetryStrategyOptions<PollResult>
             {
@@ -66,7 +66,7 @@ internal sealed partial class PollLoop : BackgroundService
     {
         try
         {
-            if (_state.Remembered.Answer is { } lastAnswer)
+            if (_state.Current.Answer is { } lastAnswer)
             {
                 // The person may be waiting for a machine that has just rebooted; the poll corrects it if need be.
                 await _worker.FollowAsync(lastAnswer);
@@ -147,10 +147,10 @@ internal sealed partial class PollLoop : BackgroundService
 
     private async Task<(HttpStatusCode? Status, PollResult Result)> PollAsync(CancellationToken cancel)
     {
-        var remembered = _state.Remembered;
-        using var reply = await _api.PollAsync(_options.Hostname, remembered.ETag, _state.Token!, cancel);
+        var persisted = _state.Current;
+        using var reply = await _api.PollAsync(_options.Hostname, persisted.ETag, _state.Token!, cancel);
         cancel.ThrowIfCancellationRequested();
-        return (reply.StatusCode, PollResult.Read(reply, remembered, _options, _time.GetUtcNow()));
+        return (reply.StatusCode, PollResult.Read(reply, persisted, _options, _time.GetUtcNow()));
     }
 
     private async Task<PollResult?> EnrolAsync(CancellationToken cancel)
@@ -168,8 +168,8 @@ internal sealed partial class PollLoop : BackgroundService
             return PollResult.Failed(reply, _options, _time.GetUtcNow());
         }
         _state.SaveToken(token);
-        _reports.ForgetHeard();
-        _startup.Note("enrolled");
+        _reports.ForgetAcknowledged();
+        _startup.Record("enrolled");
         Log.Enrolled(_log, reply.Content.Hostname, reply.Content.Pool);
         return null;
     }
@@ -193,19 +193,19 @@ internal sealed partial class PollLoop : BackgroundService
     /// <summary>Says what has changed on the VM; what is not heard is said with the next poll.</summary>
     private async Task ReportAsync(CancellationToken cancel)
     {
-        if (IsHeldBack || _reports.Unheard is not { } changes)
+        if (IsHeldBack || _reports.Pending is not { } changes)
         {
             return;
         }
         if (await ReportAsync(changes, cancel) is HttpStatusCode.BadRequest)
         {
             // One wrong fact must not hide the others, least of all that the VM runs.
-            foreach (var fact in VmReports.Apart(changes))
+            foreach (var fact in VmReports.Split(changes))
             {
                 if (await ReportAsync(fact, cancel) is HttpStatusCode.BadRequest)
                 {
                     Log.Refused(_log, fact);
-                    _reports.Hear(fact);
+                    _reports.Acknowledge(fact);
                 }
             }
         }
@@ -218,14 +218,14 @@ internal sealed partial class PollLoop : BackgroundService
         HonourRetryAfter(reply);
         if (reply.IsSuccessful)
         {
-            _reports.Hear(report);
+            _reports.Acknowledge(report);
         }
         return reply.StatusCode;
     }
 
     private async Task ReportOutcomeAsync(CancellationToken cancel)
     {
-        if (_state.Remembered.Outcome is not { } outcome || IsHeldBack)
+        if (_state.Current.Outcome is not { } outcome || IsHeldBack)
         {
             return;
         }
@@ -236,14 +236,14 @@ internal sealed partial class PollLoop : BackgroundService
         if (reply.IsSuccessful || reply.StatusCode is HttpStatusCode.Conflict or HttpStatusCode.BadRequest)
         {
             Log.Reported(_log, outcome.Outcome, outcome.Generation, (int)reply.StatusCode!);
-            _state.Update(remembered => remembered.Outcome == outcome ? remembered with { Outcome = null } : remembered);
+            _state.Update(persisted => persisted.Outcome == outcome ? persisted with { Outcome = null } : persisted);
         }
         if (reply.IsSuccessful && outcome.Outcome == Outcome.Failed)
         {
             // To the allocator, a VM that failed is in error until it says otherwise.
             var error = new VmReport(VmStatus.Error);
-            _reports.Say(error);
-            _reports.Hear(error);
+            _reports.Report(error);
+            _reports.Acknowledge(error);
         }
     }
 
@@ -267,13 +267,13 @@ internal sealed partial class PollLoop : BackgroundService
         }
         var now = _time.GetUtcNow();
         _status.Update(known => known with { PolledAt = now, FailedPolls = failedPolls, LastFailure = new PollFailure(now, why), NextPollAt = now + delay });
-        _contact.Failed();
+        _connectivity.RecordFailure();
     }
 
     private async Task TakeAsync(PollResult result)
     {
-        _contact.Answered();
-        _startup.Answered();
+        _connectivity.RecordAnswer();
+        _startup.RecordAnswer();
         if (_trouble.End())
         {
             Log.AnsweredAgain(_log);
@@ -283,10 +283,10 @@ internal sealed partial class PollLoop : BackgroundService
         var now = _time.GetUtcNow();
         _status.Update(known => known with { PolledAt = now, AnsweredAt = now, FailedPolls = 0, Interval = _maxAge, NextPollAt = now + UntilDue });
         var (answer, etag) = (result.Answer!, result.ETag);
-        if (etag != _state.Remembered.ETag || answer != _state.Remembered.Answer)
+        if (etag != _state.Current.ETag || answer != _state.Current.Answer)
         {
             Log.Answered(_log, answer.State, answer.Generation);
-            _state.Update(remembered => remembered with { ETag = etag, Answer = answer });
+            _state.Update(persisted => persisted with { ETag = etag, Answer = answer });
         }
         await _worker.FollowAsync(answer);
     }

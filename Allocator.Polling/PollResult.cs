@@ -14,9 +14,9 @@ internal sealed record PollResult(VmAssignment? Answer, string? ETag, TimeSpan? 
     /// Reads a reply as what it is worth: anything but an unambiguous answer for this VM changes nothing, be it an
     /// error, another host's page or half a body.
     /// </summary>
-    public static PollResult Read(IApiResponse<VmAssignment> reply, Remembered remembered, AllocatorClientOptions options, DateTimeOffset now)
+    public static PollResult Read(IApiResponse<VmAssignment> reply, PersistedState persisted, AllocatorClientOptions options, DateTimeOffset now)
     {
-        if (reply is { StatusCode: HttpStatusCode.NotModified } && remembered is { Answer: { } known, ETag: { } etag })
+        if (reply is { StatusCode: HttpStatusCode.NotModified } && persisted is { Answer: { } known, ETag: { } etag })
         {
             return new PollResult(known, etag, reply.Headers?.CacheControl?.MaxAge, null, null);
         }

@@ -6,39 +6,39 @@ namespace Allocator.Polling;
 public sealed class StartupTimes
 {
     private readonly AllocatorClientOptions _options;
-    private readonly ClientState _state;
+    private readonly StateStore _state;
     private readonly VmReports _reports;
     private readonly TimeProvider _time;
     private readonly long _startedAt;
     private readonly bool _isFirstOfBoot;
 
-    internal StartupTimes(AllocatorClientOptions options, ClientState state, VmReports reports, TimeProvider time)
+    internal StartupTimes(AllocatorClientOptions options, StateStore state, VmReports reports, TimeProvider time)
     {
         (_options, _state, _reports, _time) = (options, state, reports, time);
         _startedAt = time.GetTimestamp();
         // What happens when only the client starts again says nothing of the machine's start.
-        _isFirstOfBoot = options.Uptime is not null && state.Remembered.BootId != options.BootId;
-        Note("clientStarted");
+        _isFirstOfBoot = options.Uptime is not null && state.Current.BootId != options.BootId;
+        Record("clientStarted");
     }
 
     /// <summary>This step is done now.</summary>
     /// <param name="step">1–64 printable characters.</param>
-    public void Note(string step)
+    public void Record(string step)
     {
         if (_isFirstOfBoot)
         {
             var seconds = (_options.Uptime!.Value + _time.GetElapsedTime(_startedAt)).TotalSeconds;
-            _reports.Say(new VmReport(Startup: new Dictionary<string, double> { [step] = Math.Round(seconds, 1) }));
+            _reports.Report(new VmReport(Startup: new Dictionary<string, double> { [step] = Math.Round(seconds, 1) }));
         }
     }
 
     /// <summary>The allocator has answered for the first time.</summary>
-    internal void Answered()
+    internal void RecordAnswer()
     {
-        if (_isFirstOfBoot && _state.Remembered.BootId != _options.BootId)
+        if (_isFirstOfBoot && _state.Current.BootId != _options.BootId)
         {
-            Note("answered");
-            _state.Update(remembered => remembered with { BootId = _options.BootId });
+            Record("answered");
+            _state.Update(persisted => persisted with { BootId = _options.BootId });
         }
     }
 }

@@ -4,5 +4,5 @@ namespace Allocator.Polling;
 
 /// <summary>Compile-time JSON for what the client keeps.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, PropertyNameCaseInsensitive = true)]
-[JsonSerializable(typeof(Remembered))]
+[JsonSerializable(typeof(PersistedState))]
 internal sealed partial class StateJson : JsonSerializerContext;

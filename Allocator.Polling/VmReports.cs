@@ -13,54 +13,54 @@ namespace Allocator.Polling;
 public sealed class VmReports
 {
     private readonly Lock _lock = new();
-    private readonly JsonObject _said = [];
-    private JsonObject _heard = [];
+    private readonly JsonObject _reported = [];
+    private JsonObject _acknowledged = [];
 
     /// <summary>
     /// Says how it is now; saying the same again costs nothing. What is null stays as it was said before, and so do the
     /// steps of <see cref="VmReport.Startup"/> that are not named. Can be called by any thread.
     /// </summary>
-    public void Say(VmReport change)
+    public void Report(VmReport change)
     {
         lock (_lock)
         {
-            Merge(_said, change);
+            Merge(_reported, change);
         }
     }
 
     /// <summary>What the allocator has not heard yet; null if it knows all.</summary>
-    internal VmReport? Unheard
+    internal VmReport? Pending
     {
         get
         {
             lock (_lock)
             {
-                var changes = _said.Where(said => !JsonNode.DeepEquals(said.Value, _heard[said.Key])).ToArray();
+                var changes = _reported.Where(said => !JsonNode.DeepEquals(said.Value, _acknowledged[said.Key])).ToArray();
                 return changes.Length == 0 ? null : Read(changes);
             }
         }
     }
 
     /// <summary>The allocator knows this now.</summary>
-    internal void Hear(VmReport report)
+    internal void Acknowledge(VmReport report)
     {
         lock (_lock)
         {
-            Merge(_heard, report);
+            Merge(_acknowledged, report);
         }
     }
 
     /// <summary>The allocator knows nothing: the VM has joined anew.</summary>
-    internal void ForgetHeard()
+    internal void ForgetAcknowledged()
     {
         lock (_lock)
         {
-            _heard = [];
+            _acknowledged = [];
         }
     }
 
     /// <summary>A report of each single fact.</summary>
-    internal static IEnumerable<VmReport> Apart(VmReport report) =>
+    internal static IEnumerable<VmReport> Split(VmReport report) =>
         Write(report).Where(fact => fact.Value is not null).Select(fact => Read([fact]));
 
     private static void Merge(JsonObject known, VmReport change)

@@ -112,12 +112,12 @@ internal sealed class ClientHarness : IAsyncDisposable
 
     public ClientOptions Options => _options;
 
-    public string StatusFile => _options.StatusFile;
+    public string StatusPath => _options.StatusPath;
 
     public IServiceProvider Services => _host!.Services;
 
     /// <summary>Says on the VM what there is to report.</summary>
-    public void Say(VmReport change) => Services.GetRequiredService<VmReports>().Say(change);
+    public void Say(VmReport change) => Services.GetRequiredService<VmReports>().Report(change);
 
     public async Task StartAsync()
     {

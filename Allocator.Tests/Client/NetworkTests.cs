@@ -362,7 +362,7 @@ public sealed class NetworkTests
 
     private static string[] Failures(ClientHarness harness) => [.. harness.Log.Where(line => line.Contains("The poll failed", StringComparison.Ordinal))];
 
-    private static ClientStatus? Status(ClientHarness harness) => ClientStatus.Read(harness.StatusFile);
+    private static ClientStatus? Status(ClientHarness harness) => ClientStatus.Read(harness.StatusPath);
 
     /// <summary>Time whose clock can be set, while what has passed is what has passed.</summary>
     private sealed class JumpingTime : AwaitedTime

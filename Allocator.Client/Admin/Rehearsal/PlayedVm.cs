@@ -18,7 +18,7 @@ internal sealed class PlayedVm : IAssignmentHandler, IAllocatorApi, IAsyncDispos
     private readonly Witness _witness;
     private readonly TimeProvider _time;
     private readonly AssignmentWorker _worker;
-    private readonly Contact _contact;
+    private readonly ConnectivityMonitor _connectivity;
     private readonly PollLoop _loop;
 
     /// <param name="api">The same one for all VMs: they share its connections.</param>
@@ -37,12 +37,12 @@ internal sealed class PlayedVm : IAssignmentHandler, IAllocatorApi, IAsyncDispos
             FirstPollWithin = plan.BootsWithin,
         };
         var reports = new VmReports();
-        var status = new StatusFile(options, time, NullLogger<StatusFile>.Instance);
-        var state = new ClientState(options, status, reports, time, NullLogger<ClientState>.Instance);
+        var status = new StatusWriter(options, time, NullLogger<StatusWriter>.Instance);
+        var state = new StateStore(options, status, reports, time, NullLogger<StateStore>.Instance);
         _worker = new AssignmentWorker(state, this, options, time, NullLogger<AssignmentWorker>.Instance);
-        _contact = new Contact(this, options, status, time, NullLogger<Contact>.Instance);
+        _connectivity = new ConnectivityMonitor(this, options, status, time, NullLogger<ConnectivityMonitor>.Instance);
         _loop = new PollLoop(
-            this, options, state, _worker, reports, _contact, status, new StartupTimes(options, state, reports, time), time, Random.Shared, NullLogger<PollLoop>.Instance);
+            this, options, state, _worker, reports, _connectivity, status, new StartupTimes(options, state, reports, time), time, Random.Shared, NullLogger<PollLoop>.Instance);
     }
 
     public ToldVm Seen { get; }
@@ -56,7 +56,7 @@ internal sealed class PlayedVm : IAssignmentHandler, IAllocatorApi, IAsyncDispos
     {
         await _loop.StopAsync(CancellationToken.None);
         await _worker.DisposeAsync();
-        await _contact.DisposeAsync();
+        await _connectivity.DisposeAsync();
         _loop.Dispose();
     }
 

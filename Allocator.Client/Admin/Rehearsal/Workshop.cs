@@ -36,7 +36,7 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var watching = Task.WhenAll(pool.RenewAsync(over.Token), WatchAsync(over.Token), TimeTimersAsync(over.Token));
         var options = new AllocatorClientOptions { Url = plan.Url };
-        var api = RestService.ForGenerated<IAllocatorApi>(Http(new WholeReplies { InnerHandler = _traffic }, options.RequestTimeout), Refit());
+        var api = RestService.ForGenerated<IAllocatorApi>(Http(new ResponseBuffer { InnerHandler = _traffic }, options.RequestTimeout), Refit());
         var vms = Enumerable.Range(0, plan.Vms).Select(number => new PlayedVm(plan, number, tokens[number % tokens.Count], api, Witness, time)).ToList();
         var findings = new List<Finding>();
         try

@@ -20,7 +20,7 @@ internal sealed partial class DiskReporter(ClientOptions options, VmReports repo
         // A point of slack, so that a disk at the limit is not warned of with every other look.
         var isFull = percent > options.DiskWarnAbove - (_isFull ? 1 : 0);
         var words = isFull ? string.Create(CultureInfo.InvariantCulture, $"{options.DiskPath} is more than {options.DiskWarnAbove} % full") : null;
-        reports.Say(new VmReport(Warnings: new Dictionary<string, string?> { ["disk"] = words }));
+        reports.Report(new VmReport(Warnings: new Dictionary<string, string?> { ["disk"] = words }));
         if (isFull != _isFull)
         {
             _isFull = isFull;

@@ -25,7 +25,7 @@ internal sealed partial class GpuReporter(
             { Failure: null } => (GpuHealth.Unhealthy, $"{options.GpuProgram} names no GPU"),
             { Failure: var failure } => (GpuHealth.Unhealthy, answer.Words() is { Length: > 0 } said ? $"{failure}: {said}" : failure),
         };
-        reports.Say(new VmReport(Gpu: health, Warnings: new Dictionary<string, string?> { ["gpu"] = health == GpuHealth.Unhealthy ? words : null }));
+        reports.Report(new VmReport(Gpu: health, Warnings: new Dictionary<string, string?> { ["gpu"] = health == GpuHealth.Unhealthy ? words : null }));
         if (health != _said)
         {
             _said = health;

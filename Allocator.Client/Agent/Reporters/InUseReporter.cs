@@ -11,7 +11,7 @@ internal sealed class InUseReporter(ClientOptions options, VmReports reports, Ti
 {
     protected override Task<bool> LookAsync(CancellationToken cancel)
     {
-        reports.Say(new VmReport(InUse: IsRunning(options.ProcFolder, options.InUseProcess!)));
+        reports.Report(new VmReport(InUse: IsRunning(options.ProcFolder, options.InUseProcess!)));
         return Task.FromResult(true);
     }
 

@@ -22,14 +22,14 @@ internal sealed partial class ReadyReporter : Reporter
     {
         (_options, _reports, _startup, _programs, _log) = (options, reports, startup, programs, log);
         // Before the first report goes out, which else would say that it runs.
-        reports.Say(new VmReport(VmStatus.Initializing));
+        reports.Report(new VmReport(VmStatus.Initializing));
     }
 
     protected override async Task<bool> LookAsync(CancellationToken cancel)
     {
         if (await NotReadyAsync(cancel) is { } why)
         {
-            _reports.Say(new VmReport(Warnings: new Dictionary<string, string?> { ["ready"] = why }));
+            _reports.Report(new VmReport(Warnings: new Dictionary<string, string?> { ["ready"] = why }));
             if (why != _told)
             {
                 _told = why;
@@ -37,8 +37,8 @@ internal sealed partial class ReadyReporter : Reporter
             }
             return true;
         }
-        _reports.Say(new VmReport(VmStatus.Running, Warnings: new Dictionary<string, string?> { ["ready"] = null }));
-        _startup.Note("ready");
+        _reports.Report(new VmReport(VmStatus.Running, Warnings: new Dictionary<string, string?> { ["ready"] = null }));
+        _startup.Record("ready");
         Log.Ready(_log);
         return false;
     }

@@ -25,7 +25,7 @@ internal sealed partial class ShutdownReporter(ClientOptions options, VmReports 
             if (await IsRebootingAsync(cancellationToken))
             {
                 Log.Reboots(log);
-                reports.Say(new VmReport(VmStatus.Rebooting));
+                reports.Report(new VmReport(VmStatus.Rebooting));
             }
         }
         catch (OperationCanceledException)

@@ -107,7 +107,7 @@ public sealed class AssignmentHandlerTests
         await harness.StartAsync();
         await harness.PassUntilAsync(() => asked == 3, "it has asked three times");
         Assert.Empty(harness.Enrolments);
-        Assert.Contains("no enrolment token yet", ClientStatus.Read(harness.StatusFile)!.LastFailure!.Why, StringComparison.Ordinal);
+        Assert.Contains("no enrolment token yet", ClientStatus.Read(harness.StatusPath)!.LastFailure!.Why, StringComparison.Ordinal);
 
         token = "enrolment-token";
         await harness.PassPollsAsync(2);

@@ -45,8 +45,8 @@ public sealed class ClientStatusTests
         await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
         await harness.PassPollsAsync(1);
 
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(harness.StatusFile));
-        var text = await File.ReadAllTextAsync(harness.StatusFile);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(harness.StatusPath));
+        var text = await File.ReadAllTextAsync(harness.StatusPath);
         foreach (var secret in new[] { "4/0Asecret", "123456", "vm-1.token", "enrolment-token" })
         {
             Assert.DoesNotContain(secret, text, StringComparison.Ordinal);
@@ -85,5 +85,5 @@ public sealed class ClientStatusTests
         Assert.Null(ClientStatus.Read("/proc/nowhere/status.json"));
     }
 
-    private static ClientStatus Read(ClientHarness harness) => ClientStatus.Read(harness.StatusFile)!;
+    private static ClientStatus Read(ClientHarness harness) => ClientStatus.Read(harness.StatusPath)!;
 }

@@ -176,7 +176,7 @@ public sealed class VmReportsTests
 
         public Task StopAsync(CancellationToken cancellationToken)
         {
-            reports.Say(new VmReport(VmStatus.Rebooting));
+            reports.Report(new VmReport(VmStatus.Rebooting));
             return Task.CompletedTask;
         }
     }
