@@ -108,7 +108,7 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select $4, 'moved', target.pool, bound.hostname, target.id, jsonb_build_object(
+            select $4, '{EventActions.Moved}', target.pool, bound.hostname, target.id, jsonb_build_object(
                 'before', jsonb_build_object('state', target.state, 'hostname', target.hostname),
                 'after', jsonb_build_object('state', 'assigned', 'hostname', bound.hostname))
             from target, bound
@@ -154,7 +154,7 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select $7, 'assigned', bound.pool, bound.hostname, bound.assignment_id, jsonb_build_object(
+            select $7, '{EventActions.Assigned}', bound.pool, bound.hostname, bound.assignment_id, jsonb_build_object(
                 'before', (select jsonb_build_object('state', state, 'hostname', hostname) from target),
                 'after', jsonb_build_object('state', 'assigned', 'hostname', bound.hostname))
             from bound
@@ -166,7 +166,7 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
         """;
 
     private const string Extend =
-        """
+        $"""
         with target as (
             select id, expires_at, coalesce($2::timestamptz, expires_at + $3::interval) as new_end
             from assignments
@@ -182,7 +182,7 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select $4, 'extended', pool, hostname, id, jsonb_build_object(
+            select $4, '{EventActions.Extended}', pool, hostname, id, jsonb_build_object(
                 'before', jsonb_build_object('expiresAt', expires_at), 'after', jsonb_build_object('expiresAt', new_end))
             from extended
         )

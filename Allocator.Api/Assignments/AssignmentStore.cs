@@ -71,7 +71,7 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
     /// why nobody was let in: no such pool (no row), what the door says, or else: asked before.
     /// </summary>
     private const string Ask =
-        """
+        $$"""
         with door as (
             select name, opens_at, case
                 -- Hashes: how long it takes to compare them tells nothing of where the codes differ.
@@ -101,7 +101,7 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, assignment_id, detail)
-            select 'person', 'requested', pool, id, '{"before": null, "after": {"state": "waiting"}}'
+            select 'person', '{{EventActions.Requested}}', pool, id, '{"before": null, "after": {"state": "waiting"} }'
             from asked
         )
         select door.verdict, asked.id is not null, case when door.opens_at > clock() then door.opens_at end
@@ -111,7 +111,7 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
 
     /// <summary>A person in the queue who asks again with another command means the new one: codes live for minutes only.</summary>
     private const string RenewCommand =
-        """
+        $"""
         with renewed as (
             update assignments
             set code = $3, pin = coalesce(pin, $4)
@@ -119,7 +119,7 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
             returning id, pool
         )
         insert into events (actor, action, pool, assignment_id)
-        select 'person', 'command_renewed', pool, id
+        select 'person', '{EventActions.CommandRenewed}', pool, id
         from renewed
         """;
 

@@ -9,7 +9,7 @@ namespace Allocator.Api.Assignments;
 internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics signals, IOptions<DeliveryOptions> options)
 {
     private const string Connected =
-        """
+        $"""
         with target as (
             select a.id, a.state, a.received_at is null as receipt_is_news, pools.duration
             from assignments a
@@ -40,7 +40,7 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics 
         ),
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select 'vm:' || hostname, 'connected', pool, hostname, id, jsonb_strip_nulls(jsonb_build_object(
+            select 'vm:' || hostname, '{EventActions.Connected}', pool, hostname, id, jsonb_strip_nulls(jsonb_build_object(
                 'before', jsonb_build_object('state', 'assigned'),
                 'after', jsonb_build_object('state', 'connected', 'expiresAt', expires_at),
                 'detail', $4::text))
@@ -74,7 +74,7 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics 
         {RequeueSql.Ctes},
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select 'vm:' || hostname, 'broken', pool, hostname, assignment_id, jsonb_strip_nulls(jsonb_build_object(
+            select 'vm:' || hostname, '{EventActions.Broken}', pool, hostname, assignment_id, jsonb_strip_nulls(jsonb_build_object(
                 'after', jsonb_build_object('status', 'error'), 'detail', $4::text))
             from broken
         )
@@ -84,7 +84,7 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics 
         """;
 
     private const string Clean =
-        """
+        $"""
         with clean as (
             update vms
             set cleaning = false
@@ -92,7 +92,7 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics 
             returning hostname, pool
         )
         insert into events (actor, action, pool, hostname, detail)
-        select 'vm:' || hostname, 'clean', pool, hostname, jsonb_strip_nulls(jsonb_build_object(
+        select 'vm:' || hostname, '{EventActions.Clean}', pool, hostname, jsonb_strip_nulls(jsonb_build_object(
             'before', jsonb_build_object('cleaning', true), 'after', jsonb_build_object('cleaning', false), 'detail', $3::text))
         from clean
         returning 1

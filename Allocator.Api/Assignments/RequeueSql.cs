@@ -1,3 +1,5 @@
+using Allocator.Contracts;
+
 namespace Allocator.Api.Assignments;
 
 /// <summary>
@@ -11,7 +13,7 @@ internal static class RequeueSql
     /// whether it counts as a failed attempt, whether it was the last one, and why, for the event.
     /// </summary>
     public const string Ctes =
-        """
+        $"""
         moved as (
             update assignments
             set state = case when ends then 'ended' else 'waiting' end,
@@ -42,7 +44,7 @@ internal static class RequeueSql
             insert into events (actor, action, pool, hostname, assignment_id, detail)
             select
                 case why when 'hook_failed' then 'vm:' || hostname else 'allocator' end,
-                case when ends then 'failed' else 'requeued' end,
+                case when ends then '{EventActions.Failed}' else '{EventActions.Requeued}' end,
                 pool, hostname, id,
                 jsonb_strip_nulls(jsonb_build_object(
                     'before', jsonb_build_object('state', was), 'after', jsonb_build_object('state', state),

@@ -33,12 +33,20 @@ internal static class EventEndpoints
     public static void MapEvents(this IEndpointRouteBuilder routes) =>
         routes.MapGet("/events", ListAsync)
             .WithName("ListEvents").WithTags("Admins").WithSummary("Who did what, when")
-            .WithDescription("Of one VM (hostname), one person (email), one assignment, one pool, one actor; all filters that are given must fit. As CSV: everything from 'after' on, whatever the limit.")
+            .WithDescription(
+                "Events can be filtered by VM (hostname), person (email), assignment, pool, actor, action and time; an event must match all "
+                + "given filters. CSV output contains all events after 'after', regardless of the limit.")
             .RequireAuthorization(AdminAuthentication.Name)
             .AlsoAsCsv()
             .ProducesValidationProblem()
             .ProducesProblem(StatusCodes.Status401Unauthorized)
-            .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+            .ProducesProblem(StatusCodes.Status503ServiceUnavailable)
+            .AddOpenApiOperationTransformer((operation, _, _) =>
+            {
+                operation.Parameters!.Single(parameter => parameter.Name == "action").Description =
+                    $"What happened: {string.Join(", ", EventActions.All.Select(action => action.Name))}.";
+                return Task.CompletedTask;
+            });
 
     private static async Task<Results<Ok<Page<EventRecord>>, ValidationProblem, CsvResult<EventRecord>>> ListAsync(
         HttpRequest request, EventStore store, CancellationToken cancel,

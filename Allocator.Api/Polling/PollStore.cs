@@ -1,6 +1,7 @@
 using Allocator.Api.Assignments;
 using Allocator.Api.Data;
 using Allocator.Api.Fleet;
+using Allocator.Contracts;
 using Npgsql;
 
 namespace Allocator.Api.Polling;
@@ -59,7 +60,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select 'vm:' || hostname, 'assigned', pool, hostname, id, jsonb_build_object(
+            select 'vm:' || hostname, '{EventActions.Assigned}', pool, hostname, id, jsonb_build_object(
                 'before', jsonb_build_object('state', 'waiting'), 'after', jsonb_build_object('state', 'assigned'), 'generation', generation)
             from a
         )
@@ -91,7 +92,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
         """;
 
     private const string Found =
-        """
+        $$"""
         with found as (
             select hostname
             from vms
@@ -106,13 +107,13 @@ internal sealed class PollStore(NpgsqlDataSource database)
             returning vms.hostname, vms.pool
         )
         insert into events (actor, action, pool, hostname, detail)
-        select 'allocator', 'vm_found', pool, hostname, '{"before": {"presence": "lost"}, "after": {"presence": "present"}}'
+        select 'allocator', '{{EventActions.VmFound}}', pool, hostname, '{"before": {"presence": "lost"}, "after": {"presence": "present"} }'
         from v
         """;
 
     /// <summary>VMs that named the generation which brought them their assignment. Each is noted once; later ones change nothing.</summary>
     private const string Receipts =
-        """
+        $$"""
         with received as (
             select a.id
             from unnest($1::text[], $2::bigint[]) as receipt(hostname, generation)
@@ -136,7 +137,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, hostname, assignment_id, detail)
-            select 'vm:' || hostname, 'received', pool, hostname, id, '{"before": {"received": false}, "after": {"received": true}}'
+            select 'vm:' || hostname, '{{EventActions.Received}}', pool, hostname, id, '{"before": {"received": false}, "after": {"received": true} }'
             from a
         )
         select pool, hostname, requested_at, assigned_at, received_at, trace_parent

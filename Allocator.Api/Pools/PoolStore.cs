@@ -74,7 +74,7 @@ internal sealed class PoolStore(NpgsqlDataSource database)
     /// changed where the pool is of the other kind: what is real cannot be made to vanish like a rehearsal, nor the reverse.
     /// </summary>
     private const string Put =
-        """
+        $"""
         with before as (
             select pool_settings(pools) as settings, access_code
             from pools
@@ -104,7 +104,7 @@ internal sealed class PoolStore(NpgsqlDataSource database)
         event as (
             insert into events (actor, action, pool, detail)
             select
-                $13, case when before.settings is null then 'pool_made' else 'pool_changed' end, pool.name,
+                $13, case when before.settings is null then '{EventActions.PoolMade}' else '{EventActions.PoolChanged}' end, pool.name,
                 jsonb_build_object(
                     'before', before.settings, 'after', pool.settings,
                     'accessCodeChanged', pool.access_code is distinct from before.access_code)
@@ -122,7 +122,7 @@ internal sealed class PoolStore(NpgsqlDataSource database)
     /// keys, which are checked at the end, against what is true by then.
     /// </summary>
     private const string Delete =
-        $"""
+        $$"""
         with pool as (
             select name, rehearsal, pool_settings(pools) as settings
             from pools
@@ -132,7 +132,7 @@ internal sealed class PoolStore(NpgsqlDataSource database)
         unused as (
             select name, rehearsal, settings
             from pool
-            where name <> '{PoolName.Default}'
+            where name <> '{{PoolName.Default}}'
                 and (
                     rehearsal
                     or (
@@ -144,7 +144,7 @@ internal sealed class PoolStore(NpgsqlDataSource database)
         told as (
             delete from events
             using unused
-            where events.pool = unused.name and unused.rehearsal and events.action <> 'pool_made'
+            where events.pool = unused.name and unused.rehearsal and events.action <> '{{EventActions.PoolMade}}'
         ),
         admitted as (
             delete from roster
@@ -175,7 +175,7 @@ internal sealed class PoolStore(NpgsqlDataSource database)
         ),
         kept as (
             update vms
-            set pool = '{PoolName.Default}'
+            set pool = '{{PoolName.Default}}'
             from unused
             where vms.pool = unused.name and not unused.rehearsal
         ),
@@ -186,12 +186,12 @@ internal sealed class PoolStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, detail)
-            select $2, 'pool_deleted', name, jsonb_build_object(
+            select $2, '{{EventActions.PoolDeleted}}', name, jsonb_build_object(
                 'before', settings, 'after', null,
                 'assignments', (select count(*) from served), 'vms', (select count(*) from rehearsed))
             from unused
         )
-        select case when unused.name is not null then 'Deleted' when pool.name = '{PoolName.Default}' then 'IsDefault' else 'InUse' end
+        select case when unused.name is not null then 'Deleted' when pool.name = '{{PoolName.Default}}' then 'IsDefault' else 'InUse' end
         from pool
         left join unused on true
         """;

@@ -8,7 +8,7 @@ namespace Allocator.Api.Pools;
 internal sealed class RosterStore(NpgsqlDataSource database)
 {
     private const string Replace =
-        """
+        $"""
         with pool as (
             select name, (select count(*) from roster where pool = name) as people
             from pools
@@ -32,7 +32,7 @@ internal sealed class RosterStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, detail)
-            select $4, case when cardinality($2::text[]) = 0 then 'roster_removed' else 'roster_changed' end, name, jsonb_build_object(
+            select $4, case when cardinality($2::text[]) = 0 then '{EventActions.RosterRemoved}' else '{EventActions.RosterChanged}' end, name, jsonb_build_object(
                 'before', jsonb_build_object('people', people),
                 'after', jsonb_build_object('people', cardinality($2::text[])),
                 'added', (select count(*) from added), 'removed', (select count(*) from gone))

@@ -25,7 +25,7 @@ internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
     public static readonly TimeSpan DefaultLifetime = TimeSpan.FromDays(1);
 
     private const string Make =
-        """
+        $"""
         with pool as (
             select $3::text is null or exists (select from pools where name = $3) as is_known
         ),
@@ -38,7 +38,7 @@ internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, hostname, detail)
-            select $6, 'enrolment_token_made', (enrolment_tokens).pool, (enrolment_tokens).hostname, enrolment_token_facts(enrolment_tokens)
+            select $6, '{EventActions.EnrolmentTokenMade}', (enrolment_tokens).pool, (enrolment_tokens).hostname, enrolment_token_facts(enrolment_tokens)
             from made
         )
         select is_known, (select min((enrolment_tokens).expires_at) from made)
@@ -64,14 +64,14 @@ internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
         """;
 
     private const string Delete =
-        """
+        $"""
         with deleted as (
             delete from enrolment_tokens
             where id = $1
             returning enrolment_tokens
         )
         insert into events (actor, action, pool, hostname, detail)
-        select $2, 'enrolment_token_deleted', (enrolment_tokens).pool, (enrolment_tokens).hostname, enrolment_token_facts(enrolment_tokens)
+        select $2, '{EventActions.EnrolmentTokenDeleted}', (enrolment_tokens).pool, (enrolment_tokens).hostname, enrolment_token_facts(enrolment_tokens)
         from deleted
         """;
 

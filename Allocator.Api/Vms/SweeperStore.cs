@@ -1,5 +1,6 @@
 using Allocator.Api.Assignments;
 using Allocator.Api.Data;
+using Allocator.Contracts;
 using Npgsql;
 
 namespace Allocator.Api.Vms;
@@ -72,7 +73,7 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
 
     /// <summary>Drained VMs that are nobody's and clean.</summary>
     private const string Retire =
-        """
+        $$"""
         with drained as (
             select hostname
             from vms
@@ -88,7 +89,7 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
             returning vms.hostname, vms.pool
         )
         insert into events (actor, action, pool, hostname, detail)
-        select 'allocator', 'vm_retired', pool, hostname, '{"before": {"hold": "draining"}, "after": {"hold": "retired"}}'
+        select 'allocator', '{{EventActions.VmRetired}}', pool, hostname, '{"before": {"hold": "draining"}, "after": {"hold": "retired"} }'
         from retired
         """;
 
@@ -110,7 +111,7 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
     /// In a fleet of fewer than five "most" says nothing, and each VM is judged by itself.
     /// </summary>
     private const string MarkLost =
-        """
+        $$"""
         with silent as materialized (
             select vms.hostname
             from liveness
@@ -145,7 +146,7 @@ internal sealed class SweeperStore(NpgsqlDataSource database)
             returning vms.hostname, vms.pool
         )
         insert into events (actor, action, pool, hostname, detail)
-        select 'allocator', 'vm_lost', pool, hostname, '{"before": {"presence": "present"}, "after": {"presence": "lost"}}'
+        select 'allocator', '{{EventActions.VmLost}}', pool, hostname, '{"before": {"presence": "present"}, "after": {"presence": "lost"} }'
         from lost
         """;
 

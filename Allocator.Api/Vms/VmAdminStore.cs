@@ -50,7 +50,7 @@ internal sealed class VmAdminStore(NpgsqlDataSource database)
             insert into events (actor, action, pool, hostname, detail)
             select
                 $12,
-                case $11::text when 'held' then 'vm_held' when 'draining' then 'vm_drained' else 'vm_unheld' end,
+                case $11::text when 'held' then '{EventActions.VmHeld}' when 'draining' then '{EventActions.VmDrained}' else '{EventActions.VmUnheld}' end,
                 pool, hostname,
                 jsonb_build_object('before', jsonb_build_object('hold', hold), 'after', jsonb_build_object('hold', $11::text))
             from target
@@ -90,7 +90,7 @@ internal sealed class VmAdminStore(NpgsqlDataSource database)
         """;
 
     private const string Delete =
-        """
+        $"""
         with target as (
             select hostname, hold, deleted_at, assignment_id
             from vms
@@ -112,7 +112,7 @@ internal sealed class VmAdminStore(NpgsqlDataSource database)
         event as (
             insert into events (actor, action, pool, hostname, detail)
             select
-                $2, 'vm_deleted', pool, hostname,
+                $2, '{EventActions.VmDeleted}', pool, hostname,
                 jsonb_build_object(
                     'before', jsonb_build_object('hold', hold, 'deleted', false),
                     'after', jsonb_build_object('hold', 'retired', 'deleted', true))

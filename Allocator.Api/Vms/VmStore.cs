@@ -31,7 +31,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
     /// that fails.
     /// </summary>
     private const string Enrol =
-        """
+        $"""
         with token as (
             -- Of machines that race for the last use, each waits here and then looks again.
             select id
@@ -97,13 +97,13 @@ internal sealed class VmStore(NpgsqlDataSource database)
         ),
         use as (
             insert into events (actor, action, pool, hostname, detail)
-            select 'vm:' || hostname, 'enrolment_token_used', pool, hostname, facts
+            select 'vm:' || hostname, '{EventActions.EnrolmentTokenUsed}', pool, hostname, facts
             from used, enrolled
         ),
         event as (
             insert into events (actor, action, pool, hostname, detail)
             select
-                'vm:' || hostname, case when is_new then 'enrolled' else 'enrolled_again' end, pool, hostname,
+                'vm:' || hostname, case when is_new then '{EventActions.Enrolled}' else '{EventActions.EnrolledAgain}' end, pool, hostname,
                 jsonb_build_object('before', before.facts, 'after', vm_facts(enrolled.pool, enrolled.hold, enrolled.machine_id, false))
             from enrolled
             left join before on true
@@ -116,7 +116,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
 
     /// <summary>Writes what changed; a report that says what is known already touches nothing.</summary>
     private const string Report =
-        """
+        $"""
         with before as (
             select hostname, status, gpu, in_use, boot_id, warnings
             from vms
@@ -143,7 +143,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
             returning vms.*
         )
         insert into events (actor, action, pool, hostname, detail)
-        select 'vm:' || hostname, 'reported', reported.pool, hostname, jsonb_build_object(
+        select 'vm:' || hostname, '{EventActions.Reported}', reported.pool, hostname, jsonb_build_object(
             'before', jsonb_build_object('status', before.status, 'gpu', before.gpu, 'inUse', before.in_use, 'bootId', before.boot_id, 'warnings', before.warnings),
             'after', jsonb_build_object('status', reported.status, 'gpu', reported.gpu, 'inUse', reported.in_use, 'bootId', reported.boot_id, 'warnings', reported.warnings))
         from reported

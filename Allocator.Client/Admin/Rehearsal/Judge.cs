@@ -183,10 +183,10 @@ internal sealed class Judge(IReadOnlyList<ToldVm> vms, IReadOnlyList<Visit> visi
     private async Task<bool> WasMovedAsync(Guid id, List<string> hostnames)
     {
         var events = await findEvents(id);
-        var assigned = events.Where(one => one.Action is "assigned" or "moved").ToList();
+        var assigned = events.Where(one => one.Action is EventActions.Assigned or EventActions.Moved).ToList();
         return hostnames.TrueForAll(hostname => assigned.Exists(one => one.Hostname == hostname))
-            && assigned.Zip(assigned.Skip(1)).All(pair => pair.Second.Action == "moved"
-                || events.Any(one => one.Action == "requeued" && one.Id > pair.First.Id && one.Id < pair.Second.Id));
+            && assigned.Zip(assigned.Skip(1)).All(pair => pair.Second.Action == EventActions.Moved
+                || events.Any(one => one.Action == EventActions.Requeued && one.Id > pair.First.Id && one.Id < pair.Second.Id));
     }
 
     private static bool Has(Visit visit) => Hostnames(visit).Any();
