@@ -50,7 +50,7 @@ internal static class RehearseCommand
         }
         var plan = ReadPlan(parsed, access.Url);
         CheckFile(parsed.GetValue(Json));
-        var pool = new OwnPool(api, plan.Pool, TimeProvider.System);
+        var pool = new RehearsalPool(api, plan.Pool, TimeProvider.System);
         await CleanUpAsync(api, terminal, cancel);
         await pool.CheckNameAsync(cancel);
         if (!parsed.GetValue(Yes) && !await ConfirmedAsync(plan, cancel))
@@ -61,9 +61,9 @@ internal static class RehearseCommand
         try
         {
             terminal.WriteLine($"{plan.Vms:N0} VMs and {plan.People:N0} people in pool {plan.Pool} at {plan.Url}");
-            using var workshop = new Workshop(plan, api, pool, TimeProvider.System);
+            using var workshop = new WorkshopSimulation(plan, api, pool, TimeProvider.System);
             var play = workshop.PlayAsync(cancel);
-            await new ShownProgress(terminal, plan, workshop.Witness, TimeProvider.System).ShowAsync(play);
+            await new ProgressDisplay(terminal, plan, workshop.Recorder, TimeProvider.System).ShowAsync(play);
             var report = await play;
             report.Write(terminal);
             await WriteAsync(report, parsed.GetValue(Json));
@@ -84,7 +84,7 @@ internal static class RehearseCommand
     private static async Task<bool> CleanUpAsync(IAdminApi api, IAnsiConsole terminal, CancellationToken cancel)
     {
         var any = false;
-        await foreach (var found in OwnPool.RemoveLeftBehindAsync(api, cancel))
+        await foreach (var found in RehearsalPool.RemoveLeftBehindAsync(api, cancel))
         {
             any = true;
             terminal.WriteLine(found);
@@ -92,7 +92,7 @@ internal static class RehearseCommand
         return any;
     }
 
-    private static async Task RemoveAsync(OwnPool pool, string name)
+    private static async Task RemoveAsync(RehearsalPool pool, string name)
     {
         try
         {
@@ -104,7 +104,7 @@ internal static class RehearseCommand
         }
     }
 
-    private static Plan ReadPlan(ParseResult parsed, Uri url)
+    private static RehearsalPlan ReadPlan(ParseResult parsed, Uri url)
     {
         // Sorts by day, and nobody else makes the same.
         var pool = parsed.GetValue(Pool) ?? $"{parsed.GetRequiredValue(Prefix)}-{TimeProvider.System.GetUtcNow():yyyyMMdd}-{RandomNumberGenerator.GetHexString(8, lowercase: true)}";
@@ -112,14 +112,14 @@ internal static class RehearseCommand
         {
             throw new CommandException(ExitCode.WrongUsage, $"The pool's name may have {MaxPool} characters, and '{pool}' has {pool.Length}.");
         }
-        return new Plan(
+        return new RehearsalPlan(
             url, pool, parsed.GetValue(Vms), parsed.GetValue(People),
             parsed.GetValue(AtOnce) ? TimeSpan.Zero : parsed.GetValue(Arrive) ?? TimeSpan.FromMinutes(1),
             parsed.GetValue(Stay) ?? TimeSpan.FromSeconds(30),
             parsed.GetValue(Timeout) ?? TimeSpan.FromMinutes(2));
     }
 
-    private static async Task<bool> ConfirmedAsync(Plan plan, CancellationToken cancel)
+    private static async Task<bool> ConfirmedAsync(RehearsalPlan plan, CancellationToken cancel)
     {
         if (Console.IsInputRedirected)
         {
@@ -138,9 +138,9 @@ internal static class RehearseCommand
         }
     }
 
-    private static async Task WriteAsync(Report report, string? file)
+    private static async Task WriteAsync(RehearsalReport report, string? file)
     {
-        var json = JsonSerializer.Serialize(report, ReportJson.Default.Report);
+        var json = JsonSerializer.Serialize(report, RehearsalJson.Default.RehearsalReport);
         try
         {
             if (file == "-")

@@ -9,22 +9,22 @@ namespace Allocator.Client.Admin.Rehearsal;
 /// A VM as the allocator sees one: the library's own client, in memory, with a handler that only takes a moment. It
 /// stands between that client and the wire, and so sees what the VM is really told.
 /// </summary>
-internal sealed class PlayedVm : IAssignmentHandler, IAllocatorApi, IAsyncDisposable
+internal sealed class SimulatedVm : IAssignmentHandler, IAllocatorApi, IAsyncDisposable
 {
     /// <summary>What preparing and cleaning take, at least and at most.</summary>
     private static readonly (TimeSpan Min, TimeSpan Max) Work = (TimeSpan.FromSeconds(0.3), TimeSpan.FromSeconds(1.5));
 
     private readonly IAllocatorApi _api;
-    private readonly Witness _witness;
+    private readonly Recorder _recorder;
     private readonly TimeProvider _time;
     private readonly AssignmentWorker _worker;
     private readonly ConnectivityMonitor _connectivity;
     private readonly PollLoop _loop;
 
     /// <param name="api">The same one for all VMs: they share its connections.</param>
-    public PlayedVm(Plan plan, int number, string enrolmentToken, IAllocatorApi api, Witness witness, TimeProvider time)
+    public SimulatedVm(RehearsalPlan plan, int number, string enrolmentToken, IAllocatorApi api, Recorder recorder, TimeProvider time)
     {
-        (_api, _witness, _time, Seen) = (api, witness, time, new ToldVm(plan.Hostname(number)));
+        (_api, _recorder, _time, Seen) = (api, recorder, time, new VmLog(plan.Hostname(number)));
         var options = new AllocatorClientOptions
         {
             Url = plan.Url,
@@ -45,7 +45,7 @@ internal sealed class PlayedVm : IAssignmentHandler, IAllocatorApi, IAsyncDispos
             this, options, state, _worker, reports, _connectivity, status, new StartupTimes(options, state, reports, time), time, Random.Shared, NullLogger<PollLoop>.Instance);
     }
 
-    public ToldVm Seen { get; }
+    public VmLog Seen { get; }
 
     /// <summary>Where the person finds the desktop of this VM, which only they are shown.</summary>
     public static string ConnectUrl(string hostname, Guid assignment) => $"https://{hostname}.invalid/{assignment:N}";
@@ -77,7 +77,7 @@ internal sealed class PlayedVm : IAssignmentHandler, IAllocatorApi, IAsyncDispos
         var reply = await _api.PollAsync(hostname, etag, token, cancel);
         if (reply is { IsSuccessful: true, Content: { } answer })
         {
-            _witness.Tell(Seen, answer);
+            _recorder.Tell(Seen, answer);
         }
         return reply;
     }

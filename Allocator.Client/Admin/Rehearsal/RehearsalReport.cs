@@ -35,7 +35,7 @@ internal sealed record Effort(double CpuSeconds, double PeakMemoryMegabytes, dou
 /// <param name="Page">How long the answer to a person's request took.</param>
 /// <param name="NotModifiedShare">Of the polls that were answered.</param>
 /// <param name="Failures">Requests that were not answered as they should, by what was asked and what went wrong.</param>
-internal sealed record Report(
+internal sealed record RehearsalReport(
     bool Passed,
     Uri Url,
     string Pool,
@@ -46,7 +46,7 @@ internal sealed record Report(
     int Visits,
     double ArrivalSeconds,
     double StaySeconds,
-    IReadOnlyList<Finding> Findings,
+    IReadOnlyList<RehearsalCheck> Findings,
     Quantiles? Pickup,
     Quantiles? Waited,
     int WaitedVisits,
@@ -115,5 +115,5 @@ internal sealed record Report(
 
 /// <summary>Compile-time JSON for the report.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
-[JsonSerializable(typeof(Report))]
-internal sealed partial class ReportJson : JsonSerializerContext;
+[JsonSerializable(typeof(RehearsalReport))]
+internal sealed partial class RehearsalJson : JsonSerializerContext;

@@ -4,17 +4,17 @@ using Allocator.Contracts;
 namespace Allocator.Client.Admin.Rehearsal;
 
 /// <summary>An answer that a VM got, where it was another than the one before.</summary>
-internal sealed record Telling(TimeSpan At, VmAssignment Answer);
+internal sealed record VmAnswer(TimeSpan At, VmAssignment Answer);
 
 /// <summary>A page that a person saw, where it was another than the one before.</summary>
-internal sealed record Sight(TimeSpan At, Assignment Page);
+internal sealed record PageView(TimeSpan At, Assignment Page);
 
 /// <summary>What one VM was told, in order. Written by that VM alone, read when it has stopped.</summary>
-internal sealed class ToldVm(string hostname)
+internal sealed class VmLog(string hostname)
 {
     public string Hostname { get; } = hostname;
 
-    public List<Telling> Told { get; } = [];
+    public List<VmAnswer> Told { get; } = [];
 }
 
 /// <summary>One request for a VM and what the person saw of it. Written by that person alone, read when they are done.</summary>
@@ -29,7 +29,7 @@ internal sealed class Visit(string email, string code, TimeSpan askedAt)
 
     public Guid? Id { get; set; }
 
-    public List<Sight> Seen { get; } = [];
+    public List<PageView> Seen { get; } = [];
 
     /// <summary>When they said that they give the VM back.</summary>
     public TimeSpan? LeftAt { get; set; }
@@ -39,7 +39,7 @@ internal sealed class Visit(string email, string code, TimeSpan askedAt)
 }
 
 /// <summary>Sees what happens: on the wire, from both sides, on one clock.</summary>
-internal sealed class Witness(TimeProvider time)
+internal sealed class Recorder(TimeProvider time)
 {
     private readonly long _start = time.GetTimestamp();
     private long _changedAt;
@@ -74,13 +74,13 @@ internal sealed class Witness(TimeProvider time)
     /// <summary>Visits that are over.</summary>
     public int Done => Volatile.Read(ref _done);
 
-    public void Tell(ToldVm vm, VmAssignment answer)
+    public void Tell(VmLog vm, VmAssignment answer)
     {
         if (vm.Told is [.., { Answer: var last }] && last == answer)
         {
             return;
         }
-        vm.Told.Add(new Telling(Now, answer));
+        vm.Told.Add(new VmAnswer(Now, answer));
         if (answer.State == VmState.Assigned)
         {
             Interlocked.Increment(ref _told);
@@ -94,11 +94,11 @@ internal sealed class Witness(TimeProvider time)
         {
             return;
         }
-        if (page.State == AssignmentState.Connected && visit.Seen.All(sight => sight.Page.State != AssignmentState.Connected))
+        if (page.State == AssignmentState.Connected && visit.Seen.All(view => view.Page.State != AssignmentState.Connected))
         {
             Interlocked.Increment(ref _connected);
         }
-        visit.Seen.Add(new Sight(Now, page));
+        visit.Seen.Add(new PageView(Now, page));
         Changed();
     }
 

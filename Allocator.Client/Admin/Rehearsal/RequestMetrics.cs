@@ -3,7 +3,7 @@ using System.Net;
 namespace Allocator.Client.Admin.Rehearsal;
 
 /// <summary>Counts and times every request of VMs and people.</summary>
-internal sealed class Traffic(TimeProvider time, HttpMessageHandler inner) : DelegatingHandler(inner)
+internal sealed class RequestMetrics(TimeProvider time, HttpMessageHandler inner) : DelegatingHandler(inner)
 {
     private static readonly TimeSpan MinTimeout = TimeSpan.FromSeconds(9);
 

@@ -5,7 +5,7 @@ using Xunit;
 namespace Allocator.Tests.Client.Admin.Rehearsal;
 
 /// <summary>What no proxy can bring about.</summary>
-public sealed class JudgeTests
+public sealed class VerifierTests
 {
     private static readonly DateTime Start = new(2026, 2, 3, 9, 0, 0, DateTimeKind.Utc);
 
@@ -16,8 +16,8 @@ public sealed class JudgeTests
     public async Task Who_is_served_before_somebody_that_came_clearly_earlier_has_overtaken_them(
         int asked, int assigned, int otherAsked, int otherAssigned, bool passes)
     {
-        var judge = new Judge([], [Visit("ada", asked, assigned), Visit("grace", otherAsked, otherAssigned)], NoEvents);
-        var finding = (await judge.JudgeAsync()).Single(finding => finding.Check == "inOrder");
+        var verifier = new Verifier([], [Visit("ada", asked, assigned), Visit("grace", otherAsked, otherAssigned)], NoEvents);
+        var finding = (await verifier.VerifyAsync()).Single(finding => finding.Check == "inOrder");
         Assert.Equal((passes, passes ? 0 : 1), (finding.Passed, finding.Examples.Count(example => example.StartsWith("ada ", StringComparison.Ordinal))));
     }
 
@@ -31,7 +31,7 @@ public sealed class JudgeTests
         Assert.False(await PassesAsync([Event(1, "assigned", "vm-1"), Event(2, "requeued", "vm-1")]));
 
         async Task<bool> PassesAsync(EventRecord[] events) =>
-            (await new Judge([one, other], [visit], _ => Task.FromResult<IReadOnlyList<EventRecord>>(events)).JudgeAsync()).Single(finding => finding.Check == "oneVmEach").Passed;
+            (await new Verifier([one, other], [visit], _ => Task.FromResult<IReadOnlyList<EventRecord>>(events)).VerifyAsync()).Single(finding => finding.Check == "oneVmEach").Passed;
     }
 
     [Fact]
@@ -39,10 +39,10 @@ public sealed class JudgeTests
     {
         var visits = new[] { Visit("ada", 1, 2), Visit("grace", 1, 8) };
         var vm = Told("vm-1", visits[0], 2);
-        vm.Told.Insert(0, new Telling(TimeSpan.Zero, new VmAssignment("vm-1", 1, VmState.Free, null)));
-        vm.Told.Add(new Telling(TimeSpan.FromSeconds(7), new VmAssignment("vm-1", 4, VmState.Free, null)));
+        vm.Told.Insert(0, new VmAnswer(TimeSpan.Zero, new VmAssignment("vm-1", 1, VmState.Free, null)));
+        vm.Told.Add(new VmAnswer(TimeSpan.FromSeconds(7), new VmAssignment("vm-1", 4, VmState.Free, null)));
         vm.Told.AddRange(Told("vm-1", visits[1], 8).Told);
-        var pickups = new Judge([vm], visits, NoEvents).Pickups();
+        var pickups = new Verifier([vm], visits, NoEvents).Pickups();
         Assert.Equal([1.0], pickups[true]);
         Assert.Equal([7.0], pickups[false]);
     }
@@ -52,16 +52,16 @@ public sealed class JudgeTests
     private static Visit Visit(string email, int asked, int assigned)
     {
         var visit = new Visit(email, "4/0A", TimeSpan.FromSeconds(asked)) { Id = Guid.NewGuid() };
-        visit.Seen.Add(new Sight(TimeSpan.FromSeconds(assigned), new Assignment(
+        visit.Seen.Add(new PageView(TimeSpan.FromSeconds(assigned), new Assignment(
             visit.Id.Value, "played", email, AssignmentState.Assigned, null, "vm-1", null, null, 0,
             Start.AddSeconds(asked), Start.AddSeconds(assigned), null, null, null, null)));
         return visit;
     }
 
-    private static ToldVm Told(string hostname, Visit visit, int at)
+    private static VmLog Told(string hostname, Visit visit, int at)
     {
-        var vm = new ToldVm(hostname);
-        vm.Told.Add(new Telling(TimeSpan.FromSeconds(at), new VmAssignment(
+        var vm = new VmLog(hostname);
+        vm.Told.Add(new VmAnswer(TimeSpan.FromSeconds(at), new VmAssignment(
             hostname, 2, VmState.Assigned, new AssignedPerson(visit.Id!.Value, visit.Email, new RemoteDesktopCommand("4/0A", "123456"), Start))));
         return vm;
     }

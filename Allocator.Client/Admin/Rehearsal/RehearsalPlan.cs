@@ -6,7 +6,7 @@ namespace Allocator.Client.Admin.Rehearsal;
 /// <param name="Arrival">Over how long they come; zero: all in the same moment.</param>
 /// <param name="Stay">How long each keeps the VM once they can connect.</param>
 /// <param name="Timeout">When nothing has happened for so long, it is over.</param>
-internal sealed record Plan(Uri Url, string Pool, int Vms, int People, TimeSpan Arrival, TimeSpan Stay, TimeSpan Timeout)
+internal sealed record RehearsalPlan(Uri Url, string Pool, int Vms, int People, TimeSpan Arrival, TimeSpan Stay, TimeSpan Timeout)
 {
     /// <summary>How often somebody asks, all in all.</summary>
     public int Visits => Enumerable.Range(0, People).Sum(person => AsksAgain(person) ? 2 : 1);

@@ -10,7 +10,7 @@ namespace Allocator.Client.Admin.Rehearsal;
 /// <summary>
 /// A whole workshop, played against a real deployment: VMs enrol and poll, people come, get one, stay, and give it back.
 /// </summary>
-internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimeProvider time) : IDisposable
+internal sealed class WorkshopSimulation(RehearsalPlan plan, IAdminApi admin, RehearsalPool pool, TimeProvider time) : IDisposable
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LookAtConnectionsEvery = TimeSpan.FromSeconds(5);
@@ -19,16 +19,16 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
     /// <summary>Of the requests; a few that are repeated hurt nobody.</summary>
     private const double TolerableFailures = 0.01;
 
-    private readonly Traffic _traffic = new(time, Open(plan.Url));
+    private readonly RequestMetrics _requests = new(time, Open(plan.Url));
 
     private readonly List<ConnectionHealth> _connections = [];
     private TimeSpan _late;
 
-    public Witness Witness { get; } = new(time);
+    public Recorder Recorder { get; } = new(time);
 
-    public void Dispose() => _traffic.Dispose();
+    public void Dispose() => _requests.Dispose();
 
-    public async Task<Report> PlayAsync(CancellationToken cancel)
+    public async Task<RehearsalReport> PlayAsync(CancellationToken cancel)
     {
         var startedAt = time.GetUtcNow().UtcDateTime;
         await LookAtConnectionsAsync(cancel);
@@ -36,24 +36,24 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var watching = Task.WhenAll(pool.RenewAsync(over.Token), WatchAsync(over.Token), TimeTimersAsync(over.Token));
         var options = new AllocatorClientOptions { Url = plan.Url };
-        var api = RestService.ForGenerated<IAllocatorApi>(Http(new ResponseBuffer { InnerHandler = _traffic }, options.RequestTimeout), Refit());
-        var vms = Enumerable.Range(0, plan.Vms).Select(number => new PlayedVm(plan, number, tokens[number % tokens.Count], api, Witness, time)).ToList();
-        var findings = new List<Finding>();
+        var api = RestService.ForGenerated<IAllocatorApi>(Http(new ResponseBuffer { InnerHandler = _requests }, options.RequestTimeout), Refit());
+        var vms = Enumerable.Range(0, plan.Vms).Select(number => new SimulatedVm(plan, number, tokens[number % tokens.Count], api, Recorder, time)).ToList();
+        var findings = new List<RehearsalCheck>();
         try
         {
             await Task.WhenAll(vms.Select(vm => vm.StartAsync()));
             if (await UntilFreeAsync(cancel))
             {
-                findings.Add(new Finding("vmsReady", true, Text($"All {plan.Vms:N0} VMs enrolled and were free."), []));
+                findings.Add(new RehearsalCheck("vmsReady", true, Text($"All {plan.Vms:N0} VMs enrolled and were free."), []));
                 await PlayPeopleAsync(cancel);
                 var clean = await UntilFreeAsync(cancel);
-                findings.Add(new Finding("vmsClean", clean, clean
+                findings.Add(new RehearsalCheck("vmsClean", clean, clean
                     ? "At the end every VM was clean and free again."
-                    : Text($"At the end only {Witness.Free:N0} of {plan.Vms:N0} VMs were clean and free again."), []));
+                    : Text($"At the end only {Recorder.Free:N0} of {plan.Vms:N0} VMs were clean and free again."), []));
             }
             else
             {
-                findings.Add(new Finding("vmsReady", false, Text($"Only {Witness.Free:N0} of {plan.Vms:N0} VMs enrolled and became free; so nobody came."), []));
+                findings.Add(new RehearsalCheck("vmsReady", false, Text($"Only {Recorder.Free:N0} of {plan.Vms:N0} VMs enrolled and became free; so nobody came."), []));
             }
         }
         finally
@@ -62,29 +62,29 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
             await Task.WhenAll(vms.Select(vm => vm.DisposeAsync().AsTask()));
             await watching;
         }
-        var visits = Witness.Visits.ToList();
-        var judge = new Judge([.. vms.Select(vm => vm.Seen)], visits, id => EventsAsync(id, cancel));
+        var visits = Recorder.Visits.ToList();
+        var verifier = new Verifier([.. vms.Select(vm => vm.Seen)], visits, id => EventsAsync(id, cancel));
         if (visits.Count > 0)
         {
-            findings.InsertRange(1, await judge.JudgeAsync());
+            findings.InsertRange(1, await verifier.VerifyAsync());
         }
         findings.AddRange([Requests(), Connections()]);
-        return Write(startedAt, findings, judge, visits.Count);
+        return Write(startedAt, findings, verifier, visits.Count);
     }
 
     private async Task PlayPeopleAsync(CancellationToken cancel)
     {
-        var api = RestService.ForGenerated<IPersonApi>(Http(_traffic, BrowserTimeout), Refit());
+        var api = RestService.ForGenerated<IPersonApi>(Http(_requests, BrowserTimeout), Refit());
         using var giveUp = new CancellationTokenSource();
-        var from = Witness.Now;
+        var from = Recorder.Now;
         var people = Task.WhenAll(Enumerable.Range(0, plan.People).Select(number =>
-            new PlayedPerson(plan, number, pool.AccessCode, api, Witness, time).LiveAsync(giveUp.Token, cancel)));
+            new SimulatedPerson(plan, number, pool.AccessCode, api, Recorder, time).LiveAsync(giveUp.Token, cancel)));
         try
         {
             while (await Task.WhenAny(people, Task.Delay(LookEvery, time, cancel)) != people)
             {
                 await LookAtPoolAsync(cancel);
-                if (Witness.Now - from > plan.Arrival && Witness.Idle > plan.Stay + plan.Timeout)
+                if (Recorder.Now - from > plan.Arrival && Recorder.Idle > plan.Stay + plan.Timeout)
                 {
                     await giveUp.CancelAsync();
                 }
@@ -102,13 +102,13 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
     private async Task<bool> UntilFreeAsync(CancellationToken cancel)
     {
         // People may have gone because nothing happened: their VMs still get the time to clean.
-        var from = Witness.Now;
+        var from = Recorder.Now;
         while (true)
         {
             await LookAtPoolAsync(cancel);
-            if (Witness.Free == plan.Vms || (Witness.Idle > plan.Timeout && Witness.Now - from > plan.Timeout))
+            if (Recorder.Free == plan.Vms || (Recorder.Idle > plan.Timeout && Recorder.Now - from > plan.Timeout))
             {
-                return Witness.Free == plan.Vms;
+                return Recorder.Free == plan.Vms;
             }
             await Task.Delay(LookEvery, time, cancel);
         }
@@ -120,7 +120,7 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
         cancel.ThrowIfCancellationRequested();
         if (reply is { IsSuccessful: true, Content: { } now })
         {
-            Witness.Free = (int)now.Vms.Free;
+            Recorder.Free = (int)now.Vms.Free;
         }
     }
 
@@ -181,32 +181,32 @@ internal sealed class Workshop(Plan plan, IAdminApi admin, OwnPool pool, TimePro
         return reply.Content?.Items ?? [];
     }
 
-    private Finding Requests()
+    private RehearsalCheck Requests()
     {
-        var (failed, all) = (_traffic.Failures.Values.Sum(), _traffic.Requests);
-        return new Finding("requests", failed <= all * TolerableFailures,
+        var (failed, all) = (_requests.Failures.Values.Sum(), _requests.Requests);
+        return new RehearsalCheck("requests", failed <= all * TolerableFailures,
             failed == 0 ? "No request failed." : Text($"{failed:N0} of {all:N0} requests failed and were made again."), []);
     }
 
-    private Finding Connections()
+    private RehearsalCheck Connections()
     {
         var most = _connections.MaxBy(health => health.ActiveConnections);
-        return new Finding("connections", _connections.TrueForAll(health => !health.Critical), most is null
+        return new RehearsalCheck("connections", _connections.TrueForAll(health => !health.Critical), most is null
             ? "Nobody could say how many connections the database has."
             : Text($"The database had at most {most.ActiveConnections:N0} of {most.MaxConnections:N0} connections{(most.Critical ? ", which is too near to the end" : "")}."), []);
     }
 
-    private Report Write(DateTime startedAt, List<Finding> findings, Judge judge, int visits)
+    private RehearsalReport Write(DateTime startedAt, List<RehearsalCheck> findings, Verifier verifier, int visits)
     {
         var most = _connections.MaxBy(health => health.ActiveConnections);
         using var process = Process.GetCurrentProcess();
-        var seconds = Witness.Now.TotalSeconds;
-        var pickups = judge.Pickups();
-        return new Report(
+        var seconds = Recorder.Now.TotalSeconds;
+        var pickups = verifier.Pickups();
+        return new RehearsalReport(
             findings.TrueForAll(finding => finding.Passed), plan.Url, plan.Pool, startedAt, seconds, plan.Vms, plan.People, visits,
             plan.Arrival.TotalSeconds, plan.Stay.TotalSeconds, findings,
-            Quantiles.Of(pickups[true]), Quantiles.Of(pickups[false]), pickups[false].Count(), Quantiles.Of(judge.Connections()), Quantiles.Of(_traffic.PollSeconds), Quantiles.Of(_traffic.PageSeconds),
-            _traffic.PollSeconds.Count, _traffic.NotModifiedShare, _traffic.Requests, _traffic.Requests / seconds, _traffic.Peak, _traffic.Failures,
+            Quantiles.Of(pickups[true]), Quantiles.Of(pickups[false]), pickups[false].Count(), Quantiles.Of(verifier.Connections()), Quantiles.Of(_requests.PollSeconds), Quantiles.Of(_requests.PageSeconds),
+            _requests.PollSeconds.Count, _requests.NotModifiedShare, _requests.Requests, _requests.Requests / seconds, _requests.Peak, _requests.Failures,
             new ConnectionsSeen(_connections.FirstOrDefault()?.ActiveConnections, most?.ActiveConnections, most?.MaxConnections, most?.ReplicasSeen, most?.ConnectionBudget),
             new Effort(process.TotalProcessorTime.TotalSeconds, process.PeakWorkingSet64 / 1048576.0, _late.TotalSeconds));
     }

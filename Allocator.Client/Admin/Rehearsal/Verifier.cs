@@ -7,13 +7,13 @@ namespace Allocator.Client.Admin.Rehearsal;
 /// <param name="Check">Stable, for programs.</param>
 /// <param name="Text">For people.</param>
 /// <param name="Examples">Where it was not so; the first few.</param>
-internal sealed record Finding(string Check, bool Passed, string Text, IReadOnlyList<string> Examples);
+internal sealed record RehearsalCheck(string Check, bool Passed, string Text, IReadOnlyList<string> Examples);
 
 /// <summary>
 /// Holds what the VMs were told against what the people were told. The allocator's own account of it, its events, excuses
 /// nothing but that a person was moved from one VM to another.
 /// </summary>
-internal sealed class Judge(IReadOnlyList<ToldVm> vms, IReadOnlyList<Visit> visits, Func<Guid, Task<IReadOnlyList<EventRecord>>> findEvents)
+internal sealed class Verifier(IReadOnlyList<VmLog> vms, IReadOnlyList<Visit> visits, Func<Guid, Task<IReadOnlyList<EventRecord>>> findEvents)
 {
     private const int MaxExamples = 5;
 
@@ -23,14 +23,14 @@ internal sealed class Judge(IReadOnlyList<ToldVm> vms, IReadOnlyList<Visit> visi
     private readonly Dictionary<Guid, Visit> _visits = visits.Where(visit => visit.Id is not null).DistinctBy(visit => visit.Id).ToDictionary(visit => visit.Id!.Value);
 
     /// <summary>Who was told of each assignment, in the order in which they were.</summary>
-    private readonly ILookup<Guid, (ToldVm Vm, Telling Telling)> _told = (
+    private readonly ILookup<Guid, (VmLog Vm, VmAnswer VmAnswer)> _told = (
         from vm in vms
-        from telling in vm.Told
-        where telling.Answer.Assignment is not null
-        orderby telling.At
-        select (Vm: vm, Telling: telling)).ToLookup(one => one.Telling.Answer.Assignment!.Id);
+        from answer in vm.Told
+        where answer.Answer.Assignment is not null
+        orderby answer.At
+        select (Vm: vm, VmAnswer: answer)).ToLookup(one => one.VmAnswer.Answer.Assignment!.Id);
 
-    public async Task<IReadOnlyList<Finding>> JudgeAsync() =>
+    public async Task<IReadOnlyList<RehearsalCheck>> VerifyAsync() =>
     [
         Served(), await OneVmEachAsync(), OnePersonEach(), NothingLost(), AllConnected(), NothingOfOthers(), InOrder(),
     ];
@@ -50,18 +50,18 @@ internal sealed class Judge(IReadOnlyList<ToldVm> vms, IReadOnlyList<Visit> visi
         return (
             from request in visits.OrderBy(visit => visit.AskedAt).Select((visit, n) => (Visit: visit, WasFree: n < becameFree.Length && becameFree[n] <= visit.AskedAt))
             where request.Visit.Id is not null && _told.Contains(request.Visit.Id.Value)
-            select (request.WasFree, Seconds: (_told[request.Visit.Id!.Value].First().Telling.At - request.Visit.AskedAt).TotalSeconds))
+            select (request.WasFree, Seconds: (_told[request.Visit.Id!.Value].First().VmAnswer.At - request.Visit.AskedAt).TotalSeconds))
             .ToLookup(pickup => pickup.WasFree, pickup => pickup.Seconds);
     }
 
     /// <summary>From the click to the page that says where to connect.</summary>
     public IEnumerable<double> Connections() =>
         from visit in visits
-        let connected = visit.Seen.FirstOrDefault(sight => sight.Page.State == AssignmentState.Connected)
+        let connected = visit.Seen.FirstOrDefault(view => view.Page.State == AssignmentState.Connected)
         where connected is not null
         select (connected.At - visit.AskedAt).TotalSeconds;
 
-    private Finding Served()
+    private RehearsalCheck Served()
     {
         var people = visits.Select(visit => visit.Email).Distinct().Count();
         return Make("everybodyServed", "person had no VM", "people had no VM",
@@ -70,7 +70,7 @@ internal sealed class Judge(IReadOnlyList<ToldVm> vms, IReadOnlyList<Visit> visi
     }
 
     /// <summary>Each assignment at one VM, as the VMs know it and as its person does.</summary>
-    private async Task<Finding> OneVmEachAsync()
+    private async Task<RehearsalCheck> OneVmEachAsync()
     {
         var wrong = new List<string>();
         var moved = 0;
@@ -98,7 +98,7 @@ internal sealed class Judge(IReadOnlyList<ToldVm> vms, IReadOnlyList<Visit> visi
     /// From the VM's side: between two people it is told to clean. From the people's side: who has a VM has it until they
     /// give it back, and nobody else sees it on their page before.
     /// </summary>
-    private Finding OnePersonEach()
+    private RehearsalCheck OnePersonEach()
     {
         var told =
             from vm in vms
@@ -108,9 +108,9 @@ internal sealed class Judge(IReadOnlyList<ToldVm> vms, IReadOnlyList<Visit> visi
         var stays =
             from visit in _visits.Values
             from hostname in Hostnames(visit)
-            let sights = visit.Seen.Where(sight => sight.Page.Hostname == hostname).ToList()
-            let next = visit.Seen.FirstOrDefault(sight => sight.At > sights[^1].At)
-            select (hostname, visit.Email, From: sights[0].At, Until: Min(next is null ? visit.LeftAt : sights[^1].At, visit.LeftAt) ?? TimeSpan.MaxValue);
+            let views = visit.Seen.Where(view => view.Page.Hostname == hostname).ToList()
+            let next = visit.Seen.FirstOrDefault(view => view.At > views[^1].At)
+            select (hostname, visit.Email, From: views[0].At, Until: Min(next is null ? visit.LeftAt : views[^1].At, visit.LeftAt) ?? TimeSpan.MaxValue);
         var seen =
             from stay in stays.GroupBy(stay => stay.hostname)
             let inOrder = stay.OrderBy(one => one.From).ToList()
@@ -123,30 +123,30 @@ internal sealed class Judge(IReadOnlyList<ToldVm> vms, IReadOnlyList<Visit> visi
         static TimeSpan? Min(TimeSpan? a, TimeSpan? b) => a is null ? b : b is null || a < b ? a : b;
     }
 
-    private Finding NothingLost() => Make("nothingLost", "assignment never reached its VM", "assignments never reached their VMs",
+    private RehearsalCheck NothingLost() => Make("nothingLost", "assignment never reached its VM", "assignments never reached their VMs",
         "No assignment was lost: each that a person was told of reached its VM.",
         from visit in _visits.Values
         from hostname in Lost(visit)
         select $"{visit.Email} was told to have {hostname}, which was never told");
 
     /// <summary>Of those only whose VM knew: where it did not, that is what was wrong.</summary>
-    private Finding AllConnected() => Make("everybodyConnected", "person could not connect", "people could not connect",
+    private RehearsalCheck AllConnected() => Make("everybodyConnected", "person could not connect", "people could not connect",
         "Everybody was shown where to connect.",
         from visit in visits
-        where Has(visit) && !Lost(visit).Any() && visit.Seen.All(sight => sight.Page.State != AssignmentState.Connected)
+        where Has(visit) && !Lost(visit).Any() && visit.Seen.All(view => view.Page.State != AssignmentState.Connected)
         select $"{visit.Email} has {visit.Seen[^1].Page.Hostname}, but was never shown where to connect{(visit.Refusal is { } why ? $": {why}" : "")}");
 
-    private Finding NothingOfOthers()
+    private RehearsalCheck NothingOfOthers()
     {
         var pages =
             from visit in _visits.Values
-            let foreign = visit.Seen.FirstOrDefault(sight => IsForeign(visit, sight.Page))
+            let foreign = visit.Seen.FirstOrDefault(view => IsForeign(visit, view.Page))
             where foreign is not null
             select $"{visit.Email} saw on their page: {foreign.Page.Email}, {foreign.Page.Hostname}, {foreign.Page.ConnectUrl}";
         var addresses = visits.Select(visit => visit.Email).ToHashSet();
         var vmsTold =
             from one in _told.SelectMany(one => one)
-            let person = one.Telling.Answer.Assignment!
+            let person = one.VmAnswer.Answer.Assignment!
             where _visits.TryGetValue(person.Id, out var visit) ? person.Email != visit.Email || person.Command?.Code != visit.Code : !addresses.Contains(person.Email)
             select $"{one.Vm.Hostname} was told of {person.Email} what is not theirs";
         return Make("nothingOfOthers", "time somebody was shown what is another's", "times somebody was shown what is another's",
@@ -154,11 +154,11 @@ internal sealed class Judge(IReadOnlyList<ToldVm> vms, IReadOnlyList<Visit> visi
     }
 
     /// <summary>Nobody who came later was served before; by the allocator's own times, which are the only ones the queue goes by.</summary>
-    private Finding InOrder()
+    private RehearsalCheck InOrder()
     {
         var queue = (
             from visit in _visits.Values
-            let assigned = visit.Seen.Select(sight => sight.Page.AssignedAt).FirstOrDefault(at => at is not null)
+            let assigned = visit.Seen.Select(view => view.Page.AssignedAt).FirstOrDefault(at => at is not null)
             where assigned is not null
             orderby visit.Seen[0].Page.RequestedAt
             select (visit.Email, Asked: visit.Seen[0].Page.RequestedAt, Assigned: assigned.Value)).ToList();
@@ -196,19 +196,19 @@ internal sealed class Judge(IReadOnlyList<ToldVm> vms, IReadOnlyList<Visit> visi
 
     /// <summary>VMs that the person's page named, in order.</summary>
     private static IEnumerable<string> Hostnames(Visit visit) =>
-        visit.Seen.Select(sight => sight.Page.Hostname).OfType<string>().Distinct();
+        visit.Seen.Select(view => view.Page.Hostname).OfType<string>().Distinct();
 
     private bool IsForeign(Visit visit, Assignment page) =>
         page.Id != visit.Id || page.Email != visit.Email
-        || (page.ConnectUrl is { } url && url != PlayedVm.ConnectUrl(page.Hostname!, page.Id))
-        || (page.Pin is { } pin && _told[page.Id].All(one => one.Telling.Answer.Assignment!.Command?.Pin != pin));
+        || (page.ConnectUrl is { } url && url != SimulatedVm.ConnectUrl(page.Hostname!, page.Id))
+        || (page.Pin is { } pin && _told[page.Id].All(one => one.VmAnswer.Answer.Assignment!.Command?.Pin != pin));
 
-    private static Finding Make(string check, string one, string many, string passed, IEnumerable<string> wrong)
+    private static RehearsalCheck Make(string check, string one, string many, string passed, IEnumerable<string> wrong)
     {
         var examples = wrong.ToList();
         return examples.Count == 0
-            ? new Finding(check, true, passed, [])
-            : new Finding(check, false, $"{Count(examples.Count, one, many)}.", [.. examples.Take(MaxExamples)]);
+            ? new RehearsalCheck(check, true, passed, [])
+            : new RehearsalCheck(check, false, $"{Count(examples.Count, one, many)}.", [.. examples.Take(MaxExamples)]);
     }
 
     private static string Count(int count, string one, string many) =>

@@ -10,7 +10,7 @@ namespace Allocator.Client.Admin.Rehearsal;
 /// The pool that a rehearsal plays in: made for it, closed to everybody who does not know its code, and removed with all
 /// that is in it. It closes by itself unless it is renewed all the time, and so one that is closed has been left behind.
 /// </summary>
-internal sealed class OwnPool(IAdminApi api, string name, TimeProvider time)
+internal sealed class RehearsalPool(IAdminApi api, string name, TimeProvider time)
 {
     private static readonly TimeSpan Lease = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(20);

@@ -5,7 +5,7 @@ using Allocator.Contracts;
 namespace Allocator.Client.Admin.Rehearsal;
 
 /// <summary>Somebody who asks for a VM, watches their page, uses the VM and gives it back.</summary>
-internal sealed class PlayedPerson(Plan plan, int number, string accessCode, IPersonApi api, Witness witness, TimeProvider time)
+internal sealed class SimulatedPerson(RehearsalPlan plan, int number, string accessCode, IPersonApi api, Recorder recorder, TimeProvider time)
 {
     private static readonly TimeSpan WhileWaiting = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan WhileConnected = TimeSpan.FromSeconds(5);
@@ -19,7 +19,7 @@ internal sealed class PlayedPerson(Plan plan, int number, string accessCode, IPe
         {
             await Task.Delay(plan.Arrival * Random.Shared.NextDouble(), time, going.Token);
             await VisitAsync(going.Token, cancel);
-            if (Plan.AsksAgain(number))
+            if (RehearsalPlan.AsksAgain(number))
             {
                 await PauseAsync(UntilAskingAgain, going.Token);
                 await VisitAsync(going.Token, cancel);
@@ -33,20 +33,20 @@ internal sealed class PlayedPerson(Plan plan, int number, string accessCode, IPe
 
     private async Task VisitAsync(CancellationToken going, CancellationToken cancel)
     {
-        var visit = new Visit(plan.Email(number), $"4/0{RandomNumberGenerator.GetHexString(24)}", witness.Now);
-        witness.Visits.Enqueue(visit);
+        var visit = new Visit(plan.Email(number), $"4/0{RandomNumberGenerator.GetHexString(24)}", recorder.Now);
+        recorder.Visits.Enqueue(visit);
         try
         {
             if (await AskAsync(visit, going) && await FollowAsync(visit, going))
             {
-                witness.End();
+                recorder.End();
             }
         }
         finally
         {
             if (visit.Id is { } id && !cancel.IsCancellationRequested)
             {
-                visit.LeftAt = witness.Now;
+                visit.LeftAt = recorder.Now;
                 await EndAsync(id, going, cancel);
             }
         }
@@ -63,7 +63,7 @@ internal sealed class PlayedPerson(Plan plan, int number, string accessCode, IPe
             if (reply is { IsSuccessful: true, Content: { } assignment })
             {
                 visit.Id = assignment.Id;
-                witness.See(visit, assignment);
+                recorder.See(visit, assignment);
                 return true;
             }
             if (IsFinal(reply.StatusCode))
@@ -88,13 +88,13 @@ internal sealed class PlayedPerson(Plan plan, int number, string accessCode, IPe
                 if (reply is { IsSuccessful: true, Content: { } page })
                 {
                     etag = reply.Headers?.ETag?.ToString();
-                    witness.See(visit, page);
+                    recorder.See(visit, page);
                     if (page.State == AssignmentState.Ended)
                     {
                         visit.Refusal = $"the assignment ended by itself ({page.EndReason})";
                         return false;
                     }
-                    leaves = page.State == AssignmentState.Connected ? leaves ?? witness.Now + plan.Stay : null;
+                    leaves = page.State == AssignmentState.Connected ? leaves ?? recorder.Now + plan.Stay : null;
                 }
                 else if (IsFinal(reply.StatusCode))
                 {
@@ -102,7 +102,7 @@ internal sealed class PlayedPerson(Plan plan, int number, string accessCode, IPe
                     return false;
                 }
             }
-            var rest = leaves - witness.Now;
+            var rest = leaves - recorder.Now;
             if (rest <= TimeSpan.Zero)
             {
                 return true;

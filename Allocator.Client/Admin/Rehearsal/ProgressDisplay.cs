@@ -4,17 +4,17 @@ using Spectre.Console;
 namespace Allocator.Client.Admin.Rehearsal;
 
 /// <summary>Shows a rehearsal while it is played: as bars at a terminal, as lines elsewhere.</summary>
-internal sealed class ShownProgress(IAnsiConsole terminal, Plan plan, Witness witness, TimeProvider time)
+internal sealed class ProgressDisplay(IAnsiConsole terminal, RehearsalPlan plan, Recorder recorder, TimeProvider time)
 {
     private static readonly TimeSpan RefreshEvery = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LineEvery = TimeSpan.FromSeconds(10);
 
     private (string What, int Of, Func<int> Count)[] Counts =>
     [
-        ("VMs free", plan.Vms, () => witness.Free),
-        ("People with a VM", plan.Visits, () => witness.Told),
-        ("People connected", plan.Visits, () => witness.Connected),
-        ("People done", plan.Visits, () => witness.Done),
+        ("VMs free", plan.Vms, () => recorder.Free),
+        ("People with a VM", plan.Visits, () => recorder.Told),
+        ("People connected", plan.Visits, () => recorder.Connected),
+        ("People done", plan.Visits, () => recorder.Done),
     ];
 
     /// <summary>Until it is over, however it ends.</summary>
@@ -42,7 +42,7 @@ internal sealed class ShownProgress(IAnsiConsole terminal, Plan plan, Witness wi
     {
         while (await Task.WhenAny(play, Task.Delay(LineEvery, time)) != play)
         {
-            terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{witness.Now:hh\\:mm\\:ss}  ")
+            terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{recorder.Now:hh\\:mm\\:ss}  ")
                 + string.Join(", ", Counts.Select(count => string.Create(CultureInfo.InvariantCulture, $"{count.What} {count.Count():N0}/{count.Of:N0}"))));
         }
     }
