@@ -98,6 +98,42 @@ public sealed class OutageTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/health/ready")).StatusCode);
     }
 
+    [Fact]
+    public async Task Fleet_is_loaded_again_when_an_older_backup_replaces_the_database()
+    {
+        await using var deployment = await Deployment.StartAsync(_postgres.ConnectionString);
+        await deployment.EnrolFreeAsync("vm-1");
+        var (data, backup) = (Path.Combine(_folder, "postgres"), Path.Combine(_folder, "backup"));
+        await _postgres.StopAsync();
+        await RunAsync("cp", "-a", data, backup);
+        await _postgres.StartAsync();
+        // The first attempts may meet connections of the server that was stopped.
+        await Wait.UntilPassesAsync(() => deployment.EnrolFreeAsync("vm-2"));
+        // More transactions than the replica itself can make in the backup before its feed looks again.
+        await deployment.ExecuteAsync("do $$ begin for i in 1..20000 loop perform pg_current_xact_id(); commit; end loop; end $$");
+        // The feed that brings the second change began behind the cursor of the first.
+        await deployment.EnrolFreeAsync("vm-3");
+        await deployment.EnrolFreeAsync("vm-4");
+
+        await _postgres.StopAsync();
+        await RunAsync("rm", "-rf", data);
+        await RunAsync("mv", "-T", backup, data);
+        await _postgres.StartAsync();
+
+        await Wait.UntilAsync(() => deployment.Replica.Fleet.Count == 1, "the fleet is that of the backup");
+        Assert.NotNull(deployment.Replica.Fleet.Find("vm-1"));
+        Assert.Null(deployment.Replica.Fleet.Find("vm-2"));
+        // The feed goes on from the backup's own transactions.
+        await Wait.UntilPassesAsync(() => deployment.ExecuteAsync("update vms set hold = 'held' where hostname = 'vm-1'"));
+        await deployment.WaitForFleetAsync("vm-1", vm => vm.State == VmState.Held);
+
+        static async Task RunAsync(string program, params string[] arguments)
+        {
+            await using var process = Executable.Start($"/bin/{program}", arguments, new Dictionary<string, string?>());
+            Assert.True(await process.WaitForExitAsync() == 0, process.Output);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _postgres.DisposeAsync();

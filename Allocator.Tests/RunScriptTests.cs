@@ -1,6 +1,4 @@
-using System.Net;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Allocator.Contracts;
 using Allocator.Tests.Infrastructure;
@@ -19,7 +17,9 @@ public sealed class RunScriptTests : IDisposable
     [Fact]
     public async Task Script_starts_everything_says_how_to_use_it_and_leaves_nothing_running()
     {
-        var port = FreePort();
+        // The replicas listen on the two ports behind that of HAProxy.
+        var reserved = ReservedPort.Consecutive(3);
+        var port = reserved[0].Number;
         var data = Path.Combine(_folder, "data");
         await using var script = Executable.Start(
             Path.Combine(RepositoryRoot.Path, "run.sh"), ["--replicas", "2", "--vms", "2", "--port", $"{port}", "--data", data], new Dictionary<string, string?>());
@@ -49,6 +49,7 @@ public sealed class RunScriptTests : IDisposable
         Assert.Equal(143, await script.StopAsync());
         await Wait.UntilAsync(() => Processes(data).Length == 0, $"nothing is left of {string.Join(", ", Processes(data))}");
         Assert.False(File.Exists(stateFile));
+        Array.ForEach(reserved, one => one.Dispose());
     }
 
     [Theory]
@@ -60,33 +61,6 @@ public sealed class RunScriptTests : IDisposable
         await using var script = Executable.Start(Path.Combine(RepositoryRoot.Path, "run.sh"), [option, value], new Dictionary<string, string?>());
         Assert.Equal(2, await script.WaitForExitAsync());
         Assert.Contains(words, script.Output, StringComparison.Ordinal);
-    }
-
-    /// <summary>A port that is free, as are the two behind it; below those that the system hands out by itself.</summary>
-    private static int FreePort()
-    {
-        while (true)
-        {
-            var port = Random.Shared.Next(20_000, 30_000);
-            if (Enumerable.Range(port, 3).All(IsFree))
-            {
-                return port;
-            }
-        }
-
-        static bool IsFree(int port)
-        {
-            try
-            {
-                using var listener = new TcpListener(IPAddress.Loopback, port);
-                listener.Start();
-                return true;
-            }
-            catch (SocketException)
-            {
-                return false;
-            }
-        }
     }
 
     /// <summary>The processes that were started with this folder, by their arguments or their environment.</summary>

@@ -20,16 +20,14 @@ public sealed class KeepAliveTests(PostgresServer server)
     [InlineData("60s", "00:00:01", false)]
     public async Task Requests_into_idle_connections_are_all_answered_if_the_load_balancer_gives_up_first(string givesUpAfter, string keepAlive, bool isRight)
     {
-        var port = LoadBalancer.FreePort();
         await using var api = await ApiProcess.StartAsync(await server.CreateDatabaseAsync(), new Dictionary<string, string?>
         {
-            ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}",
             ["Kestrel__Limits__KeepAliveTimeout"] = keepAlive,
         });
         // Its senders stay; what is kept and closed is between it and the replica.
         // It looks after the replica seldom: with 2,000 connections at once on a busy machine, slow is not down.
         await using var balancer = await LoadBalancer.StartAsync(
-            [port], "60s", "  retries 0", "  http-reuse always", "  timeout connect 30s", $"  default-server pool-purge-delay {givesUpAfter} inter 10s fastinter 10s downinter 1s");
+            [api.Http.BaseAddress!.Port], "60s", "  retries 0", "  http-reuse always", "  timeout connect 30s", $"  default-server pool-purge-delay {givesUpAfter} inter 10s fastinter 10s downinter 1s");
         var failures = new ConcurrentQueue<string>();
         var answered = 0;
         var senders = new Socket[Connections];

@@ -19,7 +19,9 @@ public sealed class RollingDeployTests(PostgresServer server)
     public async Task Replacing_every_replica_and_the_schema_fails_no_poll_and_loses_or_doubles_no_assignment()
     {
         var connection = await server.CreateDatabaseAsync();
-        var ports = Enumerable.Range(0, 3).Select(_ => LoadBalancer.FreePort()).ToArray();
+        // Reserved until the end: each replica is replaced by one on the same port.
+        var reserved = Enumerable.Range(0, 3).Select(_ => new ReservedPort()).ToArray();
+        var ports = reserved.Select(port => port.Number).ToArray();
         var replicas = new List<ApiProcess>();
         foreach (var port in ports)
         {
@@ -98,6 +100,7 @@ public sealed class RollingDeployTests(PostgresServer server)
         {
             await replica.DisposeAsync();
         }
+        Array.ForEach(reserved, port => port.Dispose());
     }
 
     /// <summary>A migration that this build does not have, made and noted as its own are: it adds, as migrations have to while former replicas run.</summary>

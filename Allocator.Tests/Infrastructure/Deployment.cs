@@ -3,7 +3,10 @@ using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json.Nodes;
 using Allocator.Api.Data;
+using Allocator.Api.Fleet;
 using Allocator.Contracts;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Npgsql;
 using Xunit;
 
@@ -65,6 +68,10 @@ internal sealed class Deployment : IAsyncDisposable
         return replica;
     }
 
+    /// <summary>Stops the feed of every replica: a change made through another replica stays unknown to it until it reads that VM.</summary>
+    public Task StopFeedsAsync() => Task.WhenAll(Replicas.Select(replica =>
+        replica.Services.GetServices<IHostedService>().OfType<FleetFeed>().Single().StopAsync(default)));
+
     /// <summary>Enrols a VM; it is not ready for anybody yet.</summary>
     public async Task<TestVm> EnrolAsync(string hostname, string? pool = null, Replica? replica = null)
     {
@@ -96,7 +103,7 @@ internal sealed class Deployment : IAsyncDisposable
     }
 
     /// <summary>Waits until every replica's fleet says so of this VM.</summary>
-    public Task WaitForFleetAsync(string hostname, Func<Api.Fleet.VmSnapshot, bool> condition) => Wait.UntilAsync(
+    public Task WaitForFleetAsync(string hostname, Func<VmSnapshot, bool> condition) => Wait.UntilAsync(
         () => Replicas.All(replica => replica.Fleet.Find(hostname) is { } vm && condition(vm.View)), $"the fleets know it of {hostname}");
 
     /// <summary>Waits until every replica knows how many wait in the default pool.</summary>
@@ -146,7 +153,7 @@ internal sealed class Deployment : IAsyncDisposable
     public async Task<IReadOnlyList<EventRecord>> EventsAsync(string query) =>
         (await Admin.GetFromJsonAsync<Page<EventRecord>>($"/events?{query}"))!.Items;
 
-    /// <summary>Waits until a sweep has begun and ended since now.</summary>
+    /// <summary>Waits until a complete sweep has run since this call.</summary>
     public async Task SweepAsync()
     {
         for (var i = 0; i < 3; i++)

@@ -1,19 +1,17 @@
-using System.Net;
-using System.Net.Sockets;
-
 namespace Allocator.Tests.Infrastructure;
 
-/// <summary>HAProxy as <c>scripts/haproxy.cfg</c> sets it, before replicas that listen on ports of this machine.</summary>
+/// <summary>HAProxy with the settings of <c>scripts/haproxy.cfg</c>, in front of replicas on ports of this machine.</summary>
 internal sealed class LoadBalancer : IAsyncDisposable
 {
     private readonly Executable _program;
+    private readonly ReservedPort _port;
     private readonly string _file;
 
-    private LoadBalancer(Executable program, string file, Uri address) => (_program, _file, Address) = (program, file, address);
+    private LoadBalancer(Executable program, ReservedPort port, string file) => (_program, _port, _file) = (program, port, file);
 
-    public Uri Address { get; }
+    public Uri Address => new($"http://{_port.Authority}");
 
-    /// <param name="lines">More of what the file says of its replicas.</param>
+    /// <param name="lines">Lines that are added to the section of the replicas.</param>
     public static async Task<LoadBalancer> StartAsync(IEnumerable<int> ports, string idleTimeout = "60s", params string[] lines)
     {
         var file = Path.Combine(Path.GetTempPath(), $"allocator-haproxy-{Guid.NewGuid():n}.cfg");
@@ -23,14 +21,14 @@ internal sealed class LoadBalancer : IAsyncDisposable
             .. lines,
             .. ports.Select((port, i) => $"  server api-{i} 127.0.0.1:{port}"),
         ]);
-        var address = new Uri($"http://127.0.0.1:{FreePort()}");
-        // Looks ten times as often as in life, so that a replica drains for a tenth of the time.
+        var listen = new ReservedPort();
+        // The checks are ten times as frequent as in production, so that a replica drains in a tenth of the time.
         var program = Executable.Start(
             Environment.GetEnvironmentVariable("PATH")!.Split(':').Append("/usr/sbin").Select(folder => Path.Combine(folder, "haproxy")).First(File.Exists),
             ["-db", "-f", file],
-            new Dictionary<string, string?> { ["LISTEN"] = address.Authority, ["IDLE_TIMEOUT"] = idleTimeout, ["CHECK_INTERVAL"] = "100ms" });
-        var balancer = new LoadBalancer(program, file, address);
-        using var http = new HttpClient { BaseAddress = address };
+            new Dictionary<string, string?> { ["LISTEN"] = listen.Authority, ["IDLE_TIMEOUT"] = idleTimeout, ["CHECK_INTERVAL"] = "100ms" });
+        var balancer = new LoadBalancer(program, listen, file);
+        using var http = new HttpClient { BaseAddress = balancer.Address };
         await Wait.UntilAsync(async () =>
         {
             await program.ThrowIfExitedAsync();
@@ -46,27 +44,10 @@ internal sealed class LoadBalancer : IAsyncDisposable
         return balancer;
     }
 
-    /// <summary>Below those that the system hands out by itself.</summary>
-    public static int FreePort()
-    {
-        while (true)
-        {
-            try
-            {
-                using var listener = new TcpListener(IPAddress.Loopback, Random.Shared.Next(20_000, 30_000));
-                listener.Start();
-                return ((IPEndPoint)listener.LocalEndpoint).Port;
-            }
-            catch (SocketException)
-            {
-                // Taken.
-            }
-        }
-    }
-
     public async ValueTask DisposeAsync()
     {
         await _program.DisposeAsync();
+        _port.Dispose();
         File.Delete(_file);
     }
 }

@@ -6,28 +6,51 @@ namespace Allocator.Tests.Infrastructure;
 /// <summary>Waits for a condition instead of for a time.</summary>
 internal static class Wait
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
-    public static Task UntilAsync(Func<bool> condition, string what, TimeSpan? patience = null) =>
-        UntilAsync(() => Task.FromResult(condition()), what, patience);
+    public static Task UntilAsync(Func<bool> condition, string what, TimeSpan? timeout = null) =>
+        UntilAsync(() => Task.FromResult(condition()), what, timeout);
 
-    public static Task UntilAsync(Func<Task<bool>> condition, string what, TimeSpan? patience = null) =>
-        ForAsync(async () => await condition() ? "" : null, what, patience);
+    public static Task UntilAsync(Func<Task<bool>> condition, string what, TimeSpan? timeout = null) =>
+        ForAsync(async () => await condition() ? "" : null, what, timeout);
 
-    /// <summary>The first result that is not null.</summary>
-    public static async Task<T> ForAsync<T>(Func<Task<T?>> attempt, string what, TimeSpan? patience = null)
+    /// <summary>Repeats the attempt until its result is not null, and returns that result.</summary>
+    public static async Task<T> ForAsync<T>(Func<Task<T?>> attempt, string what, TimeSpan? timeout = null)
         where T : class
     {
         var started = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(started) < (patience ?? Deadline))
+        while (Stopwatch.GetElapsedTime(started) < (timeout ?? DefaultTimeout))
         {
             if (await attempt() is { } result)
             {
                 return result;
             }
-            await Task.Delay(Pause, TimeProvider.System, TestContext.Current.CancellationToken);
+            await PauseAsync();
         }
-        throw new TimeoutException($"Within {patience ?? Deadline} it did not come true that {what}.");
+        throw new TimeoutException($"Timed out after {timeout ?? DefaultTimeout} waiting until {what}.");
     }
+
+    /// <summary>
+    /// Repeats the assertions until they pass, for what becomes true only after the reply, such as a metric. At the timeout
+    /// the failure of the last attempt is the failure of the test.
+    /// </summary>
+    public static async Task UntilPassesAsync(Func<Task> assertions)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                await assertions();
+                return;
+            }
+            catch (Exception) when (Stopwatch.GetElapsedTime(started) < DefaultTimeout)
+            {
+                await PauseAsync();
+            }
+        }
+    }
+
+    private static Task PauseAsync() => Task.Delay(Pause, TimeProvider.System, TestContext.Current.CancellationToken);
 }

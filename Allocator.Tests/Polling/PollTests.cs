@@ -9,9 +9,6 @@ namespace Allocator.Tests.Polling;
 
 public sealed class PollTests(PostgresServer server)
 {
-    /// <summary>A feed that brings nothing within a test: what another replica changed is unknown here.</summary>
-    private static readonly Dictionary<string, string> FeedSleeps = new() { ["Fleet:FeedInterval"] = "00:00:10" };
-
     [Fact]
     public async Task Poll_with_the_current_etag_is_answered_with_304_and_the_same_headers()
     {
@@ -80,7 +77,8 @@ public sealed class PollTests(PostgresServer server)
     [Fact]
     public async Task Vm_enrolled_at_one_replica_is_served_at_once_by_another()
     {
-        await using var deployment = await Deployment.StartAsync(server, replicas: 2, FeedSleeps);
+        await using var deployment = await Deployment.StartAsync(server, replicas: 2);
+        await deployment.StopFeedsAsync();
         var vm = await deployment.EnrolAsync("vm-1", replica: deployment.Replicas[0]);
 
         await vm.PollAsync(deployment.Replicas[1]);
@@ -91,7 +89,8 @@ public sealed class PollTests(PostgresServer server)
     [Fact]
     public async Task Fresh_token_is_taken_at_once_by_a_replica_that_knows_the_old_one_only()
     {
-        await using var deployment = await Deployment.StartAsync(server, replicas: 2, FeedSleeps);
+        await using var deployment = await Deployment.StartAsync(server, replicas: 2);
+        await deployment.StopFeedsAsync();
         var vm = await deployment.EnrolAsync("vm-1", replica: deployment.Replicas[0]);
         await vm.PollAsync(deployment.Replicas[1]);
         var again = await deployment.EnrolAsync("vm-1", replica: deployment.Replicas[0]);
@@ -106,7 +105,8 @@ public sealed class PollTests(PostgresServer server)
     [Fact]
     public async Task Replica_that_is_behind_never_answers_with_something_older_than_what_the_vm_has()
     {
-        await using var deployment = await Deployment.StartAsync(server, replicas: 2, FeedSleeps);
+        await using var deployment = await Deployment.StartAsync(server, replicas: 2);
+        await deployment.StopFeedsAsync();
         var vm = await deployment.EnrolAsync("vm-1", replica: deployment.Replicas[0]);
         await vm.ReportAsync(new VmReport(VmStatus.Running));
         await vm.PollAsync(deployment.Replicas[1]);
@@ -129,7 +129,8 @@ public sealed class PollTests(PostgresServer server)
     [Fact]
     public async Task Etag_from_a_future_that_never_was_is_corrected_without_a_query_per_poll()
     {
-        await using var deployment = await Deployment.StartAsync(server, settings: FeedSleeps);
+        await using var deployment = await Deployment.StartAsync(server);
+        await deployment.StopFeedsAsync();
         var vm = await deployment.EnrolAsync("vm-1");
         await vm.PollAsync();
         await deployment.ExecuteAsync("create extension pg_stat_statements; select pg_stat_statements_reset()");
