@@ -111,9 +111,11 @@ public sealed class OutageTests : IAsyncLifetime
         await Wait.UntilPassesAsync(() => deployment.EnrolFreeAsync("vm-2"));
         // More transactions than the replica itself can make in the backup before its feed looks again.
         await deployment.ExecuteAsync("do $$ begin for i in 1..20000 loop perform pg_current_xact_id(); commit; end loop; end $$");
-        // The feed that brings the second change began behind the cursor of the first.
-        await deployment.EnrolFreeAsync("vm-3");
-        await deployment.EnrolFreeAsync("vm-4");
+        // Changes that only the feed can bring: the second one comes with a cursor that is behind all those transactions.
+        await deployment.ExecuteAsync("update vms set hold = 'held' where hostname = 'vm-2'");
+        await deployment.WaitForFleetAsync("vm-2", vm => vm.State == VmState.Held);
+        await deployment.ExecuteAsync("update vms set hold = null where hostname = 'vm-2'");
+        await deployment.WaitForFleetAsync("vm-2", vm => vm.State == VmState.Free);
 
         await _postgres.StopAsync();
         await RunAsync("rm", "-rf", data);
