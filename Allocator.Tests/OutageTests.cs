@@ -20,7 +20,7 @@ public sealed class OutageTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Known_vms_are_served_while_the_database_is_away_and_all_goes_on_when_it_is_back()
+    public async Task Known_vms_are_served_during_a_database_outage_and_everything_recovers_afterwards()
     {
         await using var deployment = await Deployment.StartAsync(_postgres.ConnectionString, replicas: 2);
         var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2", "vm-3");
@@ -84,7 +84,7 @@ public sealed class OutageTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Replica_that_starts_without_a_database_becomes_ready_when_it_comes()
+    public async Task Replica_that_starts_without_a_database_becomes_ready_when_it_appears()
     {
         await _postgres.StopAsync();
         await using var replica = new Replica(_postgres.ConnectionString, new Dictionary<string, string>());

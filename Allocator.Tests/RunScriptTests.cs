@@ -15,7 +15,7 @@ public sealed class RunScriptTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Script_starts_everything_says_how_to_use_it_and_leaves_nothing_running()
+    public async Task Script_starts_everything_explains_its_use_and_leaves_nothing_running()
     {
         // The replicas listen on the two ports behind that of HAProxy.
         var reserved = ReservedPort.Consecutive(3);

@@ -17,7 +17,7 @@ public sealed partial class TutorialTests(PostgresServer server) : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Workshop_goes_as_the_tutorial_says_and_the_events_tell_it()
+    public async Task Workshop_runs_as_the_tutorial_describes_and_events_record_it()
     {
         await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Liveness:LostAfter"] = "00:00:10" });
         var page = await File.ReadAllTextAsync(Path.Combine(RepositoryRoot.Path, "docs", "tutorial.md"));

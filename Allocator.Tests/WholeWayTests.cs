@@ -13,7 +13,7 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Enrol_poll_ask_bind_receipt_hook_connected_seen_released_clean_and_free_again()
+    public async Task Vm_serves_one_person_after_another_from_enrolment_to_cleaning()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         await using var client = StartClient(deployment, "vm-1");
@@ -48,7 +48,7 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
     }
 
     [Fact]
-    public async Task Client_that_is_killed_and_started_again_neither_loses_nor_repeats_its_assignment()
+    public async Task Killed_client_neither_loses_nor_repeats_its_assignment_after_a_restart()
     {
         await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Polls:MaxAge"] = "00:00:01" });
         await using (var client = StartClient(deployment, "vm-1"))
@@ -73,7 +73,7 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
     [InlineData("ALLOCATOR_Url", "allocator.example.org", "Url")]
     [InlineData("ALLOCATOR_Hooks__Timeout", "soon", "Hooks:Timeout")]
     [InlineData("ALLOCATOR_CaFile", "/no/such/file", "CaFile")]
-    public async Task Wrong_setting_of_the_client_stops_it_and_is_named(string variable, string value, string key)
+    public async Task Wrong_client_setting_is_named_and_stops_the_client(string variable, string value, string key)
     {
         await using var client = Executable.Start("allocator", ["run"], new Dictionary<string, string?>
         {

@@ -13,7 +13,7 @@ namespace Allocator.Tests.Assignments;
 public sealed class AdmissionTests(PostgresServer server)
 {
     [Fact]
-    public async Task Pool_opens_and_closes_at_its_times_and_those_inside_stay()
+    public async Task Pool_opens_and_closes_at_its_times_and_people_already_inside_stay()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var now = await deployment.QueryAsync<DateTime>("select clock()");
@@ -37,7 +37,7 @@ public sealed class AdmissionTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Pool_is_in_rush_around_its_opening_and_by_the_admins_word_on_every_replica()
+    public async Task Every_replica_knows_the_rush_around_an_opening_or_set_by_an_admin()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2, new() { ["Liveness:LostAfter"] = "1.00:00:00" });
         var vms = await deployment.EnrolFreeAsync([.. Enumerable.Range(1, 40).Select(i => $"vm-{i}")]);
@@ -146,7 +146,7 @@ public sealed class AdmissionTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Classroom_behind_one_address_is_admitted_up_to_the_pools_cap_and_not_one_more_when_all_ask_at_once()
+    public async Task Cap_per_address_holds_when_a_whole_classroom_asks_at_once()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2, new() { ["Proxies:Known:0"] = "127.0.0.0/8" });
         await deployment.PutPoolAsync("default", new PoolSettings(MostPerAddress: 10));
@@ -178,7 +178,7 @@ public sealed class AdmissionTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Address_that_a_stranger_claims_is_not_believed()
+    public async Task Forwarded_address_from_an_unknown_proxy_is_ignored()
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var response = await AskAsync(deployment, "ada@example.org", "203.0.113.7");
@@ -186,7 +186,7 @@ public sealed class AdmissionTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Access_code_is_shown_to_nobody_and_stays_until_another_or_none_is_set()
+    public async Task Access_code_is_never_shown_and_stays_until_it_is_replaced_or_removed()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.PutPoolAsync("default", new PoolSettings(AccessCode: "open-sesame"));
@@ -202,7 +202,7 @@ public sealed class AdmissionTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Estimate_is_what_is_known_and_null_where_nothing_is()
+    public async Task Wait_is_estimated_from_what_is_known_and_null_otherwise()
     {
         await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Liveness:LostAfter"] = "1.00:00:00" });
         await deployment.PutPoolAsync("default", new PoolSettings(Duration: TimeSpan.FromHours(1)));

@@ -49,7 +49,7 @@ public sealed class AskingTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Asking_again_with_another_command_while_waiting_means_the_new_one()
+    public async Task Request_repeated_with_another_command_while_waiting_replaces_the_command()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.AskAsync("ada@example.org", command: "--code=4/OLD");
@@ -64,7 +64,7 @@ public sealed class AskingTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Access_code_opens_a_guarded_pool_and_a_closed_one_still_shows_what_one_has()
+    public async Task Guarded_pool_needs_its_code_and_a_closed_pool_still_shows_an_existing_assignment()
     {
         await using var deployment = await Deployment.StartAsync(server);
         (await deployment.Admin.PutAsJsonAsync("/pools/guarded", new PoolSettings(AccessCode: "sesame"))).EnsureSuccessStatusCode();
@@ -82,7 +82,7 @@ public sealed class AskingTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Where_my_assignment_is_has_an_etag_that_changes_with_my_place()
+    public async Task Assignment_etag_changes_with_queue_position()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var first = await deployment.AskAsync("first@example.org");

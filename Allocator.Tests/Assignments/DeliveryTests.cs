@@ -11,7 +11,7 @@ public sealed class DeliveryTests(PostgresServer server)
     private static readonly TimeSpan AfterOutcomeTimeout = TimeSpan.FromSeconds(601);
 
     [Fact]
-    public async Task Vm_that_falls_silent_after_the_binding_loses_the_person_to_another_within_the_deadline()
+    public async Task Person_of_a_vm_that_falls_silent_after_the_binding_is_moved_within_the_deadline()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2");
@@ -73,7 +73,7 @@ public sealed class DeliveryTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Vm_that_acknowledges_but_never_says_what_came_of_it_loses_the_person_too()
+    public async Task Vm_that_acknowledges_but_never_reports_an_outcome_loses_the_person_too()
     {
         await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Delivery:MaxAttempts"] = "2" });
         var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2");
@@ -91,7 +91,7 @@ public sealed class DeliveryTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Person_whose_hook_fails_goes_back_to_the_head_and_after_three_attempts_is_told()
+    public async Task Person_whose_hook_fails_returns_to_the_head_and_fails_after_three_attempts()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2", "vm-3", "vm-4");
@@ -130,7 +130,7 @@ public sealed class DeliveryTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Connected_person_sees_where_to_connect_and_the_end_scrubs_it()
+    public async Task Connected_person_sees_the_connection_details_and_the_end_erases_them()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
@@ -158,7 +158,7 @@ public sealed class DeliveryTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Vm_that_cannot_be_cleaned_is_nobodys_until_it_can()
+    public async Task Vm_that_fails_to_clean_is_assigned_to_nobody_until_it_succeeds()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];

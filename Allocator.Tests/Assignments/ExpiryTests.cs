@@ -10,7 +10,7 @@ public sealed class ExpiryTests(PostgresServer server)
     private static readonly PoolSettings OneHour = new(Duration: Hour, Warning: TimeSpan.FromMinutes(10));
 
     [Fact]
-    public async Task Time_runs_from_the_connection_and_its_end_sends_the_person_away_once_however_many_sweep()
+    public async Task Assignment_expires_once_and_its_time_starts_with_the_connection()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 3, new() { ["Liveness:SweepInterval"] = "00:00:00.01", ["Liveness:LostAfter"] = "1.00:00:00" });
         await deployment.PutPoolAsync("default", OneHour);
@@ -45,7 +45,7 @@ public sealed class ExpiryTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Admin_extends_by_a_time_or_to_a_time_and_nothing_ends_before()
+    public async Task Admin_extends_by_a_duration_or_to_a_time_and_nothing_ends_earlier()
     {
         await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Liveness:LostAfter"] = "1.00:00:00" });
         await deployment.PutPoolAsync("default", OneHour);

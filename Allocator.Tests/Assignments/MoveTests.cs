@@ -9,7 +9,7 @@ namespace Allocator.Tests.Assignments;
 public sealed class MoveTests(PostgresServer server)
 {
     [Fact]
-    public async Task Person_is_moved_to_a_named_vm_with_the_same_assignment_and_the_old_vm_is_cleaned()
+    public async Task Move_to_a_named_vm_keeps_the_assignment_and_cleans_the_old_vm()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2");
@@ -35,7 +35,7 @@ public sealed class MoveTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Person_is_moved_to_any_free_vm_or_stays_where_they_are()
+    public async Task Person_is_moved_to_any_free_vm_or_keeps_their_own()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2", "vm-3");
@@ -52,7 +52,7 @@ public sealed class MoveTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Move_that_cannot_be_is_refused_with_the_reason_and_changes_nothing()
+    public async Task Impossible_move_is_refused_with_the_reason_and_changes_nothing()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.PutPoolAsync("gpu", new PoolSettings());
@@ -100,7 +100,7 @@ public sealed class MoveTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Admin_puts_a_person_on_one_particular_vm_even_a_held_one_in_a_closed_pool()
+    public async Task Admin_assigns_a_person_to_a_named_vm_even_a_held_one_in_a_closed_pool()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2");
@@ -123,7 +123,7 @@ public sealed class MoveTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Person_in_the_queue_gets_the_vm_that_the_admin_names_with_the_assignment_they_have()
+    public async Task Queued_person_gets_the_vm_that_an_admin_names_and_keeps_the_assignment()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var waiting = await deployment.AskAsync("ada@example.org", command: "--code=4/0A");
@@ -138,7 +138,7 @@ public sealed class MoveTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Many_assignments_are_released_by_filter_or_id_after_a_dry_run_that_says_which()
+    public async Task Assignments_are_released_by_filter_or_id_and_a_dry_run_lists_them()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];

@@ -10,7 +10,7 @@ public sealed class RemoteDesktopCodeTests
     [InlineData("--code=4/0A", "4/0A")]
     [InlineData("--code '4/0A' --pin=1", "4/0A")]
     [InlineData("  --code=\"4/0A\"\n", "4/0A")]
-    public void Code_is_taken_out_and_nothing_else(string line, string code) => Assert.Equal(code, RemoteDesktopCode.Code(line));
+    public void Only_the_code_is_extracted(string line, string code) => Assert.Equal(code, RemoteDesktopCode.Code(line));
 
     [Theory]
     [InlineData("")]
@@ -27,9 +27,9 @@ public sealed class RemoteDesktopCodeTests
     [InlineData("--codes=4/0A")]
     [InlineData("--code=4/0Ä")]
     [InlineData("--code=../../etc/passwd")]
-    public void Anything_else_is_no_code(string line) => Assert.Null(RemoteDesktopCode.Code(line));
+    public void Any_other_text_is_rejected(string line) => Assert.Null(RemoteDesktopCode.Code(line));
 
     [Fact]
-    public void Line_that_is_too_long_is_no_code() =>
+    public void Line_that_is_too_long_is_rejected() =>
         Assert.Null(RemoteDesktopCode.Code("--code=4/0A " + new string('x', RemoteDesktopCode.MaxAllowed)));
 }

@@ -10,7 +10,7 @@ namespace Allocator.Tests.Data;
 public sealed class MigratorTests(PostgresServer server)
 {
     [Fact]
-    public async Task Many_replicas_that_start_together_migrate_once()
+    public async Task Replicas_that_start_together_migrate_once()
     {
         await using var database = NpgsqlDataSource.Create(await server.CreateEmptyDatabaseAsync());
 
@@ -23,7 +23,7 @@ public sealed class MigratorTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Replica_that_may_not_migrate_refuses_an_old_schema_and_takes_a_new_one()
+    public async Task Replica_that_may_not_migrate_refuses_an_old_schema_and_accepts_a_new_one()
     {
         await using var database = NpgsqlDataSource.Create(await server.CreateEmptyDatabaseAsync());
         var refused = await Assert.ThrowsAsync<SchemaOutdatedException>(() => Create(database, MigrateAt.Command).EnsureAsync(default));

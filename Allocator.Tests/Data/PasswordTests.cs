@@ -18,7 +18,7 @@ public sealed class PasswordTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Replica_answers_polls_when_the_password_changes_and_the_next_one_starts_with_the_new()
+    public async Task Replica_answers_polls_after_a_password_change_and_new_ones_use_the_new_password()
     {
         await using var postgres = await PrivatePostgres.StartAsync(_folder);
         await using var owner = NpgsqlDataSource.Create(postgres.ConnectionString + ";Pooling=false");

@@ -24,7 +24,7 @@ public sealed class PrivatePostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task Folder_that_others_cannot_enter_is_no_obstacle()
+    public async Task Server_starts_in_a_folder_that_others_cannot_enter()
     {
         var closed = Directory.CreateDirectory(Path.Combine(_folder, "closed"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         await using var postgres = await PrivatePostgres.StartAsync(Path.Combine(closed.FullName, "data"));
@@ -32,7 +32,7 @@ public sealed class PrivatePostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task Second_server_on_the_same_data_says_what_to_do()
+    public async Task Second_server_on_the_same_data_is_refused_with_a_remedy()
     {
         await using var first = await PrivatePostgres.StartAsync(_folder);
         var refused = await Assert.ThrowsAsync<PrivatePostgresException>(() => PrivatePostgres.StartAsync(_folder));
@@ -70,7 +70,7 @@ public sealed class PrivatePostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task Folder_of_the_socket_goes_with_the_server_unless_there_is_something_else_in_it()
+    public async Task Socket_folder_is_removed_with_the_server_unless_it_holds_other_files()
     {
         await using var postgres = await PrivatePostgres.StartAsync(_folder);
         var socket = new NpgsqlConnectionStringBuilder(postgres.ConnectionString).Host!;
@@ -88,7 +88,7 @@ public sealed class PrivatePostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task Folder_that_was_left_half_made_is_made_anew()
+    public async Task Half_initialized_data_folder_is_created_again()
     {
         Directory.CreateDirectory(Path.Combine(_folder, "postgres.new", "base"));
         await using var postgres = await PrivatePostgres.StartAsync(_folder);

@@ -28,7 +28,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void Every_setting_is_a_documented_one()
+    public void Every_setting_is_documented()
     {
         var ofTheApi = Documented("## Of the API");
         var ofTheClient = Documented("## Of the client");
@@ -46,7 +46,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     }
 
     [Fact]
-    public void Pools_of_all_replicas_and_the_rest_are_four_fifths_of_the_connections_at_most()
+    public void Connection_pools_of_all_replicas_use_at_most_four_fifths_of_the_connections()
     {
         var most = int.Parse(Postgres("max_connections"), CultureInfo.InvariantCulture);
         var pools = Replicas.Values.Sum(replica =>
@@ -58,7 +58,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     }
 
     [Fact]
-    public void Replica_has_the_time_to_drain_and_to_end_what_is_under_way()
+    public void Replica_has_time_to_drain_and_to_finish_its_requests()
     {
         var drain = TimeSpan.Parse(Variable("Health__Drain"), CultureInfo.InvariantCulture);
         Assert.True(drain > TimeSpan.Zero);
@@ -70,7 +70,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     }
 
     [Fact]
-    public async Task Servers_of_haproxy_are_the_replicas_and_haproxy_takes_them()
+    public async Task HAProxy_accepts_its_configuration_and_its_servers_are_the_replicas()
     {
         var haproxy = Services["haproxy"];
         var servers = haproxy["environment"]["SERVERS"].Text;
@@ -102,14 +102,14 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     }
 
     [Fact]
-    public void Only_haproxy_may_say_where_a_request_came_from() => Assert.All(Replicas.Values, replica =>
+    public void Only_haproxy_may_forward_client_addresses() => Assert.All(Replicas.Values, replica =>
     {
         Assert.Equal(Address(Services["haproxy"]), replica["environment"]["Proxies__Known__0"].Text);
         Assert.Single(replica["environment"].Map.Keys, variable => variable.StartsWith("Proxies__", StringComparison.Ordinal));
     });
 
     [Fact]
-    public void Images_are_of_one_version_and_ours_of_this_one()
+    public void Images_have_pinned_versions_and_ours_has_the_current_one()
     {
         Assert.All(Services, service => Assert.Matches(@"^[a-z]+:[0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z]+)?$", service.Value["image"].Text));
         Assert.All(Replicas.Values, replica => Assert.Equal($"allocator:{Version}", replica["image"].Text));
@@ -125,7 +125,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     }
 
     [Fact]
-    public void Every_container_is_locked_down_and_only_this_machine_gets_in()
+    public void Every_container_is_locked_down_and_only_reachable_from_this_machine()
     {
         Assert.All(Services.Values, service =>
         {
@@ -148,7 +148,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     }
 
     [Fact]
-    public async Task Script_makes_the_secrets_that_are_named_once_and_keeps_them()
+    public async Task Script_creates_every_named_secret_once_and_keeps_it()
     {
         Directory.CreateDirectory(Path.Combine(_folder, "scripts"));
         foreach (var file in new[] { "compose.yaml", "scripts/compose-secrets.sh" })

@@ -18,7 +18,7 @@ public sealed class KeepAliveTests(PostgresServer server)
     [Theory]
     [InlineData("2s", "00:00:04.3", true)]
     [InlineData("60s", "00:00:01", false)]
-    public async Task Requests_into_idle_connections_are_all_answered_if_the_load_balancer_gives_up_first(string givesUpAfter, string keepAlive, bool isRight)
+    public async Task Idle_connections_lose_no_request_if_the_load_balancer_closes_first(string givesUpAfter, string keepAlive, bool isRight)
     {
         await using var api = await ApiProcess.StartAsync(await server.CreateDatabaseAsync(), new Dictionary<string, string?>
         {

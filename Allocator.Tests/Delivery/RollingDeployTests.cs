@@ -16,7 +16,7 @@ public sealed class RollingDeployTests(PostgresServer server)
     private const int Vms = 12;
 
     [Fact]
-    public async Task Replacing_every_replica_and_the_schema_fails_no_poll_and_loses_or_doubles_no_assignment()
+    public async Task Rolling_deployment_fails_no_poll_and_loses_or_doubles_no_assignment()
     {
         var connection = await server.CreateDatabaseAsync();
         // Reserved until the end: each replica is replaced by one on the same port.

@@ -10,7 +10,7 @@ namespace Allocator.Tests.Events;
 public sealed class EventTests(PostgresServer server)
 {
     [Fact]
-    public async Task Events_tell_the_story_of_a_vm_of_a_person_and_of_a_pool()
+    public async Task Events_record_the_history_of_a_vm_a_person_and_a_pool()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.PutPoolAsync("gpu", new PoolSettings(AccessCode: "sesame"));
@@ -52,7 +52,7 @@ public sealed class EventTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Lists_come_as_csv_for_spreadsheets_whole_and_without_formulas()
+    public async Task Lists_are_exported_as_complete_csv_without_formulas()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.EnrolFreeAsync("vm-1", "vm-2");
@@ -83,7 +83,7 @@ public sealed class EventTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task What_is_past_its_retention_is_removed_in_small_batches_and_nothing_else_removes_an_event()
+    public async Task Records_past_their_retention_are_removed_in_batches_and_events_only_so()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2, new() { ["Retention:Events"] = "100.00:00:00", ["Retention:EndedAssignments"] = "10.00:00:00", ["Retention:BatchSize"] = "7" });
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
@@ -118,7 +118,7 @@ public sealed class EventTests(PostgresServer server)
     [InlineData("order=up", "order")]
     [InlineData("after=x", "after")]
     [InlineData("limit=0", "limit")]
-    public async Task Parameters_are_checked(string query, string field)
+    public async Task Query_parameters_are_validated(string query, string field)
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var response = await deployment.Admin.GetAsync($"/events?{query}");

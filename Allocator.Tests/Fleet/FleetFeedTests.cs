@@ -8,7 +8,7 @@ namespace Allocator.Tests.Fleet;
 public sealed class FleetFeedTests(PostgresServer server)
 {
     [Fact]
-    public async Task Transaction_that_takes_its_number_first_and_commits_last_still_shows_on_every_replica()
+    public async Task Transaction_that_starts_first_and_commits_last_reaches_every_replica()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 3);
         await deployment.EnrolFreeAsync("late", "vm-1", "vm-2", "vm-3", "vm-4", "vm-5");
@@ -34,7 +34,7 @@ public sealed class FleetFeedTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Older_picture_of_a_row_never_replaces_a_newer_one()
+    public async Task Older_snapshot_of_a_row_never_replaces_a_newer_one()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.EnrolFreeAsync("vm-1");
@@ -63,7 +63,7 @@ public sealed class FleetFeedTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Rows_from_another_servers_future_are_not_read_again_and_again()
+    public async Task Rows_with_a_transaction_id_of_the_future_are_read_only_once()
     {
         var connectionString = await server.CreateDatabaseAsync();
         await using (var database = NpgsqlDataSource.Create(connectionString))

@@ -7,7 +7,7 @@ namespace Allocator.Tests.Fleet;
 public sealed class ForgettingTests
 {
     [Fact]
-    public void Older_picture_of_a_deleted_vm_that_comes_late_does_not_bring_it_back()
+    public void Late_snapshot_does_not_restore_a_deleted_vm()
     {
         var fleet = new VmFleet();
         fleet.Apply(View(1));

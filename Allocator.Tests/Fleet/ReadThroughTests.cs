@@ -10,7 +10,7 @@ public sealed class ReadThroughTests(PostgresServer server)
     private const string Reading = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%where v.hostname = $1%'";
 
     [Fact]
-    public async Task Unknown_vms_cause_only_so_many_reads_at_once_and_the_others_are_refused()
+    public async Task Reads_of_unknown_vms_are_bounded_and_the_others_are_refused()
     {
         await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Fleet:ReadThroughConcurrency"] = "2" });
         var readThrough = deployment.Replica.Services.GetRequiredService<ReadThrough>();

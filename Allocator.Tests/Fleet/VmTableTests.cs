@@ -9,7 +9,7 @@ public sealed class VmTableTests
     private readonly VmFleet.FleetSnapshot _picture = new();
 
     [Fact]
-    public void Every_vm_is_found_and_none_that_was_not_put_in()
+    public void Table_finds_every_added_vm_and_no_other()
     {
         for (var i = 0; i < 20_000; i++)
         {
@@ -21,13 +21,13 @@ public sealed class VmTableTests
     }
 
     [Fact]
-    public void Vm_that_is_put_in_twice_is_the_same()
+    public void Vm_that_is_added_twice_stays_the_same_object()
     {
         Assert.Same(Put(1), Put(1));
     }
 
     [Fact]
-    public async Task Readers_find_all_that_was_there_while_the_table_grows()
+    public async Task Readers_find_every_added_vm_while_the_table_grows()
     {
         const int Vms = 200_000;
         var there = 0;

@@ -60,7 +60,7 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Full_server_is_critical_and_still_described_when_no_connection_is_left_to_ask_by()
+    public async Task Full_server_is_critical_and_still_described_without_a_free_connection()
     {
         await using var one = await StartAsync("one");
         await using var two = await StartAsync("two");
@@ -104,7 +104,7 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Replica_whose_own_connections_are_all_in_use_answers_from_its_last_reading()
+    public async Task Replica_with_all_connections_in_use_answers_from_its_last_reading()
     {
         await using var replica = await StartAsync("one");
         await GetAsync(replica);
@@ -124,7 +124,7 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Replica_that_has_never_reached_the_database_says_so()
+    public async Task Replica_that_never_reached_the_database_reports_unavailable()
     {
         await _postgres.StopAsync();
         await using var replica = Start("one");
@@ -141,7 +141,7 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Only_admins_see_it()
+    public async Task Only_admins_can_read_connection_health()
     {
         await using var replica = await StartAsync("one");
         using var http = replica.Connect();

@@ -8,7 +8,7 @@ namespace Allocator.Tests.Health;
 public sealed class HealthCommandTests(PostgresServer server)
 {
     [Fact]
-    public async Task Ready_replica_is_found_by_the_variables_that_it_listens_by_itself()
+    public async Task Ready_replica_is_found_by_the_variables_that_set_its_address()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var port = deployment.Replica.Address.Port;

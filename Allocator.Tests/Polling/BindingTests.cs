@@ -60,7 +60,7 @@ public sealed class BindingTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Nobody_gets_two_vms_and_no_vm_two_people_when_polls_of_one_vm_race()
+    public async Task Racing_polls_of_one_vm_never_double_a_person_or_a_vm()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 3);
         for (var round = 1; round <= 5; round++)
@@ -84,7 +84,7 @@ public sealed class BindingTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task A_claim_and_a_cancellation_at_once_leave_no_half()
+    public async Task Claim_that_races_a_cancellation_leaves_a_consistent_state()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
@@ -133,7 +133,7 @@ public sealed class BindingTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task The_schema_itself_refuses_a_second_live_assignment()
+    public async Task Schema_itself_refuses_a_second_live_assignment()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];

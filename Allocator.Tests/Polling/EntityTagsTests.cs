@@ -15,7 +15,7 @@ public sealed class EntityTagsTests
     [InlineData("\"g12", 0, false)]
     [InlineData("\"g+12\"", 0, false)]
     [InlineData("\"g99999999999999999999\"", 0, false)]
-    public void Newest_is_the_highest_generation_that_is_named(string header, long newest, bool any)
+    public void Newest_is_the_highest_generation_in_the_header(string header, long newest, bool any)
     {
         var tags = EntityTags.Parse(header);
         Assert.Equal(newest, tags.Newest);

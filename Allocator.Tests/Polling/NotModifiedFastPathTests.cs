@@ -29,7 +29,7 @@ public sealed class NotModifiedFastPathTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Only_a_get_with_the_right_token_and_the_current_tag_is_answered_and_others_are_not_touched()
+    public async Task Fast_path_answers_only_a_get_with_the_right_token_and_the_current_tag()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 1, NothingIsDue);
         var vm = await deployment.EnrolAsync("vm-1");
@@ -68,7 +68,7 @@ public sealed class NotModifiedFastPathTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Token_that_was_replaced_is_not_remembered()
+    public async Task Replaced_token_is_no_longer_accepted()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 1, NothingIsDue);
         var vm = await deployment.EnrolAsync("vm-1");

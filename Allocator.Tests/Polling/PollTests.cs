@@ -43,7 +43,7 @@ public sealed class PollTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task A_cached_body_is_served_again_but_never_once_it_is_stale_and_never_to_another()
+    public async Task Cached_body_is_never_served_once_it_is_stale_and_never_to_another_vm()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
@@ -75,7 +75,7 @@ public sealed class PollTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Vm_enrolled_at_one_replica_is_served_at_once_by_another()
+    public async Task Vm_enrolled_at_one_replica_is_served_immediately_by_another()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         await deployment.StopFeedsAsync();
@@ -87,7 +87,7 @@ public sealed class PollTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Fresh_token_is_taken_at_once_by_a_replica_that_knows_the_old_one_only()
+    public async Task New_token_is_accepted_immediately_by_a_replica_that_knows_only_the_old_one()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         await deployment.StopFeedsAsync();
@@ -103,7 +103,7 @@ public sealed class PollTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Replica_that_is_behind_never_answers_with_something_older_than_what_the_vm_has()
+    public async Task Replica_never_answers_with_an_older_generation_than_the_vm_has()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         await deployment.StopFeedsAsync();
@@ -127,7 +127,7 @@ public sealed class PollTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Etag_from_a_future_that_never_was_is_corrected_without_a_query_per_poll()
+    public async Task Etag_with_an_impossible_generation_is_corrected_without_a_query_per_poll()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.StopFeedsAsync();
@@ -183,7 +183,7 @@ public sealed class PollTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Polls_keep_the_liveness_in_the_database_true()
+    public async Task Polls_update_the_liveness_in_the_database()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         var vm = await deployment.EnrolAsync("vm-1");
@@ -198,7 +198,7 @@ public sealed class PollTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Reply_that_is_lost_after_the_binding_comes_again_with_the_next_poll()
+    public async Task Reply_lost_after_the_binding_is_repeated_with_the_next_poll()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
@@ -223,7 +223,7 @@ public sealed class PollTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Vm_that_polls_on_without_a_person_is_told_to_come_back_sooner_the_fewer_are_free()
+    public async Task Max_age_shrinks_with_the_number_of_free_vms()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vms = await deployment.EnrolFreeAsync([.. Enumerable.Range(1, 60).Select(i => $"vm-{i}")]);

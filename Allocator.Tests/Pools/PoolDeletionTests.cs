@@ -9,7 +9,7 @@ namespace Allocator.Tests.Pools;
 public sealed class PoolDeletionTests(PostgresServer server)
 {
     [Fact]
-    public async Task Pool_is_deleted_once_its_vms_are_and_its_people_are_gone()
+    public async Task Pool_can_be_deleted_once_its_vms_and_people_are_gone()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         Assert.Equal((404, "unknown-pool"), await deployment.RefusedAsync("DELETE /pools/gpu"));
@@ -47,7 +47,7 @@ public sealed class PoolDeletionTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Pool_of_a_rehearsal_goes_with_all_that_is_in_it_whatever_it_is_doing()
+    public async Task Rehearsal_pool_is_deleted_with_all_its_contents_at_any_time()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         await deployment.EnrolFreeAsync("vm-1");
@@ -91,7 +91,7 @@ public sealed class PoolDeletionTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Pool_stays_real_or_a_rehearsals_as_it_was_made()
+    public async Task Rehearsal_flag_of_a_pool_cannot_be_changed()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.PutPoolAsync("played", new PoolSettings(Rehearsal: true));
@@ -104,7 +104,7 @@ public sealed class PoolDeletionTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Who_joins_a_pool_while_it_is_deleted_either_keeps_it_or_finds_it_gone()
+    public async Task Person_who_joins_while_a_pool_is_deleted_keeps_it_or_finds_it_gone()
     {
         await using var deployment = await Deployment.StartAsync(server);
         for (var i = 0; i < 20; i++)

@@ -11,7 +11,7 @@ namespace Allocator.Tests.Security;
 public sealed class AdminAuthenticationTests(PostgresServer server)
 {
     [Fact]
-    public async Task Only_admins_see_what_is_theirs()
+    public async Task Only_admins_can_use_admin_endpoints()
     {
         await using var deployment = await Deployment.StartAsync(server);
         foreach (var path in new[] { "/vms", "/vms/vm-1", "/assignments", "/pools", "/pools/default" })
@@ -32,7 +32,7 @@ public sealed class AdminAuthenticationTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Api_key_is_as_good_as_a_password()
+    public async Task Api_key_is_accepted_instead_of_a_password()
     {
         await using var deployment = await Deployment.StartAsync(server);
         foreach (var (key, status) in new[] { (Replica.ApiKey, HttpStatusCode.OK), ("wrong", HttpStatusCode.Unauthorized), ("", HttpStatusCode.Unauthorized) })
@@ -45,7 +45,7 @@ public sealed class AdminAuthenticationTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Verified_password_is_remembered_and_costs_no_hash_each_time()
+    public async Task Verified_password_is_cached_and_not_hashed_again()
     {
         var hasher = new CountingHasher();
         var admins = new AdminOptions { Users = { ["ada"] = Credentials.HashPassword("right") } };

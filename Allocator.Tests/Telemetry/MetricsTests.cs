@@ -8,7 +8,7 @@ namespace Allocator.Tests.Telemetry;
 public sealed class MetricsTests(PostgresServer server)
 {
     [Fact]
-    public async Task Whole_way_of_one_person_shows_in_the_metrics()
+    public async Task Metrics_show_every_step_of_one_person()
     {
         await using var api = await ApiProcess.StartAsync(await server.CreateDatabaseAsync());
         await api.WalkTheWholeWayAsync();
@@ -91,7 +91,7 @@ public sealed class MetricsTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Metrics_can_have_a_port_of_their_own()
+    public async Task Metrics_can_be_served_on_a_separate_port()
     {
         using var port = new ReservedPort();
         await using var api = await ApiProcess.StartAsync(await server.CreateDatabaseAsync(), new() { ["Telemetry__MetricsPort"] = $"{port.Number}" });

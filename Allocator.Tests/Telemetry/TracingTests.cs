@@ -16,7 +16,7 @@ namespace Allocator.Tests.Telemetry;
 public sealed class TracingTests(PostgresServer server)
 {
     [Fact]
-    public async Task Trace_of_a_persons_request_goes_on_until_they_can_connect_whichever_replica_does_it()
+    public async Task Trace_of_a_request_continues_across_replicas_until_the_person_can_connect()
     {
         var spans = new ConcurrentQueue<Activity>();
         using var listener = Listen(spans);
@@ -49,7 +49,7 @@ public sealed class TracingTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Polls_make_no_spans()
+    public async Task Polls_create_no_spans()
     {
         var spans = new ConcurrentQueue<Activity>();
         using var listener = Listen(spans);
@@ -67,7 +67,7 @@ public sealed class TracingTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Metrics_traces_and_logs_are_sent_where_a_collector_is_named()
+    public async Task Metrics_traces_and_logs_are_sent_to_a_configured_collector()
     {
         using var collector = WireMockServer.Start();
         collector.Given(Request.Create().UsingPost()).RespondWith(Response.Create().WithStatusCode(200));
@@ -92,7 +92,7 @@ public sealed class TracingTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Nothing_is_traced_where_no_collector_is_named()
+    public async Task Nothing_is_traced_without_a_configured_collector()
     {
         var connectionString = await server.CreateDatabaseAsync();
         await using var api = await ApiProcess.StartAsync(connectionString);

@@ -11,7 +11,7 @@ public sealed class EnrolmentTokenTests(PostgresServer server)
     private const int Admitted = 201;
 
     [Fact]
-    public async Task Of_twenty_machines_that_race_for_one_token_exactly_as_many_get_in_as_it_has_uses()
+    public async Task Token_admits_exactly_as_many_of_twenty_racing_machines_as_it_has_uses()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         foreach (var uses in new[] { 1, 3 })
@@ -28,7 +28,7 @@ public sealed class EnrolmentTokenTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Machine_whose_answer_was_lost_uses_its_token_again_even_while_the_first_is_under_way_and_no_other_does()
+    public async Task Machine_whose_reply_was_lost_can_enrol_again_with_its_one_time_token()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var token = (await MakeAsync(deployment, new())).Token;
@@ -45,7 +45,7 @@ public sealed class EnrolmentTokenTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Enrolment_that_fails_uses_nothing_up()
+    public async Task Failed_enrolment_consumes_no_use_of_the_token()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.EnrolAsync("vm-1");
@@ -59,7 +59,7 @@ public sealed class EnrolmentTokenTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Token_that_is_bound_lets_in_what_it_is_bound_to_and_nothing_else()
+    public async Task Bound_token_admits_only_what_it_is_bound_to()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.PutPoolAsync("gpu", new PoolSettings());
@@ -75,7 +75,7 @@ public sealed class EnrolmentTokenTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task List_says_who_made_a_token_and_who_came_by_it_and_events_tell_its_story_without_the_token()
+    public async Task List_and_events_show_who_made_and_used_a_token_but_never_the_token()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var expiresAt = new DateTime(2199, 1, 1, 12, 0, 0, DateTimeKind.Utc);
@@ -107,7 +107,7 @@ public sealed class EnrolmentTokenTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Tokens_are_removed_when_they_have_been_expired_for_long_enough()
+    public async Task Tokens_are_removed_some_time_after_they_expired()
     {
         await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Retention:EnrolmentTokens"] = "10.00:00:00" });
         await MakeAsync(deployment, new(ValidFor: TimeSpan.FromDays(1)));

@@ -8,7 +8,7 @@ namespace Allocator.Tests.Vms;
 public sealed class HoldTests(PostgresServer server)
 {
     [Fact]
-    public async Task Held_vm_gets_nobody_until_it_is_put_back()
+    public async Task Held_vm_is_assigned_to_nobody_until_it_is_unheld()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2");
@@ -34,7 +34,7 @@ public sealed class HoldTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Person_keeps_a_vm_that_is_held_under_them_and_nobody_follows()
+    public async Task Person_keeps_a_vm_that_is_held_and_nobody_gets_it_afterwards()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
@@ -56,7 +56,7 @@ public sealed class HoldTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Draining_vm_keeps_its_person_takes_no_other_and_is_retired_when_free_and_clean()
+    public async Task Draining_vm_keeps_its_person_and_is_retired_when_it_is_free_and_clean()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 3, new() { ["Liveness:SweepInterval"] = "00:00:00.01" });
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
@@ -88,7 +88,7 @@ public sealed class HoldTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Deleted_vm_is_forgotten_by_every_replica_and_its_old_token_gets_a_clear_answer()
+    public async Task Every_replica_forgets_a_deleted_vm_and_explains_that_to_its_old_token()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 3);
         var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2");
@@ -125,7 +125,7 @@ public sealed class HoldTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Name_of_a_deleted_vm_can_be_taken_again_by_any_machine_which_begins_anew()
+    public async Task Any_machine_can_take_the_name_of_a_deleted_vm_and_starts_from_scratch()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         var old = (await deployment.EnrolFreeAsync("vm-1"))[0];
@@ -152,7 +152,7 @@ public sealed class HoldTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Many_vms_are_held_drained_and_released_by_filter_after_a_dry_run_that_says_which()
+    public async Task Vms_are_held_drained_and_released_by_filter_and_a_dry_run_lists_them()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vms = await deployment.EnrolFreeAsync("lab-1", "lab-2", "lab-3", "other-1");
@@ -181,7 +181,7 @@ public sealed class HoldTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Rebooting_vm_comes_back_with_its_person()
+    public async Task Rebooting_vm_returns_with_its_person()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
@@ -199,7 +199,7 @@ public sealed class HoldTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Vm_with_an_unhealthy_gpu_stays_out_and_comes_back_by_itself()
+    public async Task Vm_with_an_unhealthy_gpu_leaves_the_pool_and_returns_by_itself()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];

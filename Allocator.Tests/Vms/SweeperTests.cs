@@ -9,7 +9,7 @@ public sealed class SweeperTests(PostgresServer server)
     private static readonly TimeSpan AfterLostAfter = TimeSpan.FromSeconds(121);
 
     [Fact]
-    public async Task Vm_that_stops_polling_is_lost_and_found_again_with_its_next_poll()
+    public async Task Vm_that_stops_polling_is_lost_until_its_next_poll()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vms = await deployment.EnrolFreeAsync("vm-1", "vm-2");
@@ -50,7 +50,7 @@ public sealed class SweeperTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Person_connected_to_a_lost_vm_is_moved_once_where_the_pool_wants_it_and_keeps_place_and_end()
+    public async Task Pool_can_opt_in_to_moving_connected_people_off_a_lost_vm_once()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 3, new() { ["Liveness:SweepInterval"] = "00:00:00.01" });
         await deployment.PutPoolAsync("default", new PoolSettings(MoveWhenLost: true, Duration: TimeSpan.FromHours(8)));
@@ -78,7 +78,7 @@ public sealed class SweeperTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Nobody_is_lost_when_the_allocator_itself_was_away()
+    public async Task No_vm_is_lost_when_the_allocator_itself_was_away()
     {
         var connectionString = await server.CreateDatabaseAsync();
         await using (var before = await Deployment.StartAsync(connectionString))
@@ -96,7 +96,7 @@ public sealed class SweeperTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Nobody_is_lost_when_nobody_at_all_is_heard()
+    public async Task No_vm_is_lost_when_no_vm_at_all_polls()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.EnrolFreeAsync([.. Enumerable.Range(1, 10).Select(i => $"vm-{i}")]);
@@ -110,7 +110,7 @@ public sealed class SweeperTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Most_of_the_fleet_is_lost_only_after_the_rest_has_been_heard_for_the_whole_time()
+    public async Task Most_of_the_fleet_is_lost_only_after_the_rest_has_polled_for_the_whole_time()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vms = await deployment.EnrolFreeAsync([.. Enumerable.Range(1, 10).Select(i => $"vm-{i}")]);

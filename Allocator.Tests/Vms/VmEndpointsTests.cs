@@ -11,7 +11,7 @@ namespace Allocator.Tests.Vms;
 public sealed class VmEndpointsTests(PostgresServer server)
 {
     [Fact]
-    public async Task Same_machine_again_gets_a_fresh_token_the_old_one_dies_and_its_person_stays()
+    public async Task Machine_that_enrols_again_gets_a_new_token_and_keeps_its_person()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
@@ -26,7 +26,7 @@ public sealed class VmEndpointsTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task One_enrolment_token_replaces_another_and_both_are_good_meanwhile()
+    public async Task Two_enrolment_tokens_are_valid_while_one_replaces_the_other()
     {
         var old = Credentials.HashKey(Replica.EnrolmentToken);
         var fresh = Credentials.HashKey("the-next-enrolment-token");
@@ -45,7 +45,7 @@ public sealed class VmEndpointsTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Only_the_hash_of_a_token_is_kept()
+    public async Task Only_the_hash_of_a_token_is_stored()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = await deployment.EnrolAsync("vm-1");
@@ -54,7 +54,7 @@ public sealed class VmEndpointsTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Report_changes_what_it_names_and_nothing_else()
+    public async Task Report_changes_only_the_fields_that_it_names()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = await deployment.EnrolAsync("vm-1");
@@ -72,7 +72,7 @@ public sealed class VmEndpointsTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Warnings_are_shown_to_the_admin_as_the_vm_last_said_them_and_keep_nobody_from_the_vm()
+    public async Task Admin_sees_the_last_reported_warnings_and_they_do_not_block_the_vm()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
@@ -93,7 +93,7 @@ public sealed class VmEndpointsTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task List_goes_page_by_page_through_all_of_them_and_filters()
+    public async Task List_is_paged_and_filtered()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.EnrolFreeAsync([.. Enumerable.Range(1, 25).Select(i => $"vm-{i:D2}")]);
@@ -116,7 +116,7 @@ public sealed class VmEndpointsTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Each_filter_of_the_list_leaves_those_that_fit_and_all_of_them_together_too()
+    public async Task Filters_of_the_list_work_alone_and_combined()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vms = await deployment.EnrolFreeAsync("lab-1", "lab-2", "lab-3", "vm-4", "vm-5");
@@ -181,7 +181,7 @@ public sealed class VmEndpointsTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Admins_list_of_assignments_filters_and_shows_no_pins()
+    public async Task Admin_list_of_assignments_is_filtered_and_shows_no_pins()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];

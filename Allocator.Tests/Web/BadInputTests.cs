@@ -70,7 +70,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
 
     [Theory]
     [MemberData(nameof(Bodies))]
-    public async Task Body_is_refused_with_what_is_wrong_and_nothing_is_left_behind(string path, string body, int status, string type, string? field)
+    public async Task Invalid_body_is_refused_by_field_and_leaves_nothing_behind(string path, string body, int status, string type, string? field)
     {
         var before = await RowsAsync();
         using var request = new HttpRequestMessage(HttpMethod.Post, path)
@@ -115,7 +115,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
 
     [Theory]
     [MemberData(nameof(VmBodies))]
-    public async Task Body_of_a_vm_is_refused_with_what_is_wrong_and_changes_nothing(string path, string body, int status, string type, string? field)
+    public async Task Invalid_body_of_a_vm_is_refused_by_field_and_changes_nothing(string path, string body, int status, string type, string? field)
     {
         var before = await RowsAsync();
         using var response = await _vm.SendAsync(HttpMethod.Put, path, new StringContent(body, Encoding.UTF8, "application/json"));
@@ -125,7 +125,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     }
 
     [Fact]
-    public async Task Refusals_say_what_would_be_right()
+    public async Task Refusals_name_the_accepted_values()
     {
         using var status = await _vm.SendAsync(HttpMethod.Put, "/vms/vm-1/report", JsonContent.Create(new { status = "asleep" }));
         Assert.Equal("Must be one of initializing, running, error, rebooting.", (await ReadAsync(status))["errors"]!["status"]![0]!.GetValue<string>());
@@ -149,7 +149,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     [InlineData("vm_1", "Bearer x", 400, "malformed-hostname")]
     [InlineData("..%2Fvms", "Bearer x", 400, "malformed-hostname")]
     [InlineData("%F0%9F%92%A9", "Bearer x", 400, "malformed-hostname")]
-    public async Task Poll_is_refused_with_what_is_wrong(string hostname, string? authorization, int status, string type)
+    public async Task Invalid_poll_is_refused_with_the_reason(string hostname, string? authorization, int status, string type)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"/assignment/{hostname}");
         request.Headers.TryAddWithoutValidation("Authorization", authorization);
@@ -187,7 +187,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     [InlineData("/assignments/not-an-id", 404)]
     [InlineData("/assignments/00000000-0000-0000-0000-000000000000", 404)]
     [InlineData("/nothing/here", 404)]
-    public async Task What_is_not_there_is_a_problem_too(string path, int status)
+    public async Task Unknown_path_is_answered_with_a_problem(string path, int status)
     {
         using var response = await _deployment.Person.GetAsync(path);
         Assert.Equal(status, (int)response.StatusCode);
@@ -216,7 +216,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     [InlineData("/assignments?email=", "email")]
     [InlineData("/assignments?after=x", "after")]
     [InlineData("/assignments?state=gone", "state")]
-    public async Task Parameters_of_lists_are_checked(string path, string field)
+    public async Task List_parameters_are_validated(string path, string field)
     {
         using var response = await _deployment.Admin.GetAsync(path);
         await AssertProblemAsync(response, 400, "invalid", field);
@@ -258,7 +258,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     [InlineData("/enrolment-tokens", """{"expiresAt":"2199-01-01T00:00:00"}""", 400, "invalid", "expiresAt")]
     [InlineData("/enrolment-tokens", """{"expiresAt":"2020-01-01T00:00:00Z"}""", 400, "invalid", "expiresAt")]
     [InlineData("PUT /pools/No%20Such", "{}", 400, "invalid", "pool")]
-    public async Task Admins_bodies_are_checked(string call, string body, int status, string type, string? field)
+    public async Task Admin_bodies_are_validated(string call, string body, int status, string type, string? field)
     {
         var words = call.Split(' ');
         using var request = new HttpRequestMessage(words.Length == 2 ? HttpMethod.Put : HttpMethod.Post, words[^1])
@@ -273,7 +273,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     [InlineData("/vms/vm-9", "unknown-vm")]
     [InlineData("/pools/nosuch", "unknown-pool")]
     [InlineData("/pools/No%20Such", "unknown-pool")]
-    public async Task What_an_admin_asks_for_and_is_not_there_is_named(string path, string type)
+    public async Task Missing_resource_of_an_admin_request_is_named(string path, string type)
     {
         using var response = await _deployment.Admin.GetAsync(path);
         await AssertProblemAsync(response, 404, type, null);

@@ -10,7 +10,7 @@ namespace Allocator.Tests.Web;
 public sealed class IdempotencyTests(PostgresServer server)
 {
     [Fact]
-    public async Task Request_with_the_same_key_is_answered_as_the_first_one_was_on_every_replica()
+    public async Task Every_replica_answers_a_repeated_key_as_the_first_time()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         var (status, body, location) = await AskAsync(deployment, "key-1", "ada@example.org");
@@ -31,7 +31,7 @@ public sealed class IdempotencyTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Same_key_with_another_request_is_refused_and_after_a_day_it_is_free()
+    public async Task Key_of_another_request_is_refused_for_a_day()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await AskAsync(deployment, "key-1", "ada@example.org");
@@ -47,7 +47,7 @@ public sealed class IdempotencyTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task What_was_refused_is_not_remembered()
+    public async Task Refused_request_frees_its_idempotency_key()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.PutPoolAsync("default", new PoolSettings(Open: false));
@@ -57,7 +57,7 @@ public sealed class IdempotencyTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Of_many_requests_with_one_key_at_once_one_is_carried_out()
+    public async Task Only_one_of_many_concurrent_requests_with_one_key_is_executed()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         await deployment.EnrolFreeAsync("vm-1");
@@ -75,7 +75,7 @@ public sealed class IdempotencyTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Request_whose_replica_died_half_way_can_be_repeated()
+    public async Task Request_whose_replica_died_can_be_repeated()
     {
         await using var deployment = await Deployment.StartAsync(server);
         await AskAsync(deployment, "key-1", "ada@example.org");
