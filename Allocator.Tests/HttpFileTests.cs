@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Allocator.Tests;
 
-/// <summary><c>allocator.http</c> runs from top to bottom, and each request is answered as its title says.</summary>
+/// <summary><c>allocator.http</c> runs from top to bottom, and each request gets the status in its title.</summary>
 public sealed partial class HttpFileTests(PostgresServer server)
 {
     [Fact]
@@ -34,7 +34,7 @@ public sealed partial class HttpFileTests(PostgresServer server)
             request.Content = body.Length == 0 ? null : new StringContent(body, Encoding.UTF8, "application/json");
             foreach (var header in head[1..].Select(line => line.Split(": ", 2)).Where(header => header[0] != "Content-Type"))
             {
-                // "Basic name password" is what these files write for what goes over the wire as base64.
+                // These files write "Basic name password" where base64 is sent.
                 var value = header[1].StartsWith("Basic ", StringComparison.Ordinal) ? $"{Deployment.Basic("admin", Replica.AdminPassword)}" : header[1];
                 Assert.True(request.Headers.TryAddWithoutValidation(header[0], value));
             }
@@ -55,7 +55,7 @@ public sealed partial class HttpFileTests(PostgresServer server)
                 (node, step) => step.EndsWith(']') ? node[int.Parse(step[..^1], null)]! : node[step]!).ToString();
     }
 
-    /// <summary>A reader of the file is slower than the feed; so is this.</summary>
+    /// <summary>Waits for the feed, which is faster than a person who runs the file.</summary>
     private static Task SettleAsync(Deployment deployment) => Wait.UntilAsync(async () =>
         deployment.Replica.Fleet.Find("vm-demo") is not { } vm
         || vm.View.Revision == await deployment.QueryAsync<long>("select revision from vms where hostname = 'vm-demo'"), "the fleet is up to date");

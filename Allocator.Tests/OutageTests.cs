@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Allocator.Tests;
 
-/// <summary>The database goes away and comes back, on a server of its own.</summary>
+/// <summary>The database stops and restarts, on a separate server.</summary>
 public sealed class OutageTests : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("allocator-outage-").FullName;
@@ -41,7 +41,7 @@ public sealed class OutageTests : IAsyncLifetime
                 await vm.PollAsync(replica);
                 Assert.Equal(HttpStatusCode.NotModified, vm.Status);
             }
-            // Without its ETag a VM gets what it had: its person is still there.
+            // Without its ETag a VM gets its current assignment: its person is still there.
             using var whole = await vms[0].SendAsync(HttpMethod.Get, "/assignment/vm-1", replica: replica);
             Assert.Equal(before.Id, (await whole.Content.ReadFromJsonAsync<VmAssignment>())!.Assignment!.Id);
             using var http = replica.Connect();
@@ -57,14 +57,14 @@ public sealed class OutageTests : IAsyncLifetime
         }
         Assert.True(retryAfter.Count > 1, "Retry-After is drawn anew each time");
         Assert.All(retryAfter, wait => Assert.InRange(wait!.Value.TotalSeconds, 5, 15));
-        // Whether an unknown VM or token is right cannot be known: neither 401 nor 404.
+        // An unknown VM or token cannot be verified now, so the reply is neither 401 nor 404.
         var unknown = new TestVm(deployment, "vm-99", "vm-99.x");
         await unknown.PollAsync();
         Assert.Equal(HttpStatusCode.ServiceUnavailable, unknown.Status);
         var otherToken = new TestVm(deployment, "vm-1", "vm-1.x");
         await otherToken.PollAsync();
         Assert.Equal(HttpStatusCode.ServiceUnavailable, otherToken.Status);
-        // One that knows more than this replica is not told less.
+        // A VM with a newer generation never gets an older answer.
         vms[2].ETag = "\"g7\"";
         await vms[2].PollAsync();
         Assert.Equal(HttpStatusCode.ServiceUnavailable, vms[2].Status);

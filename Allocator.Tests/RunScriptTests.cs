@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Allocator.Tests;
 
-/// <summary><c>./run.sh</c>, as a newcomer types it.</summary>
+/// <summary><c>./run.sh</c>, as a new user runs it.</summary>
 public sealed class RunScriptTests : IDisposable
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(5);
@@ -63,7 +63,7 @@ public sealed class RunScriptTests : IDisposable
         Assert.Contains(words, script.Output, StringComparison.Ordinal);
     }
 
-    /// <summary>The processes that were started with this folder, by their arguments or their environment.</summary>
+    /// <summary>Returns the processes that have this folder in their arguments or environment.</summary>
     private static string[] Processes(string folder) =>
     [
         .. Directory.GetDirectories("/proc").Where(process => char.IsDigit(Path.GetFileName(process)[0])).Select(process =>

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Allocator.Tests;
 
-/// <summary><c>docs/tutorial.md</c>, command by command, with VMs that do what the real ones do.</summary>
+/// <summary><c>docs/tutorial.md</c>, command by command, with simulated VMs.</summary>
 public sealed partial class TutorialTests(PostgresServer server) : IDisposable
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(250);
@@ -28,7 +28,7 @@ public sealed partial class TutorialTests(PostgresServer server) : IDisposable
         var lives = vms.Select(vm => LiveAsync(vm, classIsOver.Token)).ToList();
         try
         {
-            // A simulated VM has no process to freeze: its name stands for it. And it need not be waited for by the second.
+            // A simulated VM has no process to freeze: a file with its name stands for that. Waits are shorter.
             var script = $$"""
                 kill() { touch "$PWD/.run/frozen-$2"; }
                 sleep() { command sleep 0.2; }
@@ -56,7 +56,7 @@ public sealed partial class TutorialTests(PostgresServer server) : IDisposable
         await CheckEventsAsync(deployment);
     }
 
-    /// <summary>Beyond how many: what happened to whom, in which order, by whose word.</summary>
+    /// <summary>Checks beyond the counts: what happened to whom, in which order, and by which actor.</summary>
     private static async Task CheckEventsAsync(Deployment deployment)
     {
         var requeued = await deployment.EventsAsync("action=requeued");
@@ -78,7 +78,7 @@ public sealed partial class TutorialTests(PostgresServer server) : IDisposable
         Assert.True(story.IndexOf("connected") < story.IndexOf("moved") && story.IndexOf("moved") < story.LastIndexOf("connected"), string.Join(' ', story));
         Assert.Equal("released", story[^1]);
 
-        // Whoever was put back came before all who had not had a VM: each got another.
+        // Requeued people were served before people without a VM: each got another one.
         foreach (var one in requeued)
         {
             Assert.Contains(await deployment.EventsAsync($"assignment={one.AssignmentId}"), later => later.Action == "connected" && later.Id > one.Id);
@@ -87,7 +87,7 @@ public sealed partial class TutorialTests(PostgresServer server) : IDisposable
         static string? Why(EventRecord one) => one.Detail.GetProperty("why").GetString();
     }
 
-    /// <summary>A VM with the sample hook: it polls, prepares for its person and cleans up, until its power is gone.</summary>
+    /// <summary>Simulates a VM with the sample hook: it polls, prepares for its person and cleans up, until it is frozen.</summary>
     private async Task LiveAsync(TestVm vm, CancellationToken cancel)
     {
         var folder = Path.Combine(_folder, ".run", "vms", vm.Hostname);
@@ -107,7 +107,7 @@ public sealed partial class TutorialTests(PostgresServer server) : IDisposable
         }
     }
 
-    /// <summary>What <c>run.sh</c> leaves for the operator.</summary>
+    /// <summary>Writes the files that <c>run.sh</c> leaves for the operator.</summary>
     private void WriteState(Deployment deployment)
     {
         for (var i = 1; i <= 30; i++)

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Allocator.Tests;
 
-/// <summary>The whole way, with real client processes and the sample hook.</summary>
+/// <summary>End to end, with real client processes and the sample hook.</summary>
 public sealed class WholeWayTests(PostgresServer server) : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("allocator-whole-").FullName;
@@ -36,7 +36,7 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
         Assert.Equal("released", JsonNode.Parse(HookLines("vm-1")[1])!["event"]!.GetValue<string>());
         Assert.Equal((AssignmentState.Ended, EndReason.Released), ((await deployment.FindAsync(asked.Id)).State, (await deployment.FindAsync(asked.Id)).EndReason));
 
-        // And again, for the next person.
+        // The next person is served in the same way.
         var next = await deployment.AskAsync("grace@example.org");
         await Wait.UntilAsync(async () => (await deployment.FindAsync(next.Id)).State == AssignmentState.Connected, "the next person is connected");
         Assert.Equal(

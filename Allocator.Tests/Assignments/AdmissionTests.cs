@@ -9,7 +9,7 @@ using Xunit;
 
 namespace Allocator.Tests.Assignments;
 
-/// <summary>Who may join the queue, and when.</summary>
+/// <summary>The rules that decide who may join the queue, and when.</summary>
 public sealed class AdmissionTests(PostgresServer server)
 {
     [Fact]
@@ -88,7 +88,7 @@ public sealed class AdmissionTests(PostgresServer server)
         Assert.Equal(3, (await deployment.FindPoolAsync("default")).Roster);
         await deployment.AskAsync("ada@example.org");
         Assert.Equal("not-on-roster", await RefusedAsync(deployment, "alan@example.org"));
-        // Who was in already stays in.
+        // A person who was admitted before stays.
         Assert.Equal(before.Id, (await deployment.AskAsync("before@example.org")).Id);
 
         var page = (await deployment.Admin.GetFromJsonAsync<Page<RosterEntry>>("/pools/default/roster?limit=2"))!;
@@ -135,7 +135,7 @@ public sealed class AdmissionTests(PostgresServer server)
         var people = string.Join('\n', Enumerable.Range(1, 20_000).Select(i => $"student-{i}@school.example"));
         using var response = await deployment.Admin.PutAsync("/pools/default/roster", new StringContent(people, Encoding.UTF8, "text/csv"));
         Assert.Equal(20_000, (await response.Content.ReadFromJsonAsync<RosterSize>())!.People);
-        // The refusal comes before the body is sent; who sends it all the same may find the connection closed.
+        // The refusal comes before the body is sent; a client that sends it anyway may find the connection closed.
         using var request = new HttpRequestMessage(HttpMethod.Put, "/pools/default/roster")
         {
             Content = new StringContent(new string('x', 3_000_000), Encoding.UTF8, "text/csv"),
@@ -157,7 +157,7 @@ public sealed class AdmissionTests(PostgresServer server)
         }));
         Assert.Equal((10, 20), (statuses.Count(status => status == 202), statuses.Count(status => status == 429)));
         Assert.Equal(10, await deployment.QueryAsync<long>("select count(*) from assignments where client_address = '203.0.113.7'"));
-        // Another classroom is not theirs, and whoever is in may ask what they have.
+        // Another classroom has its own count, and a person who was admitted can repeat the request.
         using (var elsewhere = await AskAsync(deployment, "elsewhere@example.org", "203.0.113.8"))
         {
             Assert.Equal(HttpStatusCode.Accepted, elsewhere.StatusCode);
@@ -192,7 +192,7 @@ public sealed class AdmissionTests(PostgresServer server)
         await deployment.PutPoolAsync("default", new PoolSettings(AccessCode: "open-sesame"));
         var pool = await deployment.FindPoolAsync("default");
         Assert.Equal((true, null), (pool.NeedsAccessCode, pool.Settings.AccessCode));
-        // What was read can be put back, changed.
+        // Settings that were read can be changed and written back.
         await deployment.PutPoolAsync("default", pool.Settings with { Duration = TimeSpan.FromHours(2) });
         Assert.Equal("wrong-access-code", await RefusedAsync(deployment, "ada@example.org"));
         Assert.DoesNotContain("sesame", await deployment.Admin.GetStringAsync("/events") + await deployment.Admin.GetStringAsync("/pools"), StringComparison.Ordinal);
@@ -218,7 +218,7 @@ public sealed class AdmissionTests(PostgresServer server)
         await deployment.WaitForFleetAsync("vm-1", view => !view.IsFree);
         var next = await deployment.AskAsync("next@example.org");
         Assert.InRange(next.EstimatedWaitSeconds!.Value, 3_500, 3_600);
-        // Beyond the VMs that are known to come free, nothing can be said.
+        // There is no estimate beyond the VMs that are known to become free.
         Assert.Null((await deployment.AskAsync("late@example.org")).EstimatedWaitSeconds);
 
         await deployment.MoveClockAsync(TimeSpan.FromMinutes(30));
@@ -228,7 +228,7 @@ public sealed class AdmissionTests(PostgresServer server)
         await vm.PollUntilAsync(VmState.Cleaning);
         Assert.Null((await deployment.FindAsync(next.Id)).EstimatedWaitSeconds);
         await vm.ReportAsync(Outcome.Clean);
-        // The next time it is known how long the VM takes to clean.
+        // From the second time on the cleaning time of the VM is known.
         await vm.PollUntilAsync(VmState.Assigned);
         await vm.ReportAsync(Outcome.Connected);
         await deployment.EndAsync(next.Id);

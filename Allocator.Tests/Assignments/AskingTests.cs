@@ -17,7 +17,7 @@ public sealed class AskingTests(PostgresServer server)
         var replies = await Task.WhenAll(Enumerable.Range(0, 20).Select(async i =>
         {
             using var http = deployment.Replicas[i % 3].Connect();
-            // However they type it.
+            // The address is compared without regard to case.
             var email = i % 2 == 0 ? "Ada@Example.org" : " ada@example.ORG";
             using var response = await http.PostAsJsonAsync("/assignments", new AssignmentRequest(email));
             var assignment = await response.Content.ReadFromJsonAsync<Assignment>();

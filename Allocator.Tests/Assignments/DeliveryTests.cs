@@ -23,13 +23,13 @@ public sealed class DeliveryTests(PostgresServer server)
         await Wait.UntilAsync(async () => (await deployment.FindAsync(asked.Id)).State == AssignmentState.Waiting, "the person waits again");
         Assert.Equal((1, 2), ((await deployment.FindAsync(asked.Id)).Position, (await deployment.FindAsync(later.Id)).Position));
 
-        // At the head of the queue: before those who asked later.
+        // The person is at the head of the queue, before later requests.
         var taken = await vms[1].PollUntilAsync(VmState.Assigned);
         Assert.Equal(asked.Id, taken.Assignment!.Id);
         Assert.Equal("4/0A", taken.Assignment.Command!.Code);
         Assert.Equal(1, (await deployment.FindAsync(later.Id)).Position);
         Assert.Equal(0, (await deployment.FindAsync(asked.Id)).Attempts);
-        // The silent one is set aside: it may have begun for that person, so it has to clean before it gets another.
+        // The silent VM is set aside: it may have started its hook for that person, so it must clean before the next one.
         await vms[0].PollUntilAsync(VmState.Cleaning);
         Assert.Equal(HttpStatusCode.NoContent, await vms[0].ReportAsync(Outcome.Clean));
         Assert.Equal(later.Id, (await vms[0].PollUntilAsync(VmState.Assigned)).Assignment!.Id);
@@ -118,7 +118,7 @@ public sealed class DeliveryTests(PostgresServer server)
                 Assert.Equal((AssignmentState.Ended, EndReason.Failed, "vm-3"), (now.State, now.EndReason, now.Hostname));
             }
         }
-        // Clean, but in error still: out of the pool until the VM itself says that it is well.
+        // The VM is clean but still in error: it stays out of the pool until it reports `running` itself.
         await vms[0].PollUntilAsync(VmState.Cleaning);
         await vms[0].ReportAsync(Outcome.Clean);
         var waiting = await deployment.AskAsync("grace@example.org");
@@ -142,7 +142,7 @@ public sealed class DeliveryTests(PostgresServer server)
 
         var connected = await deployment.FindAsync(asked.Id);
         Assert.Equal((AssignmentState.Connected, "vm-1", "https://vm-1.example.org/desktop", pin), (connected.State, connected.Hostname, connected.ConnectUrl, connected.Pin));
-        // Saying it again changes nothing but is no error: the first reply may have been lost.
+        // A repeated report changes nothing and is no error: the first reply may have been lost.
         Assert.Equal(HttpStatusCode.NoContent, await vm.ReportAsync(Outcome.Connected));
         Assert.Equal(connected.ConnectedAt, (await deployment.FindAsync(asked.Id)).ConnectedAt);
         Assert.Equal(1, await deployment.QueryAsync<long>("select count(*) from events where action = 'connected'"));

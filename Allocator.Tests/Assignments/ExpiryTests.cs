@@ -38,7 +38,7 @@ public sealed class ExpiryTests(PostgresServer server)
         Assert.Equal(10, (await deployment.EventsAsync("action=expired&actor=allocator")).Count);
         Assert.All(await Task.WhenAll(vms.Select(vm => vm.PollUntilAsync(VmState.Cleaning))), answer => Assert.Null(answer.Assignment));
         Assert.Equal(0, await deployment.QueryAsync<long>("select count(*) from assignments where num_nonnulls(code, pin, connect_url, client_address) > 0"));
-        // And they can ask again.
+        // The person can request a VM again.
         await vms[0].ReportAsync(Outcome.Clean);
         var again = await deployment.AskAsync("person-0@example.org");
         Assert.Equal(again.Id, (await vms[0].PollUntilAsync(VmState.Assigned)).Assignment!.Id);

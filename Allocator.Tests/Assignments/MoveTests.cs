@@ -21,7 +21,7 @@ public sealed class MoveTests(PostgresServer server)
         var moved = await deployment.DoAsync<Assignment>(path, new { hostname = "VM-2", from = "vm-1" });
         Assert.Equal((asked.Id, AssignmentState.Assigned, "vm-2", asked.RequestedAt), (moved.Id, moved.State, moved.Hostname, moved.RequestedAt));
         Assert.Equal((null, null, null), (moved.ConnectUrl, moved.ConnectedAt, moved.Pin));
-        // Sent once more: nothing happens.
+        // A repeated request changes nothing.
         await deployment.DoAsync(path, new { hostname = "vm-2", from = "vm-1" });
         await deployment.DoAsync(path, new { hostname = "vm-2" });
         await deployment.DoAsync(path, new { from = "vm-1" });
@@ -46,7 +46,7 @@ public sealed class MoveTests(PostgresServer server)
         Assert.Equal("vm-3", (await deployment.DoAsync<Assignment>($"/assignments/{asked.Id}/move", new { })).Hostname);
         Assert.Equal((409, "no-free-vm"), await deployment.RefusedAsync($"/assignments/{asked.Id}/move", new { }));
         Assert.Equal("vm-3", (await deployment.FindAsync(asked.Id)).Hostname);
-        // A VM that does not take the person in time loses them to the next, as ever.
+        // A VM that does not accept the person in time still loses them to the next one.
         await vms[2].PollAsync();
         Assert.Equal(asked.Id, vms[2].Answer!.Assignment!.Id);
     }

@@ -10,7 +10,7 @@ using Xunit;
 
 namespace Allocator.Tests.Data;
 
-/// <summary>The password comes apart from the connection string, and may be changed while replicas run.</summary>
+/// <summary>The password is set apart from the connection string, and can be changed while replicas run.</summary>
 public sealed class PasswordTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("allocator-password-").FullName;
@@ -44,10 +44,10 @@ public sealed class PasswordTests : IDisposable
         using var enrolled = await after.Http.SendAsync(asked);
         var token = (await enrolled.Content.ReadFromJsonAsync<Enrolment>())!.Token;
         before.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
-        // Only the database can have told it of this VM.
+        // It can know this VM only from the database.
         await Wait.UntilAsync(async () => (await before.Http.GetAsync("/assignment/vm-1")).StatusCode == HttpStatusCode.OK, "the older replica knows the VM");
 
-        // The worst that can happen to it before it is replaced: all its connections are gone, and it gets no other.
+        // The worst case before it is replaced: it loses all its connections and cannot open another.
         await owner.Command("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'").ExecuteAsync(default);
         using (var refused = await before.Http.PostAsJsonAsync("/assignments", new AssignmentRequest("ada@example.org")))
         {
@@ -56,7 +56,7 @@ public sealed class PasswordTests : IDisposable
         }
         Assert.Equal(HttpStatusCode.OK, (await before.Http.GetAsync("/assignment/vm-1")).StatusCode);
         await Wait.UntilAsync(async () => (await after.Http.PostAsJsonAsync("/assignments", new AssignmentRequest("ada@example.org"))).IsSuccessStatusCode, "the newer replica takes people");
-        // What monitoring looks for.
+        // Monitoring looks for this code.
         await Wait.UntilAsync(() => before.Output.Contains("28P01", StringComparison.Ordinal), "its log says why");
 
         await using var late = Executable.Start("Allocator.Api", [], new Dictionary<string, string?>

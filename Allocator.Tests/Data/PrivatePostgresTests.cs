@@ -64,7 +64,7 @@ public sealed class PrivatePostgresTests : IDisposable
         Assert.Equal(killed, Directory.Exists(socket));
         if (killed)
         {
-            // There was nobody left to do it.
+            // A killed process cannot clean up.
             Directory.Delete(socket);
         }
     }

@@ -12,7 +12,7 @@ using YamlDotNet.Serialization;
 
 namespace Allocator.Tests.Delivery;
 
-/// <summary><c>compose.yaml</c> agrees with itself, with the image and with the program.</summary>
+/// <summary><c>compose.yaml</c> is consistent, and agrees with the image and the program.</summary>
 public sealed partial class ComposeTests(PostgresServer server) : IDisposable
 {
     private static readonly string Dockerfile = Read("Dockerfile");
@@ -40,7 +40,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
 
         Assert.True(settings.Length >= 10, $"{settings.Length} settings");
         Assert.All(settings, setting => Assert.Contains(setting.Item2, key =>
-            // Those that hold many are documented once.
+            // Settings with many entries are documented once.
             Regex.IsMatch(setting.Item1.Replace("__", ":", StringComparison.Ordinal), $"^{Regex.Escape(key)}(:[a-z0-9]+)?$")));
         Assert.All(Services["vm-1"]["environment"].Map.Keys, variable => Assert.StartsWith("ALLOCATOR_", variable, StringComparison.Ordinal));
     }
@@ -82,7 +82,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
         Assert.Equal(4, addresses.Distinct().Count());
         Assert.All(addresses, address => Assert.True(network.Contains(IPAddress.Parse(address)), address));
 
-        // As its container does, up to the check in place of the start.
+        // Runs the command of the container, with a check instead of the start.
         Assert.Equal("./scripts/haproxy.cfg:/etc/haproxy.cfg:ro", haproxy["volumes"].List.Single().Text);
         var command = haproxy["command"].List.Select(word => word.Text).ToArray();
         Assert.Equal(["sh", "-c"], command[..2]);
@@ -114,13 +114,13 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
         Assert.All(Services, service => Assert.Matches(@"^[a-z]+:[0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z]+)?$", service.Value["image"].Text));
         Assert.All(Replicas.Values, replica => Assert.Equal($"allocator:{Version}", replica["image"].Text));
         Assert.Equal($"allocator:{Version}-client", Services["vm-1"]["image"].Text);
-        // One builds for all; the others would build the same again, and race to name it.
+        // One service builds for all; the others would repeat the build and race for the tag.
         var builders = Services.Where(service => service.Value.Map.ContainsKey("build")).ToDictionary();
         Assert.Equal(["api-1", "vm-1"], builders.Keys);
         Assert.Equal(Version, builders["api-1"]["build"]["args"]["VERSION"].Text);
         Assert.Contains("\nARG VERSION=", Dockerfile, StringComparison.Ordinal);
         Assert.Contains($" AS {builders["vm-1"]["build"]["target"].Text}\n", Dockerfile, StringComparison.Ordinal);
-        // Nobody else's image of that name.
+        // An image of that name is never pulled.
         Assert.All(Services.Values.Where(service => service["image"].Text.StartsWith("allocator:", StringComparison.Ordinal)), service => Assert.Equal("never", service["pull_policy"].Text));
     }
 
@@ -155,7 +155,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
         {
             File.Copy(Path.Combine(RepositoryRoot.Path, file), Path.Combine(_folder, file));
         }
-        // What stands for the image: the same program.
+        // A script that runs the same program stands for the image.
         var engine = Path.Combine(_folder, "docker");
         await File.WriteAllTextAsync(engine, $$"""
             #!/bin/sh
@@ -177,11 +177,11 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
             made.Keys.Select(name => $"./secrets/{name}").Order(StringComparer.Ordinal));
         Assert.All(_file["secrets"].Map, secret => Assert.Equal($"./secrets/{secret.Key}", secret.Value["file"].Text));
         Assert.Contains("\n/secrets/\n", Read(".gitignore"), StringComparison.Ordinal);
-        // The containers' users can read them, and nobody else gets to them.
+        // The users of the containers can read the files, but other users cannot enter the folder.
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(secrets));
         Assert.All(made.Keys, name => Assert.Equal(name == "admin-password", !File.GetUnixFileMode(Path.Combine(secrets, name)).HasFlag(UnixFileMode.OtherRead)));
 
-        // A replica takes what is mounted, and the password and the token are the right ones.
+        // A replica accepts the mounted secrets, and the password and the token are valid.
         var mounted = Directory.CreateDirectory(Path.Combine(_folder, "run-secrets")).FullName;
         foreach (var secret in Replicas["api-1"]["secrets"].List.Where(secret => secret["target"].Text != "Database__Password"))
         {
@@ -195,7 +195,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
             Assert.Equal(HttpStatusCode.Created, (await api.Http.PostAsJsonAsync("/vms", new EnrolmentRequest("vm-1", "machine-1"))).StatusCode);
         }
 
-        // Half of them are gone: what is there stays.
+        // Existing secrets stay when some are missing.
         File.Delete(Path.Combine(secrets, "enrolment-token-hash"));
         await MakeAsync();
         Assert.Equal(made.OrderBy(secret => secret.Key), Directory.GetFiles(secrets).ToDictionary(file => Path.GetFileName(file), File.ReadAllText).OrderBy(secret => secret.Key));
@@ -215,7 +215,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
 
     private static string Address(Node service) => service["networks"]["replicas"]["ipv4_address"].Text;
 
-    /// <summary>A variable of the image.</summary>
+    /// <summary>Returns a variable of the image.</summary>
     private static string Variable(string name) => Regex.Match(Dockerfile, $@"^ENV .*\b{name}=(\S+)", RegexOptions.Multiline).Groups[1].Value;
 
     private static TimeSpan Seconds(string text) => TimeSpan.FromSeconds(int.Parse(text.TrimEnd('s'), CultureInfo.InvariantCulture));
@@ -237,7 +237,7 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     [GeneratedRegex("^\\| `([^`]+)` \\|", RegexOptions.Multiline)]
     private static partial Regex Row();
 
-    /// <summary>A value of the file; asking for what is not there fails.</summary>
+    /// <summary>A value of the file; reading a missing key fails.</summary>
     private sealed record Node(object? Value)
     {
         public bool IsMap => Value is Dictionary<object, object>;

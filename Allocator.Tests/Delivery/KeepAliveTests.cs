@@ -14,7 +14,7 @@ public sealed class KeepAliveTests(PostgresServer server)
 {
     private const int Connections = 2_000;
 
-    /// <summary>A load balancer gives up after 60 s, a replica after 130 s: here a thirtieth of both, and the reverse.</summary>
+    /// <summary>A load balancer closes after 60 s, a replica after 130 s: here a thirtieth of both, and the reverse.</summary>
     [Theory]
     [InlineData("2s", "00:00:04.3", true)]
     [InlineData("60s", "00:00:01", false)]
@@ -24,8 +24,8 @@ public sealed class KeepAliveTests(PostgresServer server)
         {
             ["Kestrel__Limits__KeepAliveTimeout"] = keepAlive,
         });
-        // Its senders stay; what is kept and closed is between it and the replica.
-        // It looks after the replica seldom: with 2,000 connections at once on a busy machine, slow is not down.
+        // The senders stay connected; only the connections between HAProxy and the replica become idle.
+        // Health checks are rare: a replica that accepts 2,000 connections on a busy machine is slow but not down.
         await using var balancer = await LoadBalancer.StartAsync(
             [api.Http.BaseAddress!.Port], "60s", "  retries 0", "  http-reuse always", "  timeout connect 30s", $"  default-server pool-purge-delay {givesUpAfter} inter 10s fastinter 10s downinter 1s");
         var failures = new ConcurrentQueue<string>();
@@ -35,14 +35,14 @@ public sealed class KeepAliveTests(PostgresServer server)
         {
             senders[i] = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             await senders[i].ConnectAsync(balancer.Address.Host, balancer.Address.Port);
-            // Holds a connection to the replica until the rest of the request comes: so there are as many of them.
+            // The incomplete request holds a connection to the replica, so there are as many connections as senders.
             await senders[i].SendAsync(Ascii($"POST /assignments HTTP/1.1\r\nHost: {balancer.Address.Authority}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"));
         }
         await Task.WhenAll(senders.Select(sender => AskAsync(sender, Ascii("{}"), 400)));
         Assert.Equal(("", Connections), (string.Join('\n', failures), answered));
 
         var request = Ascii($"GET /health/live HTTP/1.1\r\nHost: {balancer.Address.Authority}\r\n\r\n");
-        // The replica closes at its next full second: the pauses lie on both sides of that, and of the load balancer's.
+        // The replica closes at full seconds: the pauses are shorter and longer than both timeouts.
         var (started, span) = (TimeProvider.System.GetTimestamp(), TimeSpan.FromSeconds(isRight ? 12 : 60));
         await Task.WhenAll(senders.Select(async sender =>
         {

@@ -10,7 +10,7 @@ using Xunit;
 
 namespace Allocator.Tests.Delivery;
 
-/// <summary>Replicas are replaced one by one behind a load balancer that hides nothing, while VMs and people come.</summary>
+/// <summary>Replicas are replaced one by one behind a load balancer without retries, while VMs poll and people ask.</summary>
 public sealed class RollingDeployTests(PostgresServer server)
 {
     private const int Vms = 12;
@@ -27,7 +27,7 @@ public sealed class RollingDeployTests(PostgresServer server)
         {
             replicas.Add(await StartAsync(connection, port));
         }
-        // It does not send again what a replica has not answered: VMs would never know, but some load balancers do not.
+        // HAProxy repeats no request: its retries would hide failures, and some load balancers have none.
         await using var balancer = await LoadBalancer.StartAsync(ports, "60s", "  retries 0");
         using var people = new HttpClient { BaseAddress = balancer.Address };
         var failures = new ConcurrentQueue<string>();
@@ -39,7 +39,7 @@ public sealed class RollingDeployTests(PostgresServer server)
         {
             using var http = new HttpClient { BaseAddress = balancer.Address, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", vm.Token) } };
             string? tag = null;
-            // As fast as they can they would leave a replica that starts no processor to start with.
+            // Without a pace the polls would take the processor that a starting replica needs.
             using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20), TimeProvider.System);
             while (!enough.IsCancellationRequested && await pace.WaitForNextTickAsync())
             {
@@ -71,7 +71,7 @@ public sealed class RollingDeployTests(PostgresServer server)
         for (var i = 0; i < replicas.Count; i++)
         {
             await AskAsync();
-            // The former version goes on with the schema of the next one, and starts on it if the deployment is rolled back.
+            // The former version keeps working on the schema of the next one, and starts on it after a rollback.
             if (i == 1)
             {
                 Assert.True(NextVersion(connection).PerformUpgrade().Successful);
@@ -103,7 +103,7 @@ public sealed class RollingDeployTests(PostgresServer server)
         Array.ForEach(reserved, port => port.Dispose());
     }
 
-    /// <summary>A migration that this build does not have, made and noted as its own are: it adds, as migrations have to while former replicas run.</summary>
+    /// <summary>Returns the upgrade to a next version, which only adds to the schema, as migrations must while former replicas run.</summary>
     private static UpgradeEngine NextVersion(string connection) => DeployChanges.To
         .PostgresqlDatabase(connection)
         .WithScript("Allocator.Api.Data.Migrations.9999_next_version.sql",

@@ -36,7 +36,7 @@ public sealed class EventTests(PostgresServer server)
         Assert.Equal(("assigned", "connected"), Change(Assert.Single(await deployment.EventsAsync("action=connected"))));
         Assert.Equal(("connected", "ended"), Change(Assert.Single(await deployment.EventsAsync("action=released"))));
 
-        // From the newest back, page by page, and between two times.
+        // Newest first, page by page, and between two times.
         var all = await deployment.EventsAsync("order=desc");
         var page = (await deployment.Admin.GetFromJsonAsync<Page<EventRecord>>("/events?order=desc&limit=3"))!;
         Assert.Equal(all[3].Id, (await deployment.EventsAsync($"order=desc&limit=3&after={page.Next}"))[0].Id);
@@ -98,7 +98,7 @@ public sealed class EventTests(PostgresServer server)
         await Wait.UntilAsync(async () => await deployment.QueryAsync<long>("select count(*) from assignments") == 1, "the ended assignment is removed");
         Assert.Equal(AssignmentState.Waiting, (await deployment.FindAsync(waiting.Id)).State);
         Assert.InRange(await deployment.QueryAsync<long>("select count(*) from events"), events, long.MaxValue);
-        // Who it was is gone with it; what happened is not.
+        // The personal data is gone; the history is not.
         Assert.Empty(await deployment.EventsAsync("email=ada@example.org"));
         Assert.NotEmpty(await deployment.EventsAsync($"assignment={ended.Id}"));
 

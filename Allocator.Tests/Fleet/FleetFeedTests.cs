@@ -16,7 +16,7 @@ public sealed class FleetFeedTests(PostgresServer server)
         await using var late = await connection.BeginTransactionAsync();
         await ExecuteAsync(connection, "select pg_current_xact_id()");
 
-        // Others come and go in between, and every replica sees them.
+        // Other transactions start and commit in between, and every replica sees them.
         for (var i = 1; i <= 5; i++)
         {
             var hostname = $"vm-{i}";
@@ -68,7 +68,7 @@ public sealed class FleetFeedTests(PostgresServer server)
         var connectionString = await server.CreateDatabaseAsync();
         await using (var database = NpgsqlDataSource.Create(connectionString))
         {
-            // As a restored dump would have it: the number is of a transaction that has not been here yet.
+            // A restored dump can contain the id of a transaction that this server has not reached yet.
             await using var insert = database.CreateCommand(
                 "insert into vms (hostname, pool, machine_id, token_hash, changed_xid) values ('restored', 'default', 'm', sha256('x'), '999999999999')");
             await insert.ExecuteNonQueryAsync();

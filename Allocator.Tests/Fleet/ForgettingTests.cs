@@ -17,7 +17,7 @@ public sealed class ForgettingTests
 
         fleet.Apply(View(2));
         Assert.Equal((0, 0), (fleet.Count, fleet.FindPool("default")!.Free));
-        // A newer one does: the name was taken again.
+        // A newer snapshot does: the name was enrolled again.
         fleet.Apply(View(4));
         Assert.Equal((1, 1), (fleet.Count, fleet.FindPool("default")!.Free));
     }

@@ -31,7 +31,7 @@ public sealed class ReadThroughTests(PostgresServer server)
         Assert.Equal(2, await deployment.QueryAsync<long>(Reading));
         await transaction.RollbackAsync();
         Assert.All(await Task.WhenAll(reads.Where(read => !read.IsFaulted)), Assert.Null);
-        // A refusal is not remembered.
+        // A refusal is not cached.
         Assert.All(await Task.WhenAll(Enumerable.Range(1, 10).Select(i => readThrough.RefreshAsync($"vm-{i}", 1))), Assert.Null);
     }
 

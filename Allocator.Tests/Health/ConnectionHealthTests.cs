@@ -9,7 +9,7 @@ using Xunit;
 
 namespace Allocator.Tests.Health;
 
-/// <summary>On a server of its own with few connections, as a role that is no superuser.</summary>
+/// <summary>These tests use a separate server with few connections and a role that is not a superuser.</summary>
 public sealed class ConnectionHealthTests : IAsyncLifetime
 {
     private const int Max = 14;
@@ -68,13 +68,13 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
         var takers = new List<NpgsqlConnection>();
         await TakeAllAsync(takers);
 
-        // Through the connection that it has already.
+        // The replica answers through the connection that it already has.
         var (status, full) = await GetAsync(two);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, status);
         Assert.Equal(("critical", true, true), ((string)full["status"]!, (bool)full["warning"]!, (bool)full["critical"]!));
         Assert.Equal(Max - Reserved, (int)full["active_connections"]!);
 
-        // Without any.
+        // The replica answers without any connection.
         await using var superuser = NpgsqlDataSource.Create(_postgres.ConnectionString + ";Pooling=false");
         await Wait.UntilAsync(async () =>
         {
@@ -83,7 +83,7 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
             await using var left = superuser.Command("select count(*) from pg_stat_activity where application_name = 'allocator-api one'");
             return (long)(await left.ExecuteScalarAsync())! == 0;
         }, "the replica has no connection left");
-        // On a busy machine the first may give up waiting before it is refused.
+        // On a busy machine the first attempt may time out before it is refused.
         var known = full;
         await Wait.UntilAsync(async () =>
         {

@@ -6,7 +6,7 @@ using Allocator.Contracts;
 
 namespace Allocator.Tests.Infrastructure;
 
-/// <summary>A replica as a process of its own: what the runtime counts and sends for a whole process is its alone.</summary>
+/// <summary>A replica in a separate process, for everything that the runtime measures or exports per process.</summary>
 internal sealed partial class ApiProcess : IAsyncDisposable
 {
     private readonly Executable _program;
@@ -24,7 +24,7 @@ internal sealed partial class ApiProcess : IAsyncDisposable
 
     public string Output => _program.Output;
 
-    /// <param name="settings">As environment variables.</param>
+    /// <param name="settings">Environment variables.</param>
     public static async Task<ApiProcess> StartAsync(string connectionString, Dictionary<string, string?>? settings = null, params string[] arguments)
     {
         var environment = new Dictionary<string, string?>
@@ -54,7 +54,7 @@ internal sealed partial class ApiProcess : IAsyncDisposable
         return api;
     }
 
-    /// <summary>One VM and one person, until the person can connect.</summary>
+    /// <summary>Takes one VM and one person through all steps until the person can connect.</summary>
     public async Task WalkTheWholeWayAsync(string hostname = "vm-1", string email = "ada@example.org")
     {
         using var enrolled = await SendAsync(HttpMethod.Post, "/vms", Replica.EnrolmentToken, new EnrolmentRequest(hostname, "machine-" + hostname));
@@ -75,7 +75,7 @@ internal sealed partial class ApiProcess : IAsyncDisposable
         reported.EnsureSuccessStatusCode();
     }
 
-    /// <summary>Asks it to stop, as an orchestrator does.</summary>
+    /// <summary>Sends SIGTERM, as an orchestrator does.</summary>
     public Task<int> StopAsync() => _program.StopAsync();
 
     public async ValueTask DisposeAsync()

@@ -12,7 +12,7 @@ using Xunit;
 
 namespace Allocator.Tests.Infrastructure;
 
-/// <summary>A database and the replicas on it, with the three kinds of caller.</summary>
+/// <summary>A database and its replicas, with the three kinds of callers.</summary>
 internal sealed class Deployment : IAsyncDisposable
 {
     private static readonly Dictionary<string, string> NoSettings = [];
@@ -33,7 +33,7 @@ internal sealed class Deployment : IAsyncDisposable
 
     public Replica Replica => Replicas[0];
 
-    /// <summary>Somebody who asks for a VM; also anybody without credentials.</summary>
+    /// <summary>Gets a client without credentials, such as a person who requests a VM.</summary>
     public HttpClient Person { get; private set; } = null!;
 
     public HttpClient Admin { get; private set; } = null!;
@@ -72,7 +72,7 @@ internal sealed class Deployment : IAsyncDisposable
     public Task StopFeedsAsync() => Task.WhenAll(Replicas.Select(replica =>
         replica.Services.GetServices<IHostedService>().OfType<FleetFeed>().Single().StopAsync(default)));
 
-    /// <summary>Enrols a VM; it is not ready for anybody yet.</summary>
+    /// <summary>Enrols a VM; it is not free yet.</summary>
     public async Task<TestVm> EnrolAsync(string hostname, string? pool = null, Replica? replica = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri((replica ?? Replica).Address, "/vms"))
@@ -86,7 +86,7 @@ internal sealed class Deployment : IAsyncDisposable
         return new TestVm(this, enrolment!.Hostname, enrolment.Token);
     }
 
-    /// <summary>Enrols VMs that are ready, and known to be free on every replica.</summary>
+    /// <summary>Enrols VMs and waits until every replica knows that they are free.</summary>
     public async Task<TestVm[]> EnrolFreeAsync(params string[] hostnames)
     {
         var vms = await Task.WhenAll(hostnames.Select(async hostname =>
@@ -102,11 +102,11 @@ internal sealed class Deployment : IAsyncDisposable
         return vms;
     }
 
-    /// <summary>Waits until every replica's fleet says so of this VM.</summary>
+    /// <summary>Waits until this VM meets the condition in the fleet of every replica.</summary>
     public Task WaitForFleetAsync(string hostname, Func<VmSnapshot, bool> condition) => Wait.UntilAsync(
         () => Replicas.All(replica => replica.Fleet.Find(hostname) is { } vm && condition(vm.View)), $"the fleets know it of {hostname}");
 
-    /// <summary>Waits until every replica knows how many wait in the default pool.</summary>
+    /// <summary>Waits until every replica knows the length of the default pool's queue.</summary>
     public Task WaitForQueueAsync(int waiting) => Wait.UntilAsync(
         () => Replicas.All(replica => replica.Fleet.FindPool("default")?.Waiting == waiting), $"the fleets know that {waiting} wait");
 
@@ -123,7 +123,7 @@ internal sealed class Deployment : IAsyncDisposable
 
     public async Task EndAsync(Guid id) => (await Person.DeleteAsync($"/assignments/{id}")).EnsureSuccessStatusCode().Dispose();
 
-    /// <summary>As the admin, who has to be obeyed.</summary>
+    /// <summary>Sends an admin's request that must succeed.</summary>
     public async Task DoAsync(string path, object? body = null)
     {
         using var response = await SendAsync(path, body);
@@ -137,7 +137,7 @@ internal sealed class Deployment : IAsyncDisposable
         return (await response.Content.ReadFromJsonAsync<T>())!;
     }
 
-    /// <summary>As the admin, who is refused: the status, and the last part of the problem's type.</summary>
+    /// <summary>Sends an admin's request that must be refused; returns the status and the last part of the problem's type.</summary>
     public async Task<(int Status, string Type)> RefusedAsync(string path, object? body = null)
     {
         using var response = await SendAsync(path, body);
@@ -170,7 +170,7 @@ internal sealed class Deployment : IAsyncDisposable
         return Admin.SendAsync(new HttpRequestMessage(method, target) { Content = body is null ? null : JsonContent.Create(body) });
     }
 
-    /// <summary>Moves the database's clock forward, for all rules that go by it.</summary>
+    /// <summary>Moves the database's clock forward, for all rules that depend on it.</summary>
     public async Task MoveClockAsync(TimeSpan by)
     {
         _clock += by;

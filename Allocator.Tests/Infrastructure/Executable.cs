@@ -3,10 +3,10 @@ using System.Diagnostics;
 
 namespace Allocator.Tests.Infrastructure;
 
-/// <summary>One of our programs as a process of its own; ended with the test.</summary>
+/// <summary>A program that runs as a separate process until the end of the test.</summary>
 internal sealed class Executable : IAsyncDisposable
 {
-    /// <summary>A process that does not end fails its test, and does not hold up all others.</summary>
+    /// <summary>A process that does not exit fails its own test instead of blocking all others.</summary>
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(3);
 
     private readonly Process _process;
@@ -23,7 +23,7 @@ internal sealed class Executable : IAsyncDisposable
         process.BeginErrorReadLine();
     }
 
-    /// <summary>What it wrote to standard output alone.</summary>
+    /// <summary>Gets what the program wrote to standard output, without standard error.</summary>
     public string Printed => string.Join(Environment.NewLine, _printed);
 
     public string Output => string.Join(Environment.NewLine, _output);
@@ -53,7 +53,7 @@ internal sealed class Executable : IAsyncDisposable
         }
         catch (IOException)
         {
-            // It does not care for its input.
+            // The program has closed its input.
         }
         return new Executable(process);
     }
@@ -71,7 +71,7 @@ internal sealed class Executable : IAsyncDisposable
         return _process.ExitCode;
     }
 
-    /// <summary>For whoever waits for something that a program which has ended does not do any more.</summary>
+    /// <summary>Fails a wait for a program that has already exited.</summary>
     public async Task ThrowIfExitedAsync()
     {
         if (HasExited)
@@ -80,7 +80,7 @@ internal sealed class Executable : IAsyncDisposable
         }
     }
 
-    /// <summary>Asks it to stop, as systemd and Ctrl-C do.</summary>
+    /// <summary>Sends SIGTERM, as systemd does.</summary>
     public async Task<int> StopAsync()
     {
         using var kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]);
@@ -88,7 +88,7 @@ internal sealed class Executable : IAsyncDisposable
         return await WaitForExitAsync();
     }
 
-    /// <summary>Ends it as a power cut does.</summary>
+    /// <summary>Kills it, like a power cut.</summary>
     public async Task KillAsync()
     {
         _process.Kill();

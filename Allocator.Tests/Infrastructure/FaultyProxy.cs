@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Allocator.Tests.Infrastructure;
 
-/// <summary>What was asked, and how it is answered.</summary>
+/// <summary>A request and its reply.</summary>
 internal sealed class Exchange(string method, string path, string? ifNoneMatch, string body)
 {
     public string Method { get; } = method;
@@ -36,13 +36,13 @@ internal sealed class FaultyProxy : IAsyncDisposable
 
     public Uri Address => new(_app.Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
 
-    /// <summary>Hangs up on everybody.</summary>
+    /// <summary>Gets or sets whether every connection is aborted.</summary>
     public bool IsDown { get; set; }
 
-    /// <summary>Answers by itself where it says true; the API is not asked then.</summary>
+    /// <summary>Gets or sets a function that returns true if it has answered itself; the request is then not forwarded.</summary>
     public Func<Exchange, bool> Intercept { get; set; } = _ => false;
 
-    /// <summary>Changes what the API has answered.</summary>
+    /// <summary>Gets or sets an action that changes the API's reply.</summary>
     public Action<Exchange> Alter { get; set; } = _ => { };
 
     public static async Task<FaultyProxy> StartAsync(Uri target)

@@ -9,12 +9,12 @@ using Xunit;
 
 namespace Allocator.Tests.Infrastructure;
 
-/// <summary>One private PostgreSQL for all tests; each deployment gets a database of its own, copied from a migrated one.</summary>
+/// <summary>One private PostgreSQL for all tests; each deployment gets its own copy of a migrated database.</summary>
 public sealed class PostgresServer : IAsyncLifetime
 {
     private const string Template = "migrated";
 
-    /// <summary>Fast rather than durable, and counting statements.</summary>
+    /// <summary>The server is fast rather than durable, and counts statements.</summary>
     internal static readonly string[] Settings =
         ["fsync=off", "full_page_writes=off", "shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track=all", "max_connections=300"];
 
@@ -37,12 +37,12 @@ public sealed class PostgresServer : IAsyncLifetime
         await MigrateAsync(_postgres.ConnectionStringTo(Template));
     }
 
-    /// <summary>A new, migrated database.</summary>
+    /// <summary>Creates a migrated database.</summary>
     internal async Task<string> CreateDatabaseAsync()
     {
         var name = $"test_{Interlocked.Increment(ref _databases)}";
         await using var admin = NpgsqlDataSource.Create(_postgres.ConnectionStringTo("postgres") + ";Pooling=false");
-        // A template can be copied by one session at a time only.
+        // Only one session at a time can copy a template.
         await _copying.WaitAsync();
         try
         {
@@ -55,7 +55,7 @@ public sealed class PostgresServer : IAsyncLifetime
         return _postgres.ConnectionStringTo(name);
     }
 
-    /// <summary>A new, empty database.</summary>
+    /// <summary>Creates an empty database.</summary>
     internal async Task<string> CreateEmptyDatabaseAsync()
     {
         var name = $"empty_{Interlocked.Increment(ref _databases)}";

@@ -25,7 +25,7 @@ internal sealed class Replica : WebApplicationFactory<VmFleet>
             ["Admin:Users:admin"] = PasswordHash,
             ["Admin:ApiKeys:tests"] = Credentials.HashKey(ApiKey),
             ["Enrolment:TokenHashes:0"] = Credentials.HashKey(EnrolmentToken),
-            // As in life, only quicker.
+            // The defaults, but shorter.
             ["Fleet:FeedInterval"] = "00:00:00.05",
             ["Liveness:Resolution"] = "00:00:00.5",
             ["Liveness:FlushInterval"] = "00:00:00.05",
@@ -44,7 +44,7 @@ internal sealed class Replica : WebApplicationFactory<VmFleet>
 
     public VmFleet Fleet => Services.GetRequiredService<VmFleet>();
 
-    /// <summary>A client with a connection pool of its own.</summary>
+    /// <summary>Creates a client with its own connection pool.</summary>
     public HttpClient Connect() => new() { BaseAddress = Address, Timeout = TimeSpan.FromSeconds(30) };
 
     public Task WaitUntilReadyAsync() => Wait.UntilAsync(() => Fleet.IsLoaded, "the replica is ready");

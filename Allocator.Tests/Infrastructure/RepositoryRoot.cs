@@ -1,6 +1,6 @@
 namespace Allocator.Tests.Infrastructure;
 
-/// <summary>Where the solution lies.</summary>
+/// <summary>The folder of the solution.</summary>
 internal static class RepositoryRoot
 {
     public static string Path { get; } = Find();

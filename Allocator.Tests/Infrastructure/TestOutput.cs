@@ -5,8 +5,8 @@ using Xunit;
 
 namespace Allocator.Tests.Infrastructure;
 
-/// <summary>Shows the log of what is tested with the test.</summary>
-/// <param name="lines">Gets each line too.</param>
+/// <summary>Writes the log of the tested program into the output of the test.</summary>
+/// <param name="lines">Receives each line too.</param>
 internal sealed class TestOutput(ConcurrentQueue<string>? lines = null) : ILoggerProvider, ILogger
 {
     public ILogger CreateLogger(string categoryName) =>

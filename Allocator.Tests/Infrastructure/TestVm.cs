@@ -5,7 +5,7 @@ using Allocator.Contracts;
 
 namespace Allocator.Tests.Infrastructure;
 
-/// <summary>A VM as the API sees it: its token, and the ETag of the last answer.</summary>
+/// <summary>A VM as the API sees it: its token and the ETag of its last answer.</summary>
 internal sealed class TestVm(Deployment deployment, string hostname, string token)
 {
     public string Hostname { get; } = hostname;
@@ -18,10 +18,10 @@ internal sealed class TestVm(Deployment deployment, string hostname, string toke
 
     public HttpStatusCode Status { get; private set; }
 
-    /// <summary>In seconds.</summary>
+    /// <summary>Gets the max-age of the last reply in seconds.</summary>
     public double MaxAge { get; private set; }
 
-    /// <summary>Polls as the client does; the answer is the last one that came.</summary>
+    /// <summary>Polls like the client; returns the last answer that had a body.</summary>
     public async Task<VmAssignment?> PollAsync(Replica? replica = null)
     {
         using var response = await SendAsync(HttpMethod.Get, $"/assignment/{Hostname}", replica: replica, ifNoneMatch: ETag);
@@ -38,7 +38,7 @@ internal sealed class TestVm(Deployment deployment, string hostname, string toke
         return Answer;
     }
 
-    /// <summary>Polls until the answer is so.</summary>
+    /// <summary>Polls until the answer meets the condition.</summary>
     public Task<VmAssignment> PollUntilAsync(Func<VmAssignment, bool> condition, string what, Replica? replica = null) =>
         Wait.ForAsync(async () => await PollAsync(replica) is { } answer && condition(answer) ? answer : null, $"{Hostname} is told that {what}");
 

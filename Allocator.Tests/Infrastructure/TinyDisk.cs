@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Allocator.Tests.Infrastructure;
 
-/// <summary>A disk of 64 KB.</summary>
+/// <summary>A file system of 64 KB.</summary>
 internal sealed class TinyDisk(string folder) : IAsyncDisposable
 {
     public string Folder => folder;

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Allocator.Tests.Infrastructure;
 
-/// <summary>Waits for a condition instead of for a time.</summary>
+/// <summary>Waits for conditions instead of fixed times.</summary>
 internal static class Wait
 {
     private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(60);

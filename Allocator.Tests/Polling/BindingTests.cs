@@ -37,7 +37,7 @@ public sealed class BindingTests(PostgresServer server)
 
         Assert.Equal(210, assignments.Select(assignment => assignment.Id).Distinct().Count());
         Assert.Equal(200, answers.Select(answer => answer.Assignment!.Id).Distinct().Count());
-        // Ten too many: they wait, in the order in which they asked, and get VMs as those become free.
+        // Ten people wait in the order of their requests, and get VMs as those become free.
         var waiting = new List<Assignment>();
         foreach (var assignment in assignments)
         {
@@ -72,7 +72,7 @@ public sealed class BindingTests(PostgresServer server)
             }
             await deployment.WaitForQueueAsync((3 * round) + 2);
 
-            // The same two VMs from many sides at once, as retries and restarts bring about.
+            // Concurrent polls of the same two VMs, as retries and restarts cause them.
             await Task.WhenAll(Enumerable.Range(0, 60).Select(i => new TestVm(deployment, vms[i % 2].Hostname, vms[i % 2].Token).PollAsync(deployment.Replicas[i % 3])));
 
             Assert.Equal(2 * round, await deployment.QueryAsync<long>("select count(*) from assignments where state = 'assigned'"));

@@ -17,7 +17,7 @@ public sealed class NotModifiedFastPathTests(PostgresServer server)
         var vm = await deployment.EnrolAsync("vm-1");
         var polls = deployment.Replica.Services.GetRequiredService<NotModifiedFastPath>();
         var request = Request(vm.Hostname, vm.Token, "\"g1\"");
-        // The first proves the token and notes that the VM lives.
+        // The first poll proves the token and records the liveness.
         await Wait.UntilAsync(() => polls.TryAnswer(request), "the fleet knows the VM");
 
         var before = GC.GetAllocatedBytesForCurrentThread();
@@ -35,7 +35,7 @@ public sealed class NotModifiedFastPathTests(PostgresServer server)
         var vm = await deployment.EnrolAsync("vm-1");
         var other = await deployment.EnrolAsync("vm-2");
         var polls = deployment.Replica.Services.GetRequiredService<NotModifiedFastPath>();
-        // Both are proved, so that nothing below is refused only for being new.
+        // Both tokens are proved, so that no request below is refused only because it is the first.
         await Wait.UntilAsync(() => polls.TryAnswer(Request(vm.Hostname, vm.Token, "\"g1\"")), "the fleet knows vm-1");
         await Wait.UntilAsync(() => polls.TryAnswer(Request(other.Hostname, other.Token, "\"g1\"")), "the fleet knows vm-2");
 

@@ -51,11 +51,11 @@ public sealed class PollTests(PostgresServer server)
         var other = await deployment.EnrolAsync("vm-99");
         using var first = await vm.SendAsync(HttpMethod.Get, "/assignment/vm-1");
         using var second = await vm.SendAsync(HttpMethod.Get, "/assignment/vm-1");
-        // The output cache knows the length of what it holds; a body that is written anew is chunked.
+        // The output cache knows the length of its entries; a newly written body is chunked.
         Assert.True(first.Headers.TransferEncodingChunked);
         Assert.Null(second.Headers.TransferEncodingChunked);
         Assert.Equal(await first.Content.ReadAsStringAsync(), await second.Content.ReadAsStringAsync());
-        // What is said anew each time does not come out of the cache.
+        // Headers that are computed for each reply do not come from the cache.
         Assert.Equal(TimeSpan.FromSeconds(1), second.Headers.CacheControl!.MaxAge);
         Assert.Null(second.Headers.Age);
 
@@ -110,7 +110,7 @@ public sealed class PollTests(PostgresServer server)
         var vm = await deployment.EnrolAsync("vm-1", replica: deployment.Replicas[0]);
         await vm.ReportAsync(new VmReport(VmStatus.Running));
         await vm.PollAsync(deployment.Replicas[1]);
-        // The first replica learns from its own request that somebody waits; the second knows of nothing.
+        // The first replica learns of the waiting person from its own request; the second does not.
         var asked = await deployment.AskAsync("ada@example.org");
         await deployment.ExecuteAsync($"""
             with v as (update vms set assignment_id = '{asked.Id}' where hostname = 'vm-1' returning generation)
@@ -205,7 +205,7 @@ public sealed class PollTests(PostgresServer server)
         await vm.PollAsync();
         var asked = await deployment.AskAsync("ada@example.org");
 
-        // The VM sends its poll and is gone before the reply arrives.
+        // The VM sends its poll and disconnects before the reply arrives.
         using (var socket = new TcpClient())
         {
             await socket.ConnectAsync(deployment.Replica.Address.Host, deployment.Replica.Address.Port);

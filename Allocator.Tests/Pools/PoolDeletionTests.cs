@@ -32,7 +32,7 @@ public sealed class PoolDeletionTests(PostgresServer server)
         Assert.Equal((404, "unknown-pool"), await deployment.RefusedAsync("GET /pools/gpu"));
         Assert.Equal(HttpStatusCode.NotFound, (await deployment.Person.GetAsync($"/assignments/{ada.Id}")).StatusCode);
         await Wait.UntilAsync(() => deployment.Replicas.All(replica => replica.Fleet.FindPool("gpu") is null), "every replica has forgotten the pool");
-        // What happened there can still be told, and the old token of its VM still hears the truth.
+        // Its history can still be read, and the old token of its VM still gets the right answer.
         Assert.Contains(await deployment.EventsAsync("pool=gpu"), one => one is { Action: "assigned", Hostname: "gpu-1" } && one.AssignmentId == ada.Id);
         Assert.Equal("pool_deleted", (await deployment.EventsAsync("pool=gpu&order=desc&limit=1")).Single().Action);
         foreach (var replica in deployment.Replicas)
@@ -40,7 +40,7 @@ public sealed class PoolDeletionTests(PostgresServer server)
             await Wait.UntilAsync(async () => { await vm.PollAsync(replica); return vm.Status == HttpStatusCode.Gone; }, "the deleted VM is told so");
         }
 
-        // The names are free again. The very machine that was deleted before it was clean has to be cleaned still.
+        // The names are free again. A machine that was deleted before it was clean must still be cleaned.
         await deployment.PutPoolAsync("gpu", new PoolSettings());
         await deployment.EnrolAsync("gpu-1", "gpu");
         await deployment.WaitForFleetAsync("gpu-1", view => view is { Pool: "gpu", State: VmState.Cleaning });
@@ -84,7 +84,7 @@ public sealed class PoolDeletionTests(PostgresServer server)
             Assert.Equal(1, replica.Fleet.Count);
         }
 
-        // Under the same names in the same moment it is another.
+        // Another pool can take the same name immediately.
         await deployment.PutPoolAsync("played", new PoolSettings(Rehearsal: true));
         await deployment.EnrolAsync("played-2", "played");
         await deployment.WaitForFleetAsync("played-2", view => view.Generation == 1);

@@ -51,12 +51,12 @@ public sealed class AdminAuthenticationTests(PostgresServer server)
         var admins = new AdminOptions { Users = { ["ada"] = Credentials.HashPassword("right") } };
         using var credentials = new Credentials(Options.Create(admins), Options.Create(new EnrolmentOptions()), hasher);
 
-        // At once, as a page that makes many calls does; then again.
+        // Concurrent calls, like those of one page, and then one more.
         Assert.All(await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => credentials.IsPasswordAsync("ada", "right", default))), Assert.True);
         Assert.True(await credentials.IsPasswordAsync("ada", "right", default));
         Assert.Equal(1, hasher.Verified);
 
-        // What is wrong is never remembered, and a name that nobody has takes as long as a wrong password.
+        // Wrong credentials are never cached, and an unknown name takes as long as a wrong password.
         Assert.False(await credentials.IsPasswordAsync("ada", "wrong", default));
         Assert.False(await credentials.IsPasswordAsync("nobody", "right", default));
         Assert.Equal(3, hasher.Verified);

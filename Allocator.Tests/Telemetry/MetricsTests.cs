@@ -48,7 +48,7 @@ public sealed class MetricsTests(PostgresServer server)
             Assert.Equal(300, scrape.Value("allocator_server_connections_max"));
             Assert.Equal(1, scrape.Value("http_server_request_duration_seconds_count", "http_route=\"/assignments/\"", "http_response_status_code=\"202\""));
             Assert.True(scrape.Value("http_server_request_duration_seconds_count", "http_route=\"\"", "http_response_status_code=\"404\"") >= 1);
-            // Polls are counted, not measured; and nothing tells of one person or one VM.
+            // Polls are counted, not measured; and no label identifies a person or a VM.
             Assert.DoesNotContain("http_route=\"/assignment/{hostname}\"", scrape.Text, StringComparison.Ordinal);
             Assert.DoesNotContain("ada@", scrape.Text, StringComparison.Ordinal);
             Assert.DoesNotContain("vm-1", scrape.Text, StringComparison.Ordinal);
@@ -102,7 +102,7 @@ public sealed class MetricsTests(PostgresServer server)
         Assert.Equal(HttpStatusCode.NotFound, outside.StatusCode);
         Assert.Equal("application/problem+json", outside.Content.Headers.ContentType!.MediaType);
 
-        // What a caller writes into the Host header opens nothing.
+        // A forged Host header gives no access.
         using var request = new HttpRequestMessage(HttpMethod.Get, "/metrics") { Headers = { Host = port.Authority } };
         using var pretended = await api.Http.SendAsync(request);
         Assert.Equal(HttpStatusCode.NotFound, pretended.StatusCode);

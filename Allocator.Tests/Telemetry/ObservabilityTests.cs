@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Allocator.Tests.Telemetry;
 
-/// <summary>The dashboard, the alert rules and the documents in <c>docs/</c> speak of what there is.</summary>
+/// <summary>The dashboard, the alert rules and the documents in <c>docs/</c> agree with the program.</summary>
 public sealed partial class ObservabilityTests(PostgresServer server)
 {
     private static readonly string[] Words = ["and", "or", "unless", "by", "on", "without", "ignoring", "bool", "offset", "sum", "max", "min", "rate", "absent"];
@@ -62,13 +62,13 @@ public sealed partial class ObservabilityTests(PostgresServer server)
             .SelectMany(panel => panel!["targets"]?.AsArray() ?? []).Select(target => (string)target!["expr"]!)]
         : [.. Expression().Matches(Read("docs", "observability", file)).Select(match => match.Groups[1].Value)];
 
-    /// <summary>The names in a query that are neither functions, labels nor words of the language.</summary>
+    /// <summary>Returns the names in a query that are neither functions nor labels nor keywords.</summary>
     private static IEnumerable<string> Metrics(string expression) =>
         Name().Matches(NotNames().Replace(expression, " ")).Select(match => match.Value).Except(Words);
 
     private static string Read(params string[] path) => File.ReadAllText(Path.Combine([RepositoryRoot.Path, .. path]));
 
-    /// <summary>Label matchers, ranges, and the labels of a grouping.</summary>
+    /// <summary>Matches label matchers, ranges, and the labels of a grouping.</summary>
     [GeneratedRegex(@"\{[^}]*\}|\[[^\]]*\]|\b(by|on|without|ignoring) *\([^)]*\)")]
     private static partial Regex NotNames();
 

@@ -37,14 +37,14 @@ public sealed class TracingTests(PostgresServer server)
         var root = Assert.Single(trace, span => span.Kind == ActivityKind.Server);
         Assert.Equal(("POST /assignments/", default, parent.SpanId), (root.DisplayName, root.ParentSpanId, root.SpanId));
         Assert.Equal(202, root.GetTagItem("http.response.status_code"));
-        // The caller's own trace is named, and not joined.
+        // The caller's own trace is linked, not continued.
         Assert.Equal("0af7651916cd43dd8448eb211c80319c", Assert.Single(root.Links).Context.TraceId.ToHexString());
         var steps = trace.Where(span => span.Kind == ActivityKind.Internal).OrderBy(span => span.StartTimeUtc).ToArray();
         Assert.Equal(["wait in the queue", "deliver to the VM", "prepare on the VM"], steps.Select(step => step.OperationName));
         Assert.All(steps, step => Assert.Equal((root.SpanId, "vm-1"), (step.ParentSpanId, step.GetTagItem("allocator.hostname"))));
         Assert.Equal(steps[0].StartTimeUtc + steps[0].Duration, steps[1].StartTimeUtc);
         Assert.Equal(steps[1].StartTimeUtc + steps[1].Duration, steps[2].StartTimeUtc);
-        // Whoever reads traces must not be able to end assignments.
+        // A reader of traces must not be able to end assignments.
         Assert.All(spans, span => Assert.DoesNotContain(asked.Id.ToString(), span.DisplayName + string.Join(' ', span.TagObjects), StringComparison.Ordinal));
     }
 

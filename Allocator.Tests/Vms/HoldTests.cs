@@ -79,10 +79,10 @@ public sealed class HoldTests(PostgresServer server)
         await vm.PollUntilAsync(VmState.Held);
         await deployment.DoAsync("/vms/vm-1/drain");
         Assert.Equal(VmHold.Retired, (await deployment.FindVmAsync("vm-1")).Hold);
-        // However many replicas sweep: once.
+        // It happens once, although several replicas sweep.
         Assert.Single(await deployment.EventsAsync("action=vm_retired"));
         Assert.Single(await deployment.EventsAsync("action=vm_drained"));
-        // What was done by mistake can be undone.
+        // A mistake can be undone.
         await deployment.DoAsync("/vms/vm-1/unhold");
         await vm.PollUntilAsync(VmState.Assigned);
     }
@@ -111,12 +111,12 @@ public sealed class HoldTests(PostgresServer server)
         Assert.Equal((410, "vm-deleted"), await deployment.RefusedAsync("GET /vms/vm-1"));
         Assert.Equal((410, "vm-deleted"), await deployment.RefusedAsync("/vms/vm-1/hold"));
         Assert.Equal((404, "unknown-vm"), await deployment.RefusedAsync("DELETE /vms/vm-9"));
-        // A replica that starts later has never heard of it, and says the same.
+        // A replica that starts later gives the same answer without ever having loaded the VM.
         var later = deployment.AddReplica(deployment.ConnectionString);
         await later.WaitUntilReadyAsync();
         await vms[0].PollAsync(later);
         Assert.Equal((HttpStatusCode.Gone, 1), (vms[0].Status, later.Fleet.Count));
-        // Its history stays.
+        // Its history remains.
         Assert.Equal("vm-1", (await deployment.FindAsync(asked.Id)).Hostname);
         Assert.Equal(
             ["enrolled", "reported", "assigned", "released", "vm_deleted"],

@@ -19,7 +19,7 @@ public sealed class SweeperTests(PostgresServer server)
         Assert.Equal((VmPresence.Lost, false), (silent.Presence, silent.Free));
         Assert.Equal("lost", Assert.Single(silent.NotFreeBecause).Code);
         Assert.Equal(VmPresence.Present, (await deployment.FindVmAsync("vm-1")).Presence);
-        // It no longer counts as free, so the one that is left has to hurry for both.
+        // It no longer counts as free, so the remaining VM polls more often.
         await deployment.WaitForFleetAsync("vm-2", view => view.IsLost);
         Assert.Equal(1, deployment.Replica.Fleet.FindPool("default")!.Free);
 
@@ -73,7 +73,7 @@ public sealed class SweeperTests(PostgresServer server)
         await vms[0].ReportAsync(Outcome.Connected);
         Assert.Equal(before.ExpiresAt, (await deployment.FindAsync(asked.Id)).ExpiresAt);
         Assert.Single(await deployment.EventsAsync($"assignment={asked.Id}&action=requeued"));
-        // The lost one, once found, has to be cleaned of that person.
+        // The lost VM must be cleaned when it returns.
         await vms[1].PollUntilAsync(VmState.Cleaning);
     }
 
@@ -100,7 +100,7 @@ public sealed class SweeperTests(PostgresServer server)
     {
         await using var deployment = await Deployment.StartAsync(server);
         await deployment.EnrolFreeAsync([.. Enumerable.Range(1, 10).Select(i => $"vm-{i}")]);
-        // In steps, so that it is not the allocator that seems to have been away.
+        // The clock moves in steps, so that the allocator itself does not seem to have been away.
         for (var i = 0; i < 10; i++)
         {
             await deployment.MoveClockAsync(TimeSpan.FromSeconds(50));

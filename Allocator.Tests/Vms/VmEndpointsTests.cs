@@ -141,7 +141,7 @@ public sealed class VmEndpointsTests(PostgresServer server)
         Assert.Equal(["lab-2"], await ListAsync("text=grace@"));
         Assert.Equal(["lab-3"], await ListAsync("text=lab&assignment=none&presence=present&status=error&pool=default"));
         Assert.Empty(await ListAsync("text=lab&free=true"));
-        // Every reason at once, in words and codes.
+        // All reasons are listed together, in words and as codes.
         await deployment.DoAsync("/vms/lab-3/hold");
         Assert.Equal(["held", "error", "gpu_unhealthy"], (await deployment.FindVmAsync("lab-3")).NotFreeBecause.Select(reason => reason.Code));
         Assert.All((await deployment.FindVmAsync("vm-4")).NotFreeBecause, reason => Assert.NotEmpty(reason.Text));

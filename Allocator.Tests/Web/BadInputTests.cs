@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Allocator.Tests.Web;
 
-/// <summary>Bad input, each with its own clear problem; none of it leaves anything behind.</summary>
+/// <summary>Each invalid input gets its own problem, and none of it changes anything.</summary>
 public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixture<BadInputTests.OneDeployment>
 {
     private static readonly string A64 = new('a', 64);
@@ -300,7 +300,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
 
     private static async Task<JsonNode> ReadAsync(HttpResponseMessage response) => JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
 
-    /// <summary>One for all of them: none of them changes it.</summary>
+    /// <summary>One deployment for all these tests: none of them changes it.</summary>
     public sealed class OneDeployment(PostgresServer server) : IAsyncLifetime
     {
         internal Deployment Deployment { get; private set; } = null!;
@@ -319,7 +319,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
         public ValueTask DisposeAsync() => Deployment.DisposeAsync();
     }
 
-    /// <summary>Everything that a request could have left behind.</summary>
+    /// <summary>Returns everything that a request could have changed.</summary>
     private Task<string> RowsAsync() => _deployment.QueryAsync<string>(
         """
         select (select count(*) from vms) || ' ' || (select string_agg(hostname || revision || status, ',' order by hostname) from vms)

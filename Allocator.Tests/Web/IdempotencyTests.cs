@@ -22,7 +22,7 @@ public sealed class IdempotencyTests(PostgresServer server)
         Assert.Equal((202, body, location), await AskAsync(deployment, "key-1", "ada@example.org", deployment.Replicas[1]));
         Assert.Equal(1, await deployment.QueryAsync<long>("select count(*) from assignments"));
         Assert.NotEqual(location, (await AskAsync(deployment, "key-2", "ada@example.org")).Location);
-        // An admin's keys are not a person's.
+        // The keys of admins are separate from those of people.
         await deployment.EnrolFreeAsync("vm-1");
         using var assign = await AssignAsync(deployment, "key-1", "grace@example.org");
         using var again = await AssignAsync(deployment, "key-1", "grace@example.org");
@@ -69,7 +69,7 @@ public sealed class IdempotencyTests(PostgresServer server)
         Assert.All(statuses, status => Assert.True(status is 201 or 409, $"{status}"));
         Assert.Contains(201, statuses);
         Assert.Single(await deployment.EventsAsync("action=assigned"));
-        // Those that came too early find the answer a moment later.
+        // A request that was refused as concurrent gets the stored reply a moment later.
         using var late = await AssignAsync(deployment, "key-1", "ada@example.org");
         Assert.Equal(HttpStatusCode.Created, late.StatusCode);
     }

@@ -9,7 +9,7 @@ public sealed class OpenApiTests(PostgresServer server)
 {
     public static TheoryData<string, string, string> Calls => new()
     {
-        // call, every status it answers with, who may make it
+        // call, all its statuses, its callers
         { "post /vms", "201 400 401 403 404 409 413 415 503", "Enrolment" },
         { "get /assignment/{hostname}", "200 304 400 401 403 404 410 503", "Vm" },
         { "put /assignment/{hostname}/outcome", "204 400 401 403 404 409 410 413 415 503", "Vm" },
