@@ -5,6 +5,7 @@ using Allocator.Api.Data;
 using Allocator.Api.Events;
 using Allocator.Api.Fleet;
 using Allocator.Api.Health;
+using Allocator.Api.Maintenance;
 using Allocator.Api.Polling;
 using Allocator.Api.Pools;
 using Allocator.Api.Security;
@@ -31,6 +32,7 @@ try
     builder.AddVms();
     builder.AddPools();
     builder.AddEvents();
+    builder.AddMaintenance();
     builder.AddHealth();
     builder.AddTelemetry();
 

@@ -62,7 +62,8 @@ public static class EventActions
     [
         new(Requested, "A person asked for a VM and joined the queue.", [Person], Assignment),
         new(CommandRenewed, "A person in the queue replaced their remote desktop command.", [Person], Assignment),
-        new(Assigned, "A VM was assigned to the person: it polled and took the first in the queue, or an admin chose it.", [Vm, Admin], AssignmentOnVm),
+        new(Assigned, "A VM was assigned to the person: it polled and took the first in the queue, or an admin chose it.",
+            [Vm, Admin], AssignmentOnVm),
         new(Received, "The VM acknowledged the assignment.", [Vm], AssignmentOnVm),
         new(Connected, "The VM is ready for the person.", [Vm], AssignmentOnVm),
         new(Moved, "An admin moved the person to another VM.", [Admin], AssignmentOnVm),

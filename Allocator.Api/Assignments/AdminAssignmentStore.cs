@@ -1,52 +1,44 @@
+using System.Data;
 using Allocator.Api.Data;
 using Allocator.Contracts;
 using Npgsql;
 
 namespace Allocator.Api.Assignments;
 
-/// <summary>What came of an admin's wish to have a person on a VM.</summary>
+/// <summary>The outcome of an admin's request to assign or move a person.</summary>
 internal abstract record MoveOutcome
 {
-    /// <summary>The VM has them now.</summary>
-    /// <param name="From">The VM they had before, if any.</param>
-    /// <param name="IsNew">They had no assignment before.</param>
+    /// <summary>The person has the VM now.</summary>
+    /// <param name="From">The VM that the person had before, if any.</param>
+    /// <param name="IsNew">Whether the person had no assignment before.</param>
     public sealed record Moved(Guid Id, string Hostname, string? From, bool IsNew) : MoveOutcome;
 
-    /// <summary>There was nothing to do: they are there already, or no longer where the admin saw them.</summary>
+    /// <summary>Nothing was changed: the person has that VM already, or is no longer on the VM named by the admin.</summary>
     public sealed record Unchanged(Guid Id) : MoveOutcome;
 
     public sealed record UnknownAssignment : MoveOutcome;
 
     public sealed record AssignmentEnded : MoveOutcome;
 
-    /// <summary>They have another VM of the pool.</summary>
+    /// <summary>The person has another VM of the pool.</summary>
     public sealed record HasAnotherVm(Guid Id, string Hostname) : MoveOutcome;
 
-    /// <summary>The VM is not there, not of this pool or not free; or none at all is.</summary>
+    /// <summary>The VM does not exist, is in another pool or is not free; or no VM is free.</summary>
     public sealed record NoVm : MoveOutcome;
 }
 
-/// <summary>What admins do to assignments. As everywhere, the assignment is locked before the VM.</summary>
+/// <summary>Changes assignments for admins. As everywhere but in a claim, the assignment is locked before the VM.</summary>
 internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// A VM that an admin may give somebody: like a free one, but for a hold, which is the admin's own word. Should it be
-    /// dead all the same, the person goes back to the head of the queue when it does not acknowledge in time.
+    /// Whether an admin may assign a VM <c>v</c> by name: it is free except for a hold, which is the admin's own. If it does
+    /// not acknowledge in time after all, the person goes back to the head of the queue.
     /// </summary>
-    private const string TakesPerson =
-        """
-        v.deleted_at is null
-        and v.assignment_id is null
-        and not v.cleaning
-        and (v.hold is null or v.hold = 'held')
-        and v.status = 'running'
-        and v.gpu is distinct from 'unhealthy'
-        and v.lost_at is null
-        """;
+    private const string IsFreeButForHold = "v.unavailable_reasons <@ '{held}'";
 
     /// <summary>
-    /// Moves one person, in whatever state, to the VM $2, or to the free one that polled last. $3 is where the admin
-    /// saw them. Who cannot be moved stays where they are.
+    /// Moves one person, in whatever state, to the VM $2, or to the free one that polled last. $3 is the VM on which the
+    /// admin saw them. Nothing changes if they cannot be moved.
     /// </summary>
     private const string Move =
         $"""
@@ -63,7 +55,7 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
             select v.hostname
             from vms v
             join target on target.pool = v.pool
-            where v.hostname = $2 and {TakesPerson}
+            where v.hostname = $2 and {IsFreeButForHold}
             for no key update of v
         ),
         any_free as (
@@ -113,14 +105,14 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
                 'after', jsonb_build_object('state', 'assigned', 'hostname', bound.hostname))
             from target, bound
         )
-        select live.state, target.id is not null, target.hostname, bound.hostname
+        select live.state, target.id is not null as is_movable, target.hostname as hostname_before, bound.hostname
         from assignments live
         left join target on true
         left join bound on true
         where live.id = $1
         """;
 
-    /// <summary>Puts a person on the VM $2: with the assignment they wait with in its pool, or with the new one $1.</summary>
+    /// <summary>Assigns the VM $2 to a person: to their waiting assignment in its pool, or to the new one $1.</summary>
     private const string Assign =
         $"""
         with target as (
@@ -132,7 +124,7 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
         bound as (
             update vms v
             set assignment_id = coalesce((select id from target), $1)
-            where v.hostname = $2 and {TakesPerson} and not exists (select from target where state <> 'waiting')
+            where v.hostname = $2 and {IsFreeButForHold} and not exists (select from target where state <> 'waiting')
             returning v.hostname, v.pool, v.generation, v.assignment_id
         ),
         made as (
@@ -141,7 +133,7 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
             from bound
             where assignment_id = $1
         ),
-        taken as (
+        dequeued as (
             update assignments
             set state = 'assigned',
                 hostname = bound.hostname,
@@ -159,7 +151,7 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
                 'after', jsonb_build_object('state', 'assigned', 'hostname', bound.hostname))
             from bound
         )
-        select target.id, target.hostname, bound.assignment_id
+        select target.id as id_before, target.hostname as hostname_before, bound.assignment_id
         from (values (1)) one
         left join target on true
         left join bound on true
@@ -190,7 +182,7 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
         from target
         """;
 
-    /// <summary>Those of the filter that have not ended.</summary>
+    /// <summary>Selects the assignments of the filter that have not ended.</summary>
     private const string ToRelease =
         $"""
         select a.id, a.email, a.state, a.hostname
@@ -214,16 +206,16 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
         order by id
         """;
 
-    /// <param name="hostname">The VM to move to; null: any free one of the pool.</param>
-    /// <param name="from">Where the admin saw the person; null: wherever they are.</param>
+    /// <param name="hostname">The VM to move to, or null for any free VM of the pool.</param>
+    /// <param name="from">The VM on which the admin saw the person, or null for any.</param>
     public async Task<MoveOutcome> MoveAsync(Guid id, string? hostname, string? from, string actor, CancellationToken cancel)
     {
         await using var command = database.Command(Move, id, hostname, from, actor);
         await using var row = await command.ExecuteReaderAsync(cancel);
         return !await row.ReadAsync(cancel) ? new MoveOutcome.UnknownAssignment()
-            : row.GetEnum<AssignmentState>(0) == AssignmentState.Ended ? new MoveOutcome.AssignmentEnded()
-            : !row.GetBoolean(1) ? new MoveOutcome.Unchanged(id)
-            : row.GetStringOrNull(3) is { } now ? new MoveOutcome.Moved(id, now, row.GetStringOrNull(2), IsNew: false)
+            : row.GetEnum<AssignmentState>("state") == AssignmentState.Ended ? new MoveOutcome.AssignmentEnded()
+            : !row.GetBoolean("is_movable") ? new MoveOutcome.Unchanged(id)
+            : row.GetStringOrNull("hostname") is { } now ? new MoveOutcome.Moved(id, now, row.GetStringOrNull("hostname_before"), IsNew: false)
             : new MoveOutcome.NoVm();
     }
 
@@ -237,12 +229,12 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)
         {
-            // They have just asked for themselves; now that is seen.
+            // The person has just asked by themselves; the second attempt sees that assignment.
             return await AssignOnceAsync(id, hostname, values, cancel);
         }
     }
 
-    /// <returns>Null where there is no such live assignment; else whether it was extended, has no end to be extended, or would end in the past.</returns>
+    /// <returns>Null if there is no such live assignment, or else whether it was extended, has no end, or would end in the past.</returns>
     public async Task<string?> ExtendAsync(Guid id, DateTime? expiresAt, TimeSpan? by, string actor, CancellationToken cancel)
     {
         await using var command = database.Command(Extend, id, expiresAt?.ToUniversalTime(), by, actor);
@@ -250,17 +242,19 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
     }
 
     /// <returns>The assignments that were ended, or would be, as they were before.</returns>
-    public Task<List<TouchedAssignment>> ReleaseAsync(AssignmentFilter which, string actor, bool dryRun, CancellationToken cancel) =>
-        (dryRun ? database.Command(ToRelease, which.Values) : database.Command(Release, [.. which.Values, actor])).ListAsync(
-            row => new TouchedAssignment(row.GetGuid(0), row.GetString(1), row.GetEnum<AssignmentState>(2), row.GetStringOrNull(3)), cancel);
+    public Task<List<TouchedAssignment>> ReleaseAsync(AssignmentFilter filter, string actor, bool dryRun, CancellationToken cancel) =>
+        (dryRun ? database.Command(ToRelease, filter.Values) : database.Command(Release, [.. filter.Values, actor])).ListAsync(
+            row => new TouchedAssignment(
+                row.GetGuid("id"), row.GetString("email"), row.GetEnum<AssignmentState>("state"), row.GetStringOrNull("hostname")),
+            cancel);
 
     private async Task<MoveOutcome> AssignOnceAsync(Guid id, string hostname, object?[] values, CancellationToken cancel)
     {
         await using var command = database.Command(Assign, values);
         await using var row = await command.ExecuteReaderAsync(cancel);
         await row.ReadAsync(cancel);
-        var (before, had) = (row.GetOrNull<Guid>(0), row.GetStringOrNull(1));
-        return row.GetOrNull<Guid>(2) is { } bound ? new MoveOutcome.Moved(bound, hostname, null, IsNew: bound == id)
+        var (before, had) = (row.GetOrNull<Guid>("id_before"), row.GetStringOrNull("hostname_before"));
+        return row.GetOrNull<Guid>("assignment_id") is { } bound ? new MoveOutcome.Moved(bound, hostname, null, IsNew: bound == id)
             : had == hostname && before is { } here ? new MoveOutcome.Unchanged(here)
             : had is not null ? new MoveOutcome.HasAnotherVm(before!.Value, had)
             : new MoveOutcome.NoVm();

@@ -1,5 +1,7 @@
+using System.Data;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Allocator.Api.Data;
 using Allocator.Api.Telemetry;
 using Allocator.Contracts;
 using Npgsql;
@@ -12,10 +14,10 @@ namespace Allocator.Api.Assignments;
 /// <param name="TraceParent">The person's request, where it is traced.</param>
 internal sealed record Milestone(string Pool, string Hostname, DateTime AskedAt, DateTime Since, DateTime At, string? TraceParent)
 {
-    /// <summary>Reads these in their order, the first of them at <paramref name="first"/>.</summary>
-    public static Milestone Read(NpgsqlDataReader row, int first = 0) => new(
-        row.GetString(first), row.GetString(first + 1), row.GetDateTime(first + 2), row.GetDateTime(first + 3), row.GetDateTime(first + 4),
-        row.IsDBNull(first + 5) ? null : row.GetString(first + 5));
+    /// <summary>Reads an assignment's row, with the step that is between two of its times.</summary>
+    public static Milestone Read(NpgsqlDataReader row, string since, string at) => new(
+        row.GetString("pool"), row.GetString("hostname"), row.GetDateTime("requested_at"), row.GetDateTime(since), row.GetDateTime(at),
+        row.GetStringOrNull("trace_parent"));
 }
 
 /// <summary>How long people wait for each step of their assignment, as histograms and in the trace of their request.</summary>

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
@@ -7,18 +8,18 @@ using Npgsql;
 
 namespace Allocator.Api.Assignments;
 
-/// <summary>What came of a person's request.</summary>
+/// <summary>The outcome of a person's request for a VM.</summary>
 internal abstract record AskOutcome
 {
-    /// <summary>They are in the queue now.</summary>
+    /// <summary>The person is in the queue now.</summary>
     public sealed record Asked(Assignment Assignment) : AskOutcome;
 
-    /// <summary>They had asked before.</summary>
+    /// <summary>The person has a live assignment already.</summary>
     public sealed record AskedBefore(Assignment Assignment) : AskOutcome;
 
     public sealed record UnknownPool : AskOutcome;
 
-    /// <param name="OpensAt">When it opens by itself, where that is set.</param>
+    /// <param name="OpensAt">The time at which it opens by itself, if that is set.</param>
     public sealed record PoolClosed(DateTime? OpensAt) : AskOutcome;
 
     public sealed record WrongAccessCode : AskOutcome;
@@ -30,10 +31,10 @@ internal abstract record AskOutcome
     public sealed record TooManyFromAddress : AskOutcome;
 }
 
-/// <summary>Assignments in the database, as people and admins use them.</summary>
+/// <summary>Stores and reads assignments for people and admins.</summary>
 internal sealed class AssignmentStore(NpgsqlDataSource database)
 {
-    /// <summary>Of an assignment <c>a</c>. The place in the queue is counted only for those who are in it.</summary>
+    /// <summary>The columns of an assignment <c>a</c>. The position is counted only for people in the queue.</summary>
     private const string Columns =
         $"""
         {PersonColumns},
@@ -41,7 +42,7 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
             select count(*)
             from assignments ahead
             where ahead.pool = a.pool and ahead.state = 'waiting' and (ahead.requested_at, ahead.id) < (a.requested_at, a.id)
-        ) end,
+        ) end as position,
         {StateColumns}
         """;
 
@@ -49,15 +50,15 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
 
     private const string StateColumns =
         """
-        a.hostname, a.connect_url, case when a.state = 'connected' then a.pin end, a.attempts,
+        a.hostname, a.connect_url, case when a.state = 'connected' then a.pin end as pin, a.attempts,
         a.requested_at, a.assigned_at, a.connected_at, a.expires_at, a.ended_at, a.end_reason,
-        case when a.state <> 'ended' then a.expires_at - (select warning from pools where name = a.pool) end,
+        case when a.state <> 'ended' then a.expires_at - (select warning from pools where name = a.pool) end as warn_at,
         a.revision
         """;
 
     /// <summary>
-    /// One at a time from each address, where the pool counts them: the statement that follows in the same transaction
-    /// sees what the one before it has done.
+    /// Serializes the requests from one address in pools that limit them, so that the next statement of this transaction
+    /// sees what earlier transactions have done.
     /// </summary>
     private const string TakeAddress =
         """
@@ -67,14 +68,14 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
         """;
 
     /// <summary>
-    /// Joins the queue. Of many requests of one person at once, the unique index lets one in. Says in the same breath
-    /// why nobody was let in: no such pool (no row), what the door says, or else: asked before.
+    /// Joins the queue. Of many requests of one person at once, the unique index accepts one. Also returns why a request was
+    /// not accepted: no row if there is no such pool, a refusal by the pool's rules, or else a live assignment that exists.
     /// </summary>
     private const string Ask =
         $$"""
-        with door as (
+        with admission as (
             select name, opens_at, case
-                -- Hashes: how long it takes to compare them tells nothing of where the codes differ.
+                -- Compared by their hashes, so that the time that it takes does not depend on where the codes differ.
                 when access_code is not null
                     and sha256(convert_to(access_code, 'UTF8')) is distinct from sha256(convert_to($6::text, 'UTF8')) then 'wrong_access_code'
                 when not pool_is_open(open, opens_at, closes_at) then 'closed'
@@ -86,16 +87,16 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
                     from assignments
                     where client_address = $8::inet and pool = name and state <> 'ended'
                 ) then 'too_many_from_address'
-                else 'open'
-            end as verdict
+                else 'admitted'
+            end as result
             from pools
             where name = $2
         ),
         asked as (
             insert into assignments (id, pool, email, email_key, code, pin, client_address, trace_parent)
             select $1, name, $3, $4, $5::text, $7::text, $8::inet, $10::text
-            from door
-            where verdict = 'open'
+            from admission
+            where result = 'admitted'
             on conflict (pool, email_key) where state <> 'ended' do nothing
             returning id, pool
         ),
@@ -104,12 +105,12 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
             select 'person', '{{EventActions.Requested}}', pool, id, '{"before": null, "after": {"state": "waiting"} }'
             from asked
         )
-        select door.verdict, asked.id is not null, case when door.opens_at > clock() then door.opens_at end
-        from door
+        select admission.result, asked.id is not null as is_new, case when admission.opens_at > clock() then admission.opens_at end as opens_at
+        from admission
         left join asked on true
         """;
 
-    /// <summary>A person in the queue who asks again with another command means the new one: codes live for minutes only.</summary>
+    /// <summary>Replaces the command of a person in the queue who asks again with another one: codes are valid for minutes only.</summary>
     private const string RenewCommand =
         $"""
         with renewed as (
@@ -137,7 +138,7 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
         where a.id = $1
         """;
 
-    /// <summary>Ends an assignment, whatever state it is in.</summary>
+    /// <summary>Ends an assignment in any live state.</summary>
     private const string End =
         $"""
         with target as (
@@ -162,35 +163,35 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
             order by a.id
             limit $8
         ),
-        place as (
+        queue as (
             select id, row_number() over (partition by pool order by requested_at, id) as position
             from assignments
             where state = 'waiting' and pool in (select pool from page where state = 'waiting')
         )
-        select {PersonColumns}, place.position, {StateColumns}
+        select {PersonColumns}, queue.position, {StateColumns}
         from page a
-        left join place on place.id = a.id
+        left join queue on queue.id = a.id
         order by a.id
         """;
 
-    /// <param name="address">Where the request came from.</param>
+    /// <param name="address">The address from which the request came.</param>
     public async Task<AskOutcome> AskAsync(
         string pool, string email, string? code, string? accessCode, IPAddress? address, CancellationToken cancel)
     {
         var key = EmailKey.Of(email);
         var pin = NewPin(code);
-        // Their earlier assignment may end between the look at the door and the look for it; then the door is open.
+        // The earlier assignment may end between the two statements; then the person is admitted at the next attempt.
         for (var attempt = 1; ; attempt++)
         {
             var id = Guid.CreateVersion7();
-            var (door, asked) = await AskOnceAsync(id, pool, email, key, code, accessCode, pin, address, cancel);
+            var (refusal, asked) = await AskOnceAsync(id, pool, email, key, code, accessCode, pin, address, cancel);
             if (asked)
             {
                 return new AskOutcome.Asked((await FindAsync(id, cancel))!.Value.Assignment);
             }
-            if (door is AskOutcome.UnknownPool or AskOutcome.WrongAccessCode)
+            if (refusal is AskOutcome.UnknownPool or AskOutcome.WrongAccessCode)
             {
-                return door;
+                return refusal;
             }
             if (code is not null)
             {
@@ -201,32 +202,33 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
             {
                 return new AskOutcome.AskedBefore(before.Assignment);
             }
-            if (door is not null || attempt == 3)
+            if (refusal is not null || attempt == 3)
             {
-                return door ?? throw new TimeoutException("The same person asks and ends at the same moment.");
+                return refusal ?? throw new TimeoutException("The same person asks for a VM and gives it up again and again.");
             }
         }
     }
 
-    /// <summary>Six random digits for a desktop that is started by this code.</summary>
+    /// <summary>Returns six random digits for a remote desktop that is started with this code.</summary>
     public static string? NewPin(string? code) => code is null ? null : RandomNumberGenerator.GetInt32(1_000_000).ToString("D6", null);
 
-    /// <summary>The assignment and what tells this state of it from another, or null where there is none of that id.</summary>
+    /// <summary>Returns the assignment and the version of its state, or null if there is none with that id.</summary>
     public async Task<(Assignment Assignment, string Version)?> FindAsync(Guid id, CancellationToken cancel) =>
         await database.Command(Find, id).ListAsync(Read, cancel) is [var found] ? found : null;
 
-    /// <returns>False where there is none of that id. One that has ended already stays as it is.</returns>
+    /// <returns>False if there is none with that id. One that has ended already is not changed.</returns>
     public async Task<bool> EndAsync(Guid id, string actor, CancellationToken cancel)
     {
         await using var command = database.Command(End, id, actor);
         return await command.ExecuteScalarAsync(cancel) is not null;
     }
 
-    /// <summary>For admins: without the PINs, which are the persons' own.</summary>
-    public async Task<List<Assignment>> ListAsync(AssignmentFilter which, Guid? after, int limit, CancellationToken cancel) =>
-        [.. (await database.Command(List, [.. which.Values, after, limit]).ListAsync(Read, cancel)).Select(row => row.Assignment with { Pin = null })];
+    /// <summary>Lists assignments for admins, without the PINs, which only their people may see.</summary>
+    public async Task<List<Assignment>> ListAsync(AssignmentFilter filter, Guid? after, int limit, CancellationToken cancel) =>
+        [.. (await database.Command(List, [.. filter.Values, after, limit]).ListAsync(Read, cancel))
+            .Select(row => row.Assignment with { Pin = null })];
 
-    private async Task<(AskOutcome? Door, bool Asked)> AskOnceAsync(
+    private async Task<(AskOutcome? Refusal, bool Asked)> AskOnceAsync(
         Guid id, string pool, string email, string key, string? code, string? accessCode, string? pin, IPAddress? address, CancellationToken cancel)
     {
         var traceParent = Activity.Current is { Recorded: true } request ? request.Id : null;
@@ -237,20 +239,20 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
         {
             await using var row = await batch.ExecuteReaderAsync(cancel);
             await row.NextResultAsync(cancel);
-            return await row.ReadAsync(cancel) ? (Verdict(row), row.GetBoolean(1)) : (new AskOutcome.UnknownPool(), false);
+            return await row.ReadAsync(cancel) ? (Refusal(row), row.GetBoolean("is_new")) : (new AskOutcome.UnknownPool(), false);
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ForeignKeyViolation)
         {
-            // The pool was deleted in this very moment.
+            // The pool was deleted at the same moment.
             return (new AskOutcome.UnknownPool(), false);
         }
     }
 
-    /// <summary>What the door says; null: come in.</summary>
-    private static AskOutcome? Verdict(NpgsqlDataReader row) => row.GetString(0) switch
+    /// <summary>Returns the refusal by the pool's rules, or null if they admit the person.</summary>
+    private static AskOutcome? Refusal(NpgsqlDataReader row) => row.GetString("result") switch
     {
         "wrong_access_code" => new AskOutcome.WrongAccessCode(),
-        "closed" => new AskOutcome.PoolClosed(row.GetOrNull<DateTime>(2)),
+        "closed" => new AskOutcome.PoolClosed(row.GetOrNull<DateTime>("opens_at")),
         "wrong_domain" => new AskOutcome.WrongDomain(),
         "not_on_roster" => new AskOutcome.NotOnRoster(),
         "too_many_from_address" => new AskOutcome.TooManyFromAddress(),
@@ -260,22 +262,22 @@ internal sealed class AssignmentStore(NpgsqlDataSource database)
     private static (Assignment Assignment, string Version) Read(NpgsqlDataReader row)
     {
         var assignment = new Assignment(
-            row.GetGuid(0),
-            row.GetString(1),
-            row.GetString(2),
-            row.GetEnum<AssignmentState>(3),
-            row.GetOrNull<long>(4),
-            row.GetStringOrNull(5),
-            row.GetStringOrNull(6),
-            row.GetStringOrNull(7),
-            row.GetInt32(8),
-            row.GetDateTime(9),
-            row.GetOrNull<DateTime>(10),
-            row.GetOrNull<DateTime>(11),
-            row.GetOrNull<DateTime>(12),
-            row.GetOrNull<DateTime>(13),
-            row.GetEnumOrNull<EndReason>(14),
-            row.GetOrNull<DateTime>(15));
-        return (assignment, $"r{row.GetInt64(16)}p{assignment.Position}");
+            row.GetGuid("id"),
+            row.GetString("pool"),
+            row.GetString("email"),
+            row.GetEnum<AssignmentState>("state"),
+            row.GetOrNull<long>("position"),
+            row.GetStringOrNull("hostname"),
+            row.GetStringOrNull("connect_url"),
+            row.GetStringOrNull("pin"),
+            row.GetInt32("attempts"),
+            row.GetDateTime("requested_at"),
+            row.GetOrNull<DateTime>("assigned_at"),
+            row.GetOrNull<DateTime>("connected_at"),
+            row.GetOrNull<DateTime>("expires_at"),
+            row.GetOrNull<DateTime>("ended_at"),
+            row.GetEnumOrNull<EndReason>("end_reason"),
+            row.GetOrNull<DateTime>("warn_at"));
+        return (assignment, $"r{row.GetInt64("revision")}p{assignment.Position}");
     }
 }

@@ -1,12 +1,12 @@
 namespace Allocator.Api.Assignments;
 
-/// <summary>Ends assignments in the middle of a statement; their VMs have to be cleaned before anybody else gets them.</summary>
+/// <summary>A part of statements that end assignments. Their VMs have to be cleaned before anybody else gets them.</summary>
 internal static class EndAssignmentsSql
 {
     /// <summary>
-    /// Follows a CTE <c>target (id, state, reason, actor)</c> of locked rows that have not ended. Whoever holds an
-    /// assignment's row lock knows what its VM's row says of it, so the VM is found by name alone; that also finds one
-    /// that was bound a moment ago.
+    /// The CTEs that end the assignments in <c>target (id, state, reason, actor)</c>, which are locked rows that have not
+    /// ended. A transaction that holds the lock of an assignment knows which VM has it, so the VM is found by its name
+    /// alone; that also finds a VM that was bound a moment ago. The event's action is the reason: see EventActions.
     /// </summary>
     public const string Ctes =
         """

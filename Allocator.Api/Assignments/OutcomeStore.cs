@@ -1,3 +1,4 @@
+using System.Data;
 using Allocator.Api.Data;
 using Allocator.Contracts;
 using Microsoft.Extensions.Options;
@@ -5,13 +6,13 @@ using Npgsql;
 
 namespace Allocator.Api.Assignments;
 
-/// <summary>What VMs report of what they were told.</summary>
-internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics signals, IOptions<DeliveryOptions> options)
+/// <summary>Stores the outcomes that VMs report for their assignments.</summary>
+internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics metrics, IOptions<DeliveryOptions> options)
 {
     private const string Connected =
         $"""
         with target as (
-            select a.id, a.state, a.received_at is null as receipt_is_news, pools.duration
+            select a.id, a.state, a.received_at is null as is_first_receipt, pools.duration
             from assignments a
             join pools on pools.name = a.pool
             where a.live_hostname = $1 and a.generation = $2
@@ -23,16 +24,16 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics 
                 received_at = coalesce(received_at, clock()),
                 connected_at = coalesce(connected_at, clock()),
                 connect_url = coalesce($3::text, connect_url),
-                -- Somebody who was moved keeps the end that they had.
+                -- A person who was moved keeps their end.
                 expires_at = coalesce(expires_at, clock() + target.duration)
             from target
             where assignments.id = target.id
             returning
-                assignments.id, pool, hostname, expires_at, target.state = 'assigned' as is_news,
-                requested_at, assigned_at, received_at, connected_at, trace_parent, target.receipt_is_news
+                assignments.id, pool, hostname, expires_at, target.state = 'assigned' as is_first_connection,
+                requested_at, assigned_at, received_at, connected_at, trace_parent, target.is_first_receipt
         ),
         vm as (
-            -- Tells every replica by the feed that no receipt is awaited any more.
+            -- Touches the VM, so that the feed tells every replica that no receipt is awaited any more.
             update vms
             set assignment_id = connected.id
             from connected
@@ -45,17 +46,15 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics 
                 'after', jsonb_build_object('state', 'connected', 'expiresAt', expires_at),
                 'detail', $4::text))
             from connected
-            where is_news
+            where is_first_connection
         )
-        select
-            pool, hostname, requested_at, received_at, connected_at, trace_parent, is_news,
-            pool, hostname, requested_at, assigned_at, received_at, trace_parent, receipt_is_news
+        select pool, hostname, requested_at, assigned_at, received_at, connected_at, trace_parent, is_first_connection, is_first_receipt
         from connected
         """;
 
     /// <summary>
-    /// The VM could not prepare for its person: the person gets another. Where it fails later (it cannot be cleaned, or
-    /// its person was connected before a reboot), it stays as it is, in error, for an admin to see.
+    /// Requeues the person whose VM could not prepare for them. A VM that fails later (it cannot be cleaned, or its person
+    /// was connected before a reboot) keeps its person and goes to the status error, for an admin to see.
     /// </summary>
     private const string Failed =
         $"""
@@ -98,7 +97,7 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics 
         returning 1
         """;
 
-    /// <returns>False where that generation is over: nothing was changed.</returns>
+    /// <returns>False if that generation has been superseded, in which case nothing was changed.</returns>
     public async Task<bool> ReportAsync(string hostname, OutcomeReport report, CancellationToken cancel)
     {
         await using var command = report.Outcome switch
@@ -112,17 +111,17 @@ internal sealed class OutcomeStore(NpgsqlDataSource database, AssignmentMetrics 
         {
             return false;
         }
-        signals.Reported(report.Outcome!.Value);
+        metrics.Reported(report.Outcome!.Value);
         if (report.Outcome == Outcome.Connected)
         {
-            // It may come before the receipt has been written.
-            if (row.GetBoolean(13))
+            // The report may arrive before the receipt has been written.
+            if (row.GetBoolean("is_first_receipt"))
             {
-                signals.Received(Milestone.Read(row, 7));
+                metrics.Received(Milestone.Read(row, "assigned_at", "received_at"));
             }
-            if (row.GetBoolean(6))
+            if (row.GetBoolean("is_first_connection"))
             {
-                signals.Connected(Milestone.Read(row));
+                metrics.Connected(Milestone.Read(row, "received_at", "connected_at"));
             }
         }
         return true;

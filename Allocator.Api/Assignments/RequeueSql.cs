@@ -3,14 +3,15 @@ using Allocator.Contracts;
 namespace Allocator.Api.Assignments;
 
 /// <summary>
-/// Takes persons away from VMs that did not take them, in the middle of a statement. A person keeps the time of their
-/// request, which is the head of the queue; the VM has to prove that it is clean before anybody else gets it.
+/// A part of statements that take people away from VMs that did not accept them. A person keeps the time of their request,
+/// which puts them at the head of the queue; the VM has to report that it is clean before anybody else gets it.
 /// </summary>
 internal static class RequeueSql
 {
     /// <summary>
-    /// Follows a CTE <c>target (id, hostname, state, failed, ends, why, detail)</c> of locked rows, assigned or connected:
-    /// whether it counts as a failed attempt, whether it was the last one, and why, for the event.
+    /// The CTEs that requeue the assignments in <c>target (id, hostname, state, failed, ends, why, detail)</c>, which are
+    /// locked rows, assigned or connected: <c>failed</c> counts as an attempt, <c>ends</c> marks the last attempt, and
+    /// <c>why</c> and <c>detail</c> are for the event.
     /// </summary>
     public const string Ctes =
         $"""

@@ -6,13 +6,13 @@ using Npgsql;
 namespace Allocator.Api.Assignments;
 
 /// <summary>
-/// How long somebody in the queue will wait still, by what is known: free VMs take people as they poll; VMs that clean
-/// need as long as the last time; VMs of people whose time will be up are free then. People who give their VM back early
-/// make it shorter; of VMs without a time nothing is known, and so nothing is said.
+/// Estimates how long a person in the queue still has to wait: free VMs take people as they poll, VMs that are cleaning
+/// need as long as the last time, and VMs whose person has an expiry are free after it. People who give their VM back early
+/// make the wait shorter. VMs without an expiry are ignored, so the estimate may be null.
 /// </summary>
 internal sealed class WaitEstimate(NpgsqlDataSource database, VmFleet fleet, PollInterval interval)
 {
-    /// <summary>When the $2nd VM of those that are not free now will be.</summary>
+    /// <summary>Returns in how many seconds the $2nd of the VMs that are not free now will be free.</summary>
     private const string Until =
         """
         select extract(epoch from at - clock())::float8
@@ -20,8 +20,8 @@ internal sealed class WaitEstimate(NpgsqlDataSource database, VmFleet fleet, Pol
             (
                 select cleaning_since + cleaned_in as at
                 from vms
-                where state = 'cleaning' and pool = $1 and cleaned_in is not null
-                    and hold is null and status = 'running' and lost_at is null and gpu is distinct from 'unhealthy'
+                -- Cleaning, and without any other reason; the state is there for its index.
+                where state = 'cleaning' and unavailable_reasons <@ '{cleaning}' and pool = $1 and cleaned_in is not null
             )
             union all
             (
@@ -29,7 +29,7 @@ internal sealed class WaitEstimate(NpgsqlDataSource database, VmFleet fleet, Pol
                 from assignments a
                 join vms v on v.hostname = a.live_hostname
                 where a.state <> 'ended' and a.expires_at is not null and a.pool = $1
-                    and v.hold is null and v.status = 'running' and v.lost_at is null and v.gpu is distinct from 'unhealthy'
+                    and v.unavailable_reasons <@ '{assigned}'
                 order by a.expires_at
                 limit $2
             )
@@ -39,7 +39,7 @@ internal sealed class WaitEstimate(NpgsqlDataSource database, VmFleet fleet, Pol
         limit 1
         """;
 
-    /// <returns>In seconds; null where nothing true can be said.</returns>
+    /// <returns>The wait in seconds, or null if nothing is known about it.</returns>
     public async Task<double?> SecondsAsync(string poolName, long position, CancellationToken cancel)
     {
         if (fleet.FindPool(poolName) is not { } pool)
@@ -53,7 +53,7 @@ internal sealed class WaitEstimate(NpgsqlDataSource database, VmFleet fleet, Pol
         await using var command = database.Command(Until, poolName, position - pool.Free);
         return await command.ExecuteScalarAsync(cancel) is double seconds ? Rounded(seconds) : null;
 
-        // A part of a second would be more than is known.
+        // The estimate is not exact enough for parts of a second.
         static double Rounded(double seconds) => Math.Max(1, Math.Ceiling(seconds));
     }
 }

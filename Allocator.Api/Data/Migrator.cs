@@ -12,14 +12,18 @@ namespace Allocator.Api.Data;
 internal sealed partial class Migrator(NpgsqlDataSource database, IOptions<DatabaseOptions> options, ILogger<Migrator> log)
     : IUpgradeLog
 {
-    /// <summary>"allocato" in ASCII: the number of the lock that lets one replica migrate while the others wait.</summary>
+    /// <summary>The key of the lock that lets one replica migrate while the others wait: "allocato" in ASCII.</summary>
     private const long LockKey = 0x616c6c6f6361746f;
+
+    private static readonly TimeSpan MaxDuration = TimeSpan.FromMinutes(10);
 
     private UpgradeEngine Engine => DeployChanges.To
         .PostgresqlDatabase(new PostgresqlConnectionManager(database))
         .WithScriptsEmbeddedInAssembly(typeof(Migrator).Assembly, name => name.EndsWith(".sql", StringComparison.Ordinal))
         .JournalToPostgresqlTable("public", "schema_versions")
         .WithTransactionPerScript()
+        // A migration may rewrite a table with a million rows.
+        .WithExecutionTimeout(MaxDuration)
         .WithVariablesDisabled()
         .LogTo(this)
         .Build();
@@ -27,26 +31,27 @@ internal sealed partial class Migrator(NpgsqlDataSource database, IOptions<Datab
     /// <summary>Brings the schema up to date. Safe to call from many replicas at once.</summary>
     public async Task MigrateAsync(CancellationToken cancel)
     {
-        // Held by a transaction, not by the session: that works behind a pooler in transaction mode too.
+        // A transaction holds the lock, not the session, so that it also works behind a pooler in transaction mode.
         await using var connection = await database.OpenConnectionAsync(cancel);
         await using var transaction = await connection.BeginTransactionAsync(cancel);
         await using (var takeLock = new NpgsqlCommand("select pg_advisory_xact_lock($1)", connection, transaction))
         {
             takeLock.Parameters.Add(new() { Value = LockKey });
-            takeLock.CommandTimeout = 600;
+            takeLock.CommandTimeout = (int)MaxDuration.TotalSeconds;
             await takeLock.ExecuteNonQueryAsync(cancel);
         }
 
         var result = Engine.PerformUpgrade();
         if (!result.Successful)
         {
-            throw new InvalidOperationException($"Migration {result.ErrorScript?.Name} failed and was rolled back: {result.Error.Message}", result.Error);
+            throw new InvalidOperationException(
+                $"Migration {result.ErrorScript?.Name} failed and was rolled back: {result.Error.Message}", result.Error);
         }
         await transaction.CommitAsync(cancel);
     }
 
-    /// <summary>Does what <c>Database:Migrate</c> says a starting replica is to do.</summary>
-    /// <exception cref="SchemaOutdatedException">The schema is old, and bringing it up to date is not the replica's job.</exception>
+    /// <summary>Migrates at the start or checks the schema, as <c>Database:Migrate</c> requires.</summary>
+    /// <exception cref="SchemaOutdatedException">The schema is outdated, and replicas may not migrate it.</exception>
     public async Task EnsureAsync(CancellationToken cancel)
     {
         if (options.Value.Migrate == MigrateAt.Start)
@@ -82,6 +87,6 @@ internal sealed partial class Migrator(NpgsqlDataSource database, IOptions<Datab
     }
 }
 
-/// <summary>The database waits for <c>Allocator.Api migrate</c>.</summary>
+/// <summary>The schema is outdated, and <c>Allocator.Api migrate</c> has to update it.</summary>
 internal sealed class SchemaOutdatedException(int missing) : Exception(
     $"The database lacks {missing} migration(s), and Database:Migrate is 'Command'. Run 'Allocator.Api migrate' once, then start the replicas.");

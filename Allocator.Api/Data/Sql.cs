@@ -1,12 +1,13 @@
+using System.Data;
 using Npgsql;
 using NpgsqlTypes;
 
 namespace Allocator.Api.Data;
 
-/// <summary>The little that Npgsql leaves to write out at each statement.</summary>
+/// <summary>Short forms of what every statement does with Npgsql. Rows are read by the names of their columns.</summary>
 internal static class Sql
 {
-    /// <summary>A command with positional parameters (<c>$1</c>, <c>$2</c>, …) that takes a connection only while it runs.</summary>
+    /// <summary>Creates a command with positional parameters (<c>$1</c>, <c>$2</c>, …) that takes a connection only while it runs.</summary>
     public static NpgsqlCommand Command(this NpgsqlDataSource database, string sql, params ReadOnlySpan<object?> values)
     {
         var command = database.CreateCommand(sql);
@@ -19,7 +20,7 @@ internal static class Sql
         return command;
     }
 
-    /// <summary>Statements in one transaction and one round trip.</summary>
+    /// <summary>Creates a batch that runs its statements in one transaction and one round trip.</summary>
     public static NpgsqlBatch Batch(this NpgsqlDataSource database, params ReadOnlySpan<(string Sql, object?[] Values)> statements)
     {
         var batch = database.CreateBatch();
@@ -35,7 +36,7 @@ internal static class Sql
         return batch;
     }
 
-    /// <summary>The row that <paramref name="read"/> makes of the first one, or null where there is none.</summary>
+    /// <summary>Maps the first row, or returns null if there are no rows.</summary>
     public static async Task<T?> FirstAsync<T>(this NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken cancel)
         where T : class
     {
@@ -46,6 +47,7 @@ internal static class Sql
         }
     }
 
+    /// <summary>Maps every row.</summary>
     public static async Task<List<T>> ListAsync<T>(this NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken cancel)
     {
         await using (command)
@@ -60,6 +62,7 @@ internal static class Sql
         }
     }
 
+    /// <summary>Runs a statement and returns how many rows it changed.</summary>
     public static async Task<int> ExecuteAsync(this NpgsqlCommand command, CancellationToken cancel)
     {
         await using (command)
@@ -68,18 +71,27 @@ internal static class Sql
         }
     }
 
-    /// <summary>An enum as the schema writes it: in lower case.</summary>
+    /// <summary>Runs a query that returns one count.</summary>
+    public static async Task<int> CountAsync(this NpgsqlCommand command, CancellationToken cancel)
+    {
+        await using (command)
+        {
+            return (int)(await command.ExecuteScalarAsync(cancel))!;
+        }
+    }
+
+    /// <summary>Returns the enum's value as the schema writes it, which is in lower case.</summary>
     public static string Text<T>(this T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
 
-    public static T GetEnum<T>(this NpgsqlDataReader row, int column) where T : struct, Enum =>
+    public static T GetEnum<T>(this NpgsqlDataReader row, string column) where T : struct, Enum =>
         Enum.Parse<T>(row.GetString(column), ignoreCase: true);
 
-    public static T? GetEnumOrNull<T>(this NpgsqlDataReader row, int column) where T : struct, Enum =>
+    public static T? GetEnumOrNull<T>(this NpgsqlDataReader row, string column) where T : struct, Enum =>
         row.IsDBNull(column) ? null : row.GetEnum<T>(column);
 
-    public static T? GetOrNull<T>(this NpgsqlDataReader row, int column) where T : struct =>
+    public static T? GetOrNull<T>(this NpgsqlDataReader row, string column) where T : struct =>
         row.IsDBNull(column) ? null : row.GetFieldValue<T>(column);
 
-    public static string? GetStringOrNull(this NpgsqlDataReader row, int column) =>
+    public static string? GetStringOrNull(this NpgsqlDataReader row, string column) =>
         row.IsDBNull(column) ? null : row.GetString(column);
 }

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Text.Json;
 using Allocator.Api.Assignments;
 using Allocator.Api.Data;
@@ -6,7 +7,7 @@ using Npgsql;
 
 namespace Allocator.Api.Events;
 
-/// <summary>Which events. What is null says nothing.</summary>
+/// <summary>Selects events; a null matches every event.</summary>
 internal sealed record EventFilter(
     string? Hostname = null,
     Guid? Assignment = null,
@@ -17,9 +18,12 @@ internal sealed record EventFilter(
     DateTime? Since = null,
     DateTime? Until = null);
 
-/// <summary>Events in the database. Each is written by the statement whose change it tells; here they are only read.</summary>
+/// <summary>Reads events from the database. Each is written by the statement that makes the change it records.</summary>
 internal sealed class EventStore(NpgsqlDataSource database)
 {
+    /// <summary>Lets deletions pass the trigger that keeps events from being changed, until the end of the transaction.</summary>
+    public const string AllowDeletion = "select set_config('allocator.retention', 'on', true)";
+
     private const string List =
         """
         select id, at, actor, action, pool, hostname, assignment_id, detail
@@ -50,18 +54,19 @@ internal sealed class EventStore(NpgsqlDataSource database)
         limit $10
         """;
 
-    public Task<List<EventRecord>> ListAsync(EventFilter which, bool newestFirst, long? after, int limit, CancellationToken cancel) => database.Command(
+    public Task<List<EventRecord>> ListAsync(
+        EventFilter filter, bool newestFirst, long? after, int limit, CancellationToken cancel) => database.Command(
         newestFirst ? NewestFirst : OldestFirst,
-        which.Hostname, which.Assignment, which.Email is null ? null : EmailKey.Of(which.Email), which.Pool, which.Actor, which.Action,
-        which.Since?.ToUniversalTime(), which.Until?.ToUniversalTime(), after, limit).ListAsync(Read, cancel);
+        filter.Hostname, filter.Assignment, filter.Email is null ? null : EmailKey.Of(filter.Email), filter.Pool, filter.Actor, filter.Action,
+        filter.Since?.ToUniversalTime(), filter.Until?.ToUniversalTime(), after, limit).ListAsync(Read, cancel);
 
     private static EventRecord Read(NpgsqlDataReader row) => new(
-        row.GetInt64(0),
-        row.GetDateTime(1),
-        row.GetString(2),
-        row.GetString(3),
-        row.GetStringOrNull(4),
-        row.GetStringOrNull(5),
-        row.GetOrNull<Guid>(6),
-        JsonSerializer.Deserialize<JsonElement>(row.GetString(7)));
+        row.GetInt64("id"),
+        row.GetDateTime("at"),
+        row.GetString("actor"),
+        row.GetString("action"),
+        row.GetStringOrNull("pool"),
+        row.GetStringOrNull("hostname"),
+        row.GetOrNull<Guid>("assignment_id"),
+        JsonSerializer.Deserialize<JsonElement>(row.GetString("detail")));
 }

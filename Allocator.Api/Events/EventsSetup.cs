@@ -8,6 +8,5 @@ internal static class EventsSetup
     {
         builder.Services.AddSettings<RetentionOptions, RetentionOptions.Validator>(RetentionOptions.Section);
         builder.Services.AddSingleton<EventStore>();
-        builder.Services.AddSingleton<RetentionStore>();
     }
 }

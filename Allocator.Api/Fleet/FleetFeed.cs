@@ -1,16 +1,17 @@
-using Allocator.Api.Settings;
 using Allocator.Api.Data;
+using Allocator.Api.Settings;
+using Allocator.Api.Web;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Allocator.Api.Fleet;
 
-/// <summary>Keeps the fleet true: loads it once, then asks again and again what changed.</summary>
+/// <summary>Keeps the fleet up to date: loads it once, then reads at every interval what changed.</summary>
 internal sealed partial class FleetFeed(
     VmFleet fleet,
     FleetStore store,
     Migrator migrator,
-    FleetMetrics signals,
+    FleetMetrics metrics,
     IOptions<FleetOptions> options,
     TimeProvider time,
     ILogger<FleetFeed> log) : BackgroundService
@@ -36,22 +37,24 @@ internal sealed partial class FleetFeed(
             }
             catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.InvalidPassword && !fleet.IsLoaded)
             {
-                // It is wrong, and stays so. Once the fleet is loaded it was right and has been changed: polls need none.
+                // The setting is wrong, so the process stops. After the fleet was loaded the password was right and has been
+                // changed since: polls are still answered.
                 Log.PasswordRefused(log, SettingProblems.Name("Database:Password"), SettingProblems.Name("Database:ConnectionString"), e.Message);
                 throw;
-            }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException && !stoppingToken.IsCancellationRequested)
-            {
-                signals.NotFed();
-                // Once, not with each attempt: an outage must not fill the disk with its own description.
-                if (failures++ == 0)
-                {
-                    Log.DatabaseAway(log, fleet.IsLoaded ? "Polls go on being answered from memory" : "Not ready yet", e.Message);
-                }
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
                 return;
+            }
+            // Before the fleet is loaded, other exceptions stop the process: the schema cannot be used or migrated.
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested && (e is NpgsqlException or TimeoutException || fleet.IsLoaded))
+            {
+                metrics.NotFed();
+                // Logged once and not at each attempt, so that an outage does not fill the disk.
+                if (failures++ == 0)
+                {
+                    LogFailure(e);
+                }
             }
             var pause = options.Value.FeedInterval * Math.Pow(2, Math.Min(failures, 8));
             await Task.Delay(pause < MaxPause ? pause : MaxPause, time, stoppingToken)
@@ -75,23 +78,36 @@ internal sealed partial class FleetFeed(
         var (next, vms) = await store.ReadChangesAsync(cursor, fleet, cancel);
         if (next < cursor)
         {
-            // Transaction numbers never go back, so this is another database, such as a restored backup.
+            // Transaction ids never decrease, so this is another database, such as a restored backup.
             Log.DatabaseReplaced(log);
             await LoadAsync(cancel);
             return;
         }
         _cursor = next;
-        signals.Fed(started, vms);
+        metrics.Fed(started, vms);
     }
 
     private async Task LoadAsync(CancellationToken cancel)
     {
         var started = time.GetTimestamp();
-        var (picture, cursor) = await store.LoadAsync(cancel);
-        fleet.Replace(picture);
+        var (snapshot, cursor) = await store.LoadAsync(cancel);
+        fleet.Replace(snapshot);
         _cursor = cursor;
-        signals.Fed(started, fleet.Count);
+        metrics.Fed(started, fleet.Count);
         Log.Loaded(log, fleet.Count, time.GetElapsedTime(started));
+    }
+
+    private void LogFailure(Exception e)
+    {
+        var consequence = fleet.IsLoaded ? "Polls are still answered from memory" : "This replica is not ready yet";
+        if (Outage.IsTransient(e))
+        {
+            Log.DatabaseAway(log, consequence, e.Message);
+        }
+        else
+        {
+            Log.Failed(log, e, consequence);
+        }
     }
 
     private static partial class Log
@@ -99,16 +115,19 @@ internal sealed partial class FleetFeed(
         [LoggerMessage(Level = LogLevel.Information, Message = "The fleet is loaded: {Count} VMs in {Elapsed}")]
         public static partial void Loaded(ILogger log, int count, TimeSpan elapsed);
 
-        [LoggerMessage(Level = LogLevel.Warning, Message = "The database is away. {Consequence}. {Error}")]
+        [LoggerMessage(Level = LogLevel.Warning, Message = "The database is unavailable. {Consequence}. {Error}")]
         public static partial void DatabaseAway(ILogger log, string consequence, string error);
 
-        [LoggerMessage(Level = LogLevel.Critical, Message = "The database refuses the password, which is in {Password} or {ConnectionString}: {Error}")]
+        [LoggerMessage(Level = LogLevel.Error, Message = "The fleet cannot be read. {Consequence}; every interval tries again")]
+        public static partial void Failed(ILogger log, Exception error, string consequence);
+
+        [LoggerMessage(Level = LogLevel.Critical, Message = "The database refuses the password in {Password} or {ConnectionString}: {Error}")]
         public static partial void PasswordRefused(ILogger log, string password, string connectionString, string error);
 
-        [LoggerMessage(Level = LogLevel.Warning, Message = "The database is back after {Failures} failed attempts")]
+        [LoggerMessage(Level = LogLevel.Warning, Message = "The database is available again after {Failures} failed attempts")]
         public static partial void Recovered(ILogger log, int failures);
 
-        [LoggerMessage(Level = LogLevel.Warning, Message = "The database was replaced by an older one: loading the fleet again")]
+        [LoggerMessage(Level = LogLevel.Warning, Message = "The database was replaced by an older one; the fleet is loaded again")]
         public static partial void DatabaseReplaced(ILogger log);
     }
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Allocator.Api.Data;
 using Allocator.Api.Security;
 using Allocator.Contracts;
 using Npgsql;
@@ -70,7 +69,7 @@ internal sealed record VmSnapshot(
             row.GetInt64(first + 2),
             row.GetInt64(first + 3),
             new TokenHash(row.GetFieldValue<byte[]>(first + 4)),
-            row.GetEnum<VmState>(first + 5),
+            Enum.Parse<VmState>(row.GetString(first + 5), ignoreCase: true),
             row.GetBoolean(first + 6),
             row.GetBoolean(first + 7),
             row.GetBoolean(first + 8),

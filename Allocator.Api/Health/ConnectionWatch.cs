@@ -11,7 +11,7 @@ namespace Allocator.Api.Health;
 /// Knows how the server fares with connections, also when there is none left to ask it by: reads it four times a minute
 /// and on demand, one reading at a time, and keeps the last one.
 /// </summary>
-internal sealed class ConnectionWatch : BackgroundService
+internal sealed partial class ConnectionWatch : BackgroundService
 {
     private const double WarningPercent = 80;
     private const double CriticalPercent = 90;
@@ -20,14 +20,16 @@ internal sealed class ConnectionWatch : BackgroundService
 
     private readonly ConnectionStore _store;
     private readonly TimeProvider _time;
+    private readonly ILogger<ConnectionWatch> _log;
     private readonly int _poolSize;
     private readonly Lock _gate = new();
     private Task<ConnectionHealth>? _underway;
     private volatile Dated? _last;
 
-    public ConnectionWatch(ConnectionStore store, IOptions<DatabaseOptions> options, IMeterFactory meters, TimeProvider time)
+    public ConnectionWatch(
+        ConnectionStore store, IOptions<DatabaseOptions> options, IMeterFactory meters, TimeProvider time, ILogger<ConnectionWatch> log)
     {
-        (_store, _time, _poolSize) = (store, time, options.Value.PoolSize);
+        (_store, _time, _log, _poolSize) = (store, time, log, options.Value.PoolSize);
         var meter = meters.Create(Instrumentation.Name);
         meter.CreateObservableGauge("allocator.server.connections", () => Last(reading => reading.Active), "{connection}", "Client connections of the whole database server, when it could last be asked");
         meter.CreateObservableGauge("allocator.server.connections.max", () => Last(reading => reading.Max), "{connection}", "What the database server allows");
@@ -52,7 +54,15 @@ internal sealed class ConnectionWatch : BackgroundService
         {
             do
             {
-                await ReadAsync();
+                try
+                {
+                    await ReadAsync();
+                }
+                catch (Exception e)
+                {
+                    // Nothing else depends on it, so it must not stop the process; the age of the last reading is alerted.
+                    Log.Failed(_log, e);
+                }
             }
             while (await timer.WaitForNextTickAsync(stoppingToken));
         }
@@ -134,6 +144,12 @@ internal sealed class ConnectionWatch : BackgroundService
     private IEnumerable<Measurement<int>> Last(Func<ConnectionReading, int> value) => _last is { } last ? [new(value(last.Reading))] : [];
 
     private static double Percent(int part, int whole) => Math.Round(100.0 * part / whole, 1);
+
+    private static partial class Log
+    {
+        [LoggerMessage(Level = LogLevel.Error, Message = "The database server's connections cannot be read")]
+        public static partial void Failed(ILogger log, Exception error);
+    }
 
     private sealed record Dated(ConnectionReading Reading, DateTimeOffset At);
 }

@@ -8,25 +8,28 @@ using Microsoft.Extensions.Options;
 namespace Allocator.Api.Polling;
 
 /// <summary>
-/// What polls leave behind: who polled, who was found again, who has received. Noted in memory, written in bulk a
-/// moment later; what could not be written is kept for the next time.
+/// Records in memory which VMs polled and which acknowledged their assignment, and writes it to the database in bulk a
+/// moment later. Records that could not be written are kept for the next flush.
 /// </summary>
 internal sealed partial class LivenessWriter(
     PollStore store,
-    PollMetrics signals,
+    PollMetrics metrics,
     AssignmentMetrics assignments,
     IOptions<LivenessOptions> options,
     TimeProvider time,
     ILogger<LivenessWriter> log) : BackgroundService
 {
-    /// <summary>Rows per statement, so that none takes long.</summary>
+    /// <summary>The maximum number of rows in one statement, so that none takes long.</summary>
     private const int MaxBatch = 50_000;
 
     private readonly long _resolution = (long)(options.Value.Resolution.TotalSeconds * time.TimestampFrequency);
     private readonly ConcurrentQueue<FleetVm> _polled = new();
     private readonly ConcurrentDictionary<(string Hostname, long Generation), bool> _received = new();
 
-    /// <summary>This VM polls now.</summary>
+    // The last error that was not an outage, so that a lasting one is logged once and not at every flush.
+    private string? _lastError;
+
+    /// <summary>Records that the VM polls now.</summary>
     public void RecordPoll(FleetVm vm)
     {
         if (vm.TryBeginWrite(time.GetTimestamp(), _resolution))
@@ -35,17 +38,24 @@ internal sealed partial class LivenessWriter(
         }
     }
 
-    /// <summary>This VM has named the generation that brought it the assignment, which may not be the newest any more.</summary>
+    /// <summary>Records that the VM named the generation that brought it the assignment, which may not be the newest any more.</summary>
     public void RecordReceipt(FleetVm vm, long generation) => _received.TryAdd((vm.View.Hostname, generation), true);
 
-    /// <summary>Writes what has been noted.</summary>
+    /// <summary>Writes what has been recorded.</summary>
     public async Task FlushAsync(CancellationToken cancel)
     {
-        await FlushReceiptsAsync(cancel);
-        // Those noted until now; those who poll meanwhile belong to the next flush.
-        for (var left = _polled.Count; left > 0; left -= MaxBatch)
+        try
         {
-            await FlushPollsAsync(Math.Min(left, MaxBatch), cancel);
+            await FlushReceiptsAsync(cancel);
+        }
+        finally
+        {
+            // Also if receipts cannot be written: without its polls a VM would be marked lost. Polls that arrive meanwhile
+            // belong to the next flush.
+            for (var left = _polled.Count; left > 0; left -= MaxBatch)
+            {
+                await FlushPollsAsync(Math.Min(left, MaxBatch), cancel);
+            }
         }
     }
 
@@ -61,7 +71,7 @@ internal sealed partial class LivenessWriter(
         }
         catch (OperationCanceledException)
         {
-            // Stopping: what is left is written below.
+            // The process is stopping; StopAsync writes what is left.
         }
     }
 
@@ -74,22 +84,34 @@ internal sealed partial class LivenessWriter(
         }
         catch (ObjectDisposedException)
         {
-            // A host that is stopped twice at once, as test hosts are: the other has written it.
+            // A test host can be stopped twice at once; the other stop has written the rest.
         }
     }
 
     private async Task TryFlushAsync(CancellationToken cancel)
     {
         var started = time.GetTimestamp();
+        var written = false;
         try
         {
             await FlushAsync(cancel);
-            signals.Flushed(started, written: true, _polled.Count);
+            (written, _lastError) = (true, null);
         }
         catch (Exception e) when (Outage.IsTransient(e))
         {
-            signals.Flushed(started, written: false, _polled.Count);
-            Log.Kept(log, e.Message);
+            Log.Postponed(log, e.Message);
+        }
+        catch (Exception e) when (e is not (OperationCanceledException or ObjectDisposedException))
+        {
+            if (_lastError != e.Message)
+            {
+                _lastError = e.Message;
+                Log.Failed(log, e);
+            }
+        }
+        finally
+        {
+            metrics.Flushed(started, written, _polled.Count);
         }
     }
 
@@ -109,15 +131,15 @@ internal sealed partial class LivenessWriter(
         }
     }
 
-    private async Task FlushPollsAsync(int most, CancellationToken cancel)
+    private async Task FlushPollsAsync(int size, CancellationToken cancel)
     {
-        var batch = new List<FleetVm>(most);
-        while (batch.Count < most && _polled.TryDequeue(out var vm))
+        var batch = new List<FleetVm>(size);
+        while (batch.Count < size && _polled.TryDequeue(out var vm))
         {
             batch.Add(vm);
         }
         batch.Sort(static (a, b) => string.CompareOrdinal(a.View.Hostname, b.View.Hostname));
-        // From here on a poll belongs to the next batch: what is written is never newer than what is noted.
+        // Later polls belong to the next batch: the written time is never newer than the recorded one.
         var now = time.GetTimestamp();
         try
         {
@@ -137,12 +159,15 @@ internal sealed partial class LivenessWriter(
             throw;
         }
         batch.ForEach(vm => vm.EndWrite(now));
-        signals.Written(batch.Count);
+        metrics.Written(batch.Count);
     }
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Debug, Message = "Notes of polls are kept for the next flush: {Error}")]
-        public static partial void Kept(ILogger log, string error);
+        [LoggerMessage(Level = LogLevel.Debug, Message = "The times of polls are kept for the next flush: {Error}")]
+        public static partial void Postponed(ILogger log, string error);
+
+        [LoggerMessage(Level = LogLevel.Error, Message = "The times of polls cannot be written; they are kept, and every flush tries again")]
+        public static partial void Failed(ILogger log, Exception error);
     }
 }

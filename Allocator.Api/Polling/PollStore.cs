@@ -1,3 +1,4 @@
+using System.Data;
 using Allocator.Api.Assignments;
 using Allocator.Api.Data;
 using Allocator.Api.Fleet;
@@ -6,27 +7,27 @@ using Npgsql;
 
 namespace Allocator.Api.Polling;
 
-/// <summary>What came of a claim.</summary>
+/// <summary>The outcome of a claim.</summary>
 internal abstract record ClaimOutcome
 {
-    /// <summary>The first in the queue has this VM now.</summary>
+    /// <summary>The first person in the queue has this VM now.</summary>
     public sealed record Bound(VmSnapshot Vm, Milestone Milestone) : ClaimOutcome;
 
-    /// <summary>There is nobody in the queue.</summary>
+    /// <summary>The queue is empty.</summary>
     public sealed record NobodyWaits : ClaimOutcome;
 
-    /// <summary>This VM is not free any more, or about to be no longer: the fleet here is behind.</summary>
+    /// <summary>This VM is not free any more, or another transaction is changing it: the fleet of this replica is behind.</summary>
     public sealed record NotFree : ClaimOutcome;
 }
 
-/// <summary>What polls do in the database: claim the next person, and leave notes of who polled and who has received.</summary>
+/// <summary>Writes what polls cause: claims of the next person, the times of polls, and receipts.</summary>
 internal sealed class PollStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// Binds the first in the queue to the VM that polls. Two VMs never get the same person, and two persons never the
-    /// same VM: both rows are locked, and those who come second skip them. The VM comes first: a second claim of it, at
-    /// whichever replica, ends there, and does not keep a person from their turn for nothing. All others lock the
-    /// assignment before its VM; this one waits for no lock, so that nobody waits in a circle.
+    /// Assigns the VM that polls to the first person in the queue. Both rows are locked, and concurrent claims skip locked
+    /// rows, so two VMs never get the same person, and two people never the same VM. The VM is locked first, so that a
+    /// second claim of the same VM, on any replica, ends without locking a person. All other statements lock the assignment
+    /// before its VM; the claim never waits for a lock (SKIP LOCKED), so it cannot deadlock with them.
     /// </summary>
     private const string Claim =
         $"""
@@ -64,17 +65,18 @@ internal sealed class PollStore(NpgsqlDataSource database)
                 'before', jsonb_build_object('state', 'waiting'), 'after', jsonb_build_object('state', 'assigned'), 'generation', generation)
             from a
         )
-        select {VmSnapshot.Columns}, exists (select from vm), a.pool, a.hostname, a.requested_at, a.requested_at, a.assigned_at, a.trace_parent
+        select {VmSnapshot.Columns}, exists (select from vm) as vm_was_free, a.requested_at, a.trace_parent
         from (values (1)) one
         left join v on true
         left join a on true
         """;
 
     /// <summary>
-    /// Who polled, with how long ago: the clock is the database's. Rows that another replica is writing at this moment
-    /// are skipped, since it writes the same news; so are rows that are fresh enough, so that a VM whose polls go to
-    /// many replicas is not written by each of them. By ctid, since the rows are locked: their index is read once. The
-    /// arrays come in the order of the index, so that neighbours are written together; with a million VMs both halve it.
+    /// Writes when VMs polled. Each poll comes with its age, because the clock is the database's. Rows that another replica
+    /// is writing are skipped, since it writes the same; so are rows that are recent enough, so that a VM whose polls go to
+    /// many replicas is not written by each of them. The rows are locked, so they can be updated by ctid, which reads the
+    /// index once. The arrays are in the order of the index, so that neighbors are written together. With a million VMs
+    /// each of the two halves the time.
     /// </summary>
     private const string Liveness =
         """
@@ -91,6 +93,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
         where liveness.ctid = polled.place
         """;
 
+    /// <summary>Ends the loss of VMs that poll again.</summary>
     private const string Found =
         $$"""
         with found as (
@@ -111,7 +114,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
         from v
         """;
 
-    /// <summary>VMs that named the generation which brought them their assignment. Each is noted once; later ones change nothing.</summary>
+    /// <summary>Writes the receipts of VMs that named the generation of their assignment. Later receipts change nothing.</summary>
     private const string Receipts =
         $$"""
         with received as (
@@ -129,7 +132,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
             returning assignments.*
         ),
         v as (
-            -- Tells every replica by the feed that the receipt is here.
+            -- Touches the VM, so that the feed tells every replica of the receipt.
             update vms
             set assignment_id = a.id
             from a
@@ -147,13 +150,13 @@ internal sealed class PollStore(NpgsqlDataSource database)
     public async Task<ClaimOutcome> ClaimAsync(string hostname, string pool, CancellationToken cancel)
     {
         await using var command = database.Command(Claim, hostname, pool);
-        // The VM waits for it; without an answer in time it is told what is known.
+        // The VM is waiting: if the claim takes too long, the poll is answered without it.
         command.CommandTimeout = 3;
         await using var row = await command.ExecuteReaderAsync(cancel);
         await row.ReadAsync(cancel);
-        return row.IsDBNull(0)
-            ? row.GetBoolean(15) ? new ClaimOutcome.NobodyWaits() : new ClaimOutcome.NotFree()
-            : new ClaimOutcome.Bound(VmSnapshot.Read(row), Milestone.Read(row, 16));
+        return row.IsDBNull("hostname")
+            ? row.GetBoolean("vm_was_free") ? new ClaimOutcome.NobodyWaits() : new ClaimOutcome.NotFree()
+            : new ClaimOutcome.Bound(VmSnapshot.Read(row), Milestone.Read(row, "requested_at", "assigned_at"));
     }
 
     public Task WriteLivenessAsync(string[] hostnames, TimeSpan[] ages, TimeSpan resolution, CancellationToken cancel) =>
@@ -162,7 +165,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
     public Task WriteFoundAsync(string[] hostnames, CancellationToken cancel) =>
         database.Command(Found, [hostnames]).ExecuteAsync(cancel);
 
-    /// <returns>Those receipts that are news.</returns>
+    /// <returns>The receipts that had not been written before.</returns>
     public Task<List<Milestone>> WriteReceiptsAsync(string[] hostnames, long[] generations, CancellationToken cancel) =>
-        database.Command(Receipts, hostnames, generations).ListAsync(row => Milestone.Read(row), cancel);
+        database.Command(Receipts, hostnames, generations).ListAsync(row => Milestone.Read(row, "assigned_at", "received_at"), cancel);
 }

@@ -1,4 +1,6 @@
+using System.Data;
 using System.Globalization;
+using System.Text.Json;
 using Allocator.Api.Data;
 using Allocator.Api.Events;
 using Allocator.Api.Vms;
@@ -7,34 +9,44 @@ using Npgsql;
 
 namespace Allocator.Api.Pools;
 
-/// <summary>What came of a pool's deletion.</summary>
+/// <summary>The outcome of a pool's deletion.</summary>
 internal enum PoolDeletion
 {
     Deleted,
 
     UnknownPool,
 
-    /// <summary>It has VMs that are not deleted, or people.</summary>
+    /// <summary>The pool has VMs that are not deleted, or people.</summary>
     InUse,
 
-    /// <summary>The one that always is.</summary>
+    /// <summary>The default pool cannot be deleted.</summary>
     IsDefault,
 }
 
-/// <summary>Pools in the database.</summary>
+/// <summary>Stores, reads and counts pools.</summary>
 internal sealed class PoolStore(NpgsqlDataSource database)
 {
-    /// <summary>Each table is gone through once, however many pools there are.</summary>
-    private static readonly string Find =
-        $"""
-        with fleet as (
-            select
-                pool,
-                count(*) as total,
-                count(*) filter (where is_free) as free,
-                array[{string.Join(", ", NotFree.Counted.Select(reason => $"count(*) filter (where {reason.Condition})"))}] as not_free
+    /// <summary>Reads pools with their counts. Each table is read once, however many pools there are.</summary>
+    private const string Find =
+        """
+        with vms_by_reasons as (
+            select pool, unavailable_reasons, count(*) as vms
             from vms
             where deleted_at is null and ($1::text is null or pool = $1)
+            group by pool, unavailable_reasons
+        ),
+        fleet as (
+            select pool, sum(vms)::bigint as total, sum(vms) filter (where unavailable_reasons = '{}')::bigint as free
+            from vms_by_reasons
+            group by pool
+        ),
+        unavailable as (
+            select pool, jsonb_object_agg(reason, vms)::text as by_reason
+            from (
+                select pool, reason, sum(vms) as vms
+                from vms_by_reasons, unnest(unavailable_reasons) as reason
+                group by pool, reason
+            ) counts
             group by pool
         ),
         preparing as (
@@ -49,29 +61,31 @@ internal sealed class PoolStore(NpgsqlDataSource database)
             where state = 'waiting' and ($1::text is null or pool = $1)
             group by pool
         ),
-        admitted as (
+        invited as (
             select pool, count(*) as people
             from roster
             where $1::text is null or pool = $1
             group by pool
         )
         select
-            name, pool_is_open(open, opens_at, closes_at), access_code is not null, pool_is_in_rush(opens_at, rush_until),
-            coalesce(fleet.total, 0), coalesce(fleet.free, 0), coalesce(preparing.people, 0), fleet.not_free,
-            coalesce(queue.waiting, 0), queue.longest_wait, coalesce(admitted.people, 0),
+            name, pool_is_open(open, opens_at, closes_at) as is_open, access_code is not null as needs_access_code,
+            pool_is_in_rush(opens_at, rush_until) as in_rush,
+            coalesce(fleet.total, 0) as total, coalesce(fleet.free, 0) as free, coalesce(preparing.people, 0) as preparing,
+            unavailable.by_reason, coalesce(queue.waiting, 0) as waiting, queue.longest_wait, coalesce(invited.people, 0) as on_roster,
             open, opens_at, closes_at, rush_until, duration, warning, move_when_lost, email_domains, most_per_address, rehearsal
         from pools
         left join fleet on fleet.pool = name
+        left join unavailable on unavailable.pool = name
         left join preparing on preparing.pool = name
         left join queue on queue.pool = name
-        left join admitted on admitted.pool = name
+        left join invited on invited.pool = name
         where $1::text is null or name = $1
         order by name
         """;
 
     /// <summary>
-    /// An access code that is not given stays as it was, since nobody is shown it; an empty one takes it away. Nothing is
-    /// changed where the pool is of the other kind: what is real cannot be made to vanish like a rehearsal, nor the reverse.
+    /// Creates or replaces a pool. An omitted access code is kept, since nobody can read it; an empty one removes it. Nothing
+    /// changes if the flag "rehearsal" differs: a real pool must not become one that is deleted with everything in it.
     /// </summary>
     private const string Put =
         $"""
@@ -117,9 +131,9 @@ internal sealed class PoolStore(NpgsqlDataSource database)
         """;
 
     /// <summary>
-    /// Deleted VMs outlive their pool, since their old tokens are to be told so: they go over to the default one. Of a
-    /// rehearsal nothing stays but that it was made and deleted. Whoever joins in the same moment is found by the foreign
-    /// keys, which are checked at the end, against what is true by then.
+    /// Deletes a pool. Deleted VMs outlive it, so that their old tokens still get a clear answer: they move to the default
+    /// pool. Of a rehearsal only the events of its creation and deletion remain. The foreign keys, which are checked at the
+    /// end of the statement, detect a VM or a person that joined at the same moment.
     /// </summary>
     private const string Delete =
         $$"""
@@ -141,45 +155,45 @@ internal sealed class PoolStore(NpgsqlDataSource database)
                     )
                 )
         ),
-        told as (
+        deleted_events as (
             delete from events
             using unused
             where events.pool = unused.name and unused.rehearsal and events.action <> '{{EventActions.PoolMade}}'
         ),
-        admitted as (
+        deleted_roster as (
             delete from roster
             using unused
             where roster.pool = unused.name
         ),
-        served as (
+        deleted_assignments as (
             delete from assignments
             using unused
             where assignments.pool = unused.name
             returning 1
         ),
-        barred as (
+        deleted_tokens as (
             delete from enrolment_tokens
             using unused
             where enrolment_tokens.pool = unused.name
         ),
-        silenced as (
+        deleted_liveness as (
             delete from liveness
             using vms, unused
             where vms.pool = unused.name and liveness.hostname = vms.hostname
         ),
-        rehearsed as (
+        deleted_vms as (
             delete from vms
             using unused
             where vms.pool = unused.name and unused.rehearsal
             returning 1
         ),
-        kept as (
+        moved_vms as (
             update vms
             set pool = '{{PoolName.Default}}'
             from unused
             where vms.pool = unused.name and not unused.rehearsal
         ),
-        gone as (
+        deleted_pool as (
             delete from pools
             using unused
             where pools.name = unused.name
@@ -188,10 +202,10 @@ internal sealed class PoolStore(NpgsqlDataSource database)
             insert into events (actor, action, pool, detail)
             select $2, '{{EventActions.PoolDeleted}}', name, jsonb_build_object(
                 'before', settings, 'after', null,
-                'assignments', (select count(*) from served), 'vms', (select count(*) from rehearsed))
+                'assignments', (select count(*) from deleted_assignments), 'vms', (select count(*) from deleted_vms))
             from unused
         )
-        select case when unused.name is not null then 'Deleted' when pool.name = '{{PoolName.Default}}' then 'IsDefault' else 'InUse' end
+        select case when unused.name is not null then 'Deleted' when pool.name = '{{PoolName.Default}}' then 'IsDefault' else 'InUse' end as outcome
         from pool
         left join unused on true
         """;
@@ -202,7 +216,7 @@ internal sealed class PoolStore(NpgsqlDataSource database)
     public Task<Pool?> FindAsync(string name, CancellationToken cancel) =>
         database.Command(Find, name).FirstAsync(Read, cancel);
 
-    /// <returns>False where there is a pool of that name that is a rehearsal's and is not to be, or the reverse.</returns>
+    /// <returns>False if there is a pool of that name whose flag "rehearsal" differs.</returns>
     public async Task<bool> PutAsync(string name, PoolSettings settings, string actor, CancellationToken cancel)
     {
         await using var command = database.Command(
@@ -216,14 +230,14 @@ internal sealed class PoolStore(NpgsqlDataSource database)
 
     public async Task<PoolDeletion> DeleteAsync(string name, string actor, CancellationToken cancel)
     {
-        await using var batch = database.Batch((RetentionStore.Announce, []), (Delete, [name, actor]));
-        // A large rehearsal leaves much.
+        await using var batch = database.Batch((EventStore.AllowDeletion, []), (Delete, [name, actor]));
+        // A large rehearsal leaves many rows.
         batch.Timeout = 300;
         try
         {
             await using var row = await batch.ExecuteReaderAsync(cancel);
             await row.NextResultAsync(cancel);
-            return await row.ReadAsync(cancel) ? row.GetEnum<PoolDeletion>(0) : PoolDeletion.UnknownPool;
+            return await row.ReadAsync(cancel) ? row.GetEnum<PoolDeletion>("outcome") : PoolDeletion.UnknownPool;
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ForeignKeyViolation)
         {
@@ -233,29 +247,43 @@ internal sealed class PoolStore(NpgsqlDataSource database)
 
     private static Pool Read(NpgsqlDataReader row)
     {
-        var counts = row.IsDBNull(7) ? new long[NotFree.Counted.Count] : row.GetFieldValue<long[]>(7);
-        var notFree = NotFree.Counted.Zip(counts, (reason, vms) => new NotFreeCount(reason.Code, reason.Text, vms)).ToDictionary(reason => reason.Code);
-        var (total, free, assigned, people, cleaning) = (row.GetInt64(4), row.GetInt64(5), row.GetInt64(6), notFree["assigned"].Vms, notFree["cleaning"].Vms);
+        var counts = row.GetStringOrNull("by_reason") is { } json ? JsonSerializer.Deserialize<Dictionary<string, long>>(json)! : [];
+        long Count(string reason) => counts.GetValueOrDefault(reason);
+        var (total, free, preparing) = (row.GetInt64("total"), row.GetInt64("free"), row.GetInt64("preparing"));
         var vms = new PoolVms(
-            total, free, assigned,
-            Connected: people - assigned,
-            cleaning,
-            Unready: total - free - people - cleaning,
-            Lost: notFree["lost"].Vms,
-            GpuUnhealthy: notFree["gpu_unhealthy"].Vms,
-            Held: notFree["held"].Vms + notFree["draining"].Vms + notFree["retired"].Vms);
-        var waiting = row.GetInt64(8);
-        var longest = row.GetOrNull<double>(9);
+            total,
+            free,
+            preparing,
+            Connected: Count("assigned") - preparing,
+            Count("cleaning"),
+            Unready: total - free - Count("assigned") - Count("cleaning"),
+            Count("lost"),
+            Count("gpu_unhealthy"),
+            Held: Count("held") + Count("draining") + Count("retired"));
+        var notFree = UnavailableReasons.All
+            .Where(reason => counts.ContainsKey(reason.Code))
+            .Select(reason => new NotFreeCount(reason.Code, reason.Plural, Count(reason.Code)));
+        var (waiting, longestWait) = (row.GetInt64("waiting"), row.GetOrNull<double>("longest_wait"));
         var settings = new PoolSettings(
-            row.GetBoolean(11), null, row.GetOrNull<DateTime>(12), row.GetOrNull<DateTime>(13), row.GetOrNull<DateTime>(14),
-            row.GetOrNull<TimeSpan>(15), row.GetOrNull<TimeSpan>(16), row.GetBoolean(17),
-            row.IsDBNull(18) ? null : row.GetFieldValue<string[]>(18), row.GetOrNull<int>(19),
-            row.GetBoolean(20));
+            row.GetBoolean("open"),
+            AccessCode: null,
+            row.GetOrNull<DateTime>("opens_at"),
+            row.GetOrNull<DateTime>("closes_at"),
+            row.GetOrNull<DateTime>("rush_until"),
+            row.GetOrNull<TimeSpan>("duration"),
+            row.GetOrNull<TimeSpan>("warning"),
+            row.GetBoolean("move_when_lost"),
+            row.IsDBNull("email_domains") ? null : row.GetFieldValue<string[]>("email_domains"),
+            row.GetOrNull<int>("most_per_address"),
+            row.GetBoolean("rehearsal"));
         return new Pool(
-            row.GetString(0), row.GetBoolean(1), row.GetBoolean(2), row.GetBoolean(3), Summary(vms, waiting, longest), vms,
-            [.. notFree.Values.Where(reason => reason.Vms > 0)], waiting, longest, row.GetInt64(10), settings);
+            row.GetString("name"), row.GetBoolean("is_open"), row.GetBoolean("needs_access_code"), row.GetBoolean("in_rush"),
+            Summary(vms, waiting, longestWait), vms, [.. notFree], waiting, longestWait, row.GetInt64("on_roster"), settings);
     }
 
-    private static string Summary(PoolVms vms, long waiting, double? longest) => string.Create(CultureInfo.InvariantCulture,
-        $"{vms.Free} free, {vms.Assigned + vms.Connected} assigned, {vms.Cleaning} cleaning, {vms.Lost} lost, {vms.GpuUnhealthy} GPU unhealthy, {vms.Held} held; {waiting} waiting{(longest is null ? "" : $", longest {longest:0} s")}");
+    private static string Summary(PoolVms vms, long waiting, double? longestWait) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{vms.Free} free, {vms.Assigned + vms.Connected} assigned, {vms.Cleaning} cleaning, {vms.Lost} lost, "
+        + $"{vms.GpuUnhealthy} GPU unhealthy, {vms.Held} held; "
+        + $"{waiting} waiting{(longestWait is null ? "" : $", longest {longestWait:0} s")}");
 }

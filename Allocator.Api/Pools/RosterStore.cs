@@ -1,10 +1,11 @@
+using System.Data;
 using Allocator.Api.Data;
 using Allocator.Contracts;
 using Npgsql;
 
 namespace Allocator.Api.Pools;
 
-/// <summary>Who a pool admits, where its host has said so.</summary>
+/// <summary>Stores the people that a pool admits.</summary>
 internal sealed class RosterStore(NpgsqlDataSource database)
 {
     private const string Replace =
@@ -18,7 +19,7 @@ internal sealed class RosterStore(NpgsqlDataSource database)
             select email_key, email
             from unnest($2::text[], $3::text[]) as person(email_key, email)
         ),
-        gone as (
+        removed as (
             delete from roster
             where pool = $1 and email_key <> all ($2::text[])
             returning 1
@@ -32,12 +33,16 @@ internal sealed class RosterStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, detail)
-            select $4, case when cardinality($2::text[]) = 0 then '{EventActions.RosterRemoved}' else '{EventActions.RosterChanged}' end, name, jsonb_build_object(
-                'before', jsonb_build_object('people', people),
-                'after', jsonb_build_object('people', cardinality($2::text[])),
-                'added', (select count(*) from added), 'removed', (select count(*) from gone))
+            select
+                $4,
+                case when cardinality($2::text[]) = 0 then '{EventActions.RosterRemoved}' else '{EventActions.RosterChanged}' end,
+                name,
+                jsonb_build_object(
+                    'before', jsonb_build_object('people', people),
+                    'after', jsonb_build_object('people', cardinality($2::text[])),
+                    'added', (select count(*) from added), 'removed', (select count(*) from removed))
             from pool
-            where exists (select from added) or exists (select from gone)
+            where exists (select from added) or exists (select from removed)
         )
         select 1
         from pool
@@ -59,8 +64,8 @@ internal sealed class RosterStore(NpgsqlDataSource database)
         where name = $1
         """;
 
-    /// <param name="people">Addresses by their keys; nobody: there is no roster any more, and everybody is admitted.</param>
-    /// <returns>False where there is no such pool.</returns>
+    /// <param name="people">The addresses by their keys; an empty roster is removed, and the pool admits everybody.</param>
+    /// <returns>False if there is no such pool.</returns>
     public async Task<bool> ReplaceAsync(string pool, IReadOnlyDictionary<string, string> people, string actor, CancellationToken cancel)
     {
         await using var command = database.Command(Replace, pool, people.Keys.ToArray(), people.Values.ToArray(), actor);
@@ -68,7 +73,7 @@ internal sealed class RosterStore(NpgsqlDataSource database)
     }
 
     public Task<List<RosterEntry>> ListAsync(string pool, string after, int limit, CancellationToken cancel) =>
-        database.Command(List, pool, after, limit).ListAsync(row => new RosterEntry(row.GetString(0)), cancel);
+        database.Command(List, pool, after, limit).ListAsync(row => new RosterEntry(row.GetString("email")), cancel);
 
     public async Task<bool> PoolExistsAsync(string pool, CancellationToken cancel)
     {

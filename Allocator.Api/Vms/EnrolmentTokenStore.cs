@@ -1,3 +1,4 @@
+using System.Data;
 using Allocator.Api.Data;
 using Allocator.Api.Security;
 using Allocator.Contracts;
@@ -5,21 +6,21 @@ using Npgsql;
 
 namespace Allocator.Api.Vms;
 
-/// <summary>What came of making tokens.</summary>
+/// <summary>The outcome of a request to create tokens.</summary>
 internal abstract record MakingOutcome
 {
     public sealed record Made(IReadOnlyList<NewEnrolmentToken> Tokens) : MakingOutcome;
 
     public sealed record UnknownPool : MakingOutcome;
 
-    /// <summary>They would have expired before they were made.</summary>
+    /// <summary>The given expiry is in the past.</summary>
     public sealed record AlreadyExpired : MakingOutcome;
 }
 
-/// <summary>A token that a machine presented: what it is good for.</summary>
+/// <summary>A token that a machine presented, with the pool and the host name that it is bound to.</summary>
 internal sealed record PresentedToken(Guid Id, string? Pool, string? Hostname, bool IsExpired);
 
-/// <summary>Enrolment tokens that admins make. How a machine uses one is the enrolment's own statement: see <see cref="VmStore"/>.</summary>
+/// <summary>Stores the enrolment tokens that admins create. The statement that enrols a machine uses them up: see <see cref="VmStore"/>.</summary>
 internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
 {
     public static readonly TimeSpan DefaultLifetime = TimeSpan.FromDays(1);
@@ -38,23 +39,26 @@ internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
         ),
         event as (
             insert into events (actor, action, pool, hostname, detail)
-            select $6, '{EventActions.EnrolmentTokenMade}', (enrolment_tokens).pool, (enrolment_tokens).hostname, enrolment_token_facts(enrolment_tokens)
+            select
+                $6, '{EventActions.EnrolmentTokenMade}', (enrolment_tokens).pool, (enrolment_tokens).hostname,
+                enrolment_token_facts(enrolment_tokens)
             from made
         )
-        select is_known, (select min((enrolment_tokens).expires_at) from made)
+        select is_known, (select min((enrolment_tokens).expires_at) from made) as expires_at
         from pool
         """;
 
     private const string Find =
         """
-        select id, pool, hostname, expires_at <= clock()
+        select id, pool, hostname, expires_at <= clock() as is_expired
         from enrolment_tokens
         where token_hash = $1
         """;
 
     private const string List =
         """
-        select id, pool, hostname, uses, uses - cardinality(used_by), expires_at, last_used_by, last_used_at, created_by, created_at
+        select
+            id, pool, hostname, uses, uses - cardinality(used_by) as uses_left, expires_at, last_used_by, last_used_at, created_by, created_at
         from enrolment_tokens
         where ($1::text is null or pool = $1)
             and ($2::text is null or hostname = $2)
@@ -71,13 +75,15 @@ internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
             returning enrolment_tokens
         )
         insert into events (actor, action, pool, hostname, detail)
-        select $2, '{EventActions.EnrolmentTokenDeleted}', (enrolment_tokens).pool, (enrolment_tokens).hostname, enrolment_token_facts(enrolment_tokens)
+        select
+            $2, '{EventActions.EnrolmentTokenDeleted}', (enrolment_tokens).pool, (enrolment_tokens).hostname,
+            enrolment_token_facts(enrolment_tokens)
         from deleted
         """;
 
     public async Task<MakingOutcome> MakeAsync(EnrolmentTokenRequest request, string actor, CancellationToken cancel)
     {
-        // In the order in which the list will show them.
+        // Sorted, because the list shows tokens in the order of their ids.
         var ids = Enumerable.Range(0, request.Count).Select(_ => Guid.CreateVersion7()).Order();
         var tokens = ids.Select(id => (Id: id, Token: EnrolmentAuthentication.CreateToken())).ToArray();
         await using var command = database.Command(
@@ -86,17 +92,21 @@ internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
             request.ExpiresAt?.ToUniversalTime(), request.ValidFor ?? DefaultLifetime);
         await using var reader = await command.ExecuteReaderAsync(cancel);
         await reader.ReadAsync(cancel);
-        return (reader.GetBoolean(0), reader.GetOrNull<DateTime>(1)) switch
+        return (reader.GetBoolean("is_known"), reader.GetOrNull<DateTime>("expires_at")) switch
         {
             (false, _) => new MakingOutcome.UnknownPool(),
             (_, null) => new MakingOutcome.AlreadyExpired(),
-            (_, { } expiresAt) => new MakingOutcome.Made([.. tokens.Select(token => new NewEnrolmentToken(token.Id, token.Token, expiresAt))]),
+            (_, { } expiresAt) => new MakingOutcome.Made(
+                [.. tokens.Select(token => new NewEnrolmentToken(token.Id, token.Token, expiresAt))]),
         };
     }
 
-    /// <summary>The token of this hash, alive or expired; null where there is none.</summary>
+    /// <summary>Returns the token with this hash, valid or expired, or null if there is none.</summary>
     public Task<PresentedToken?> FindAsync(TokenHash hash, CancellationToken cancel) => database.Command(Find, hash.ToArray())
-        .FirstAsync(row => new PresentedToken(row.GetGuid(0), row.GetStringOrNull(1), row.GetStringOrNull(2), row.GetBoolean(3)), cancel);
+        .FirstAsync(
+            row => new PresentedToken(
+                row.GetGuid("id"), row.GetStringOrNull("pool"), row.GetStringOrNull("hostname"), row.GetBoolean("is_expired")),
+            cancel);
 
     public Task<List<EnrolmentToken>> ListAsync(string? pool, string? hostname, Guid after, int limit, CancellationToken cancel) =>
         database.Command(List, pool, hostname, after, limit).ListAsync(Read, cancel);
@@ -106,14 +116,14 @@ internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
         await database.Command(Delete, id, actor).ExecuteAsync(cancel) == 1;
 
     private static EnrolmentToken Read(NpgsqlDataReader row) => new(
-        row.GetGuid(0),
-        row.GetStringOrNull(1),
-        row.GetStringOrNull(2),
-        row.GetInt32(3),
-        row.GetInt32(4),
-        row.GetDateTime(5),
-        row.GetStringOrNull(6),
-        row.GetOrNull<DateTime>(7),
-        row.GetString(8),
-        row.GetDateTime(9));
+        row.GetGuid("id"),
+        row.GetStringOrNull("pool"),
+        row.GetStringOrNull("hostname"),
+        row.GetInt32("uses"),
+        row.GetInt32("uses_left"),
+        row.GetDateTime("expires_at"),
+        row.GetStringOrNull("last_used_by"),
+        row.GetOrNull<DateTime>("last_used_at"),
+        row.GetString("created_by"),
+        row.GetDateTime("created_at"));
 }

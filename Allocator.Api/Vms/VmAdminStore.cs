@@ -1,3 +1,4 @@
+using System.Data;
 using Allocator.Api.Assignments;
 using Allocator.Api.Data;
 using Allocator.Contracts;
@@ -5,23 +6,23 @@ using Npgsql;
 
 namespace Allocator.Api.Vms;
 
-/// <summary>What came of a deletion.</summary>
+/// <summary>The outcome of a deletion.</summary>
 internal enum DeletionOutcome
 {
-    /// <summary>The VM is deleted, now or long since.</summary>
+    /// <summary>The VM is deleted, by this request or an earlier one.</summary>
     Deleted,
 
     UnknownVm,
 
-    /// <summary>Somebody has it.</summary>
+    /// <summary>A person has the VM.</summary>
     HasPerson,
 }
 
-/// <summary>What admins do to VMs, one or many: each statement changes only those that are not so already.</summary>
+/// <summary>Changes one or many VMs for admins. Each statement skips the VMs that have the requested state already.</summary>
 internal sealed class VmAdminStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// Those of the filter that would change; <c>$11</c> is the hold to be. One that is retired is not drained again.
+    /// Selects the VMs of the filter that would change; <c>$11</c> is the new hold. A retired VM is not drained again.
     /// </summary>
     private const string ToHold =
         $"""
@@ -50,7 +51,11 @@ internal sealed class VmAdminStore(NpgsqlDataSource database)
             insert into events (actor, action, pool, hostname, detail)
             select
                 $12,
-                case $11::text when 'held' then '{EventActions.VmHeld}' when 'draining' then '{EventActions.VmDrained}' else '{EventActions.VmUnheld}' end,
+                case $11::text
+                    when 'held' then '{EventActions.VmHeld}'
+                    when 'draining' then '{EventActions.VmDrained}'
+                    else '{EventActions.VmUnheld}'
+                end,
                 pool, hostname,
                 jsonb_build_object('before', jsonb_build_object('hold', hold), 'after', jsonb_build_object('hold', $11::text))
             from target
@@ -61,8 +66,8 @@ internal sealed class VmAdminStore(NpgsqlDataSource database)
         """;
 
     /// <summary>
-    /// Those of the filter that somebody has. The assignment is locked, and must be this VM's still when it is; the VM
-    /// follows in <see cref="EndAssignmentsSql"/>.
+    /// Selects the assigned VMs of the filter. The assignment is locked first, and must still be that of the VM then; the VM
+    /// is locked in <see cref="EndAssignmentsSql"/>.
     /// </summary>
     private const string ToRelease =
         $"""
@@ -104,7 +109,7 @@ internal sealed class VmAdminStore(NpgsqlDataSource database)
             where vms.hostname = target.hostname and target.deleted_at is null and target.assignment_id is null
             returning vms.hostname, vms.pool, target.hold
         ),
-        silenced as (
+        deleted_liveness as (
             delete from liveness
             using deleted
             where liveness.hostname = deleted.hostname
@@ -122,16 +127,16 @@ internal sealed class VmAdminStore(NpgsqlDataSource database)
         from target
         """;
 
-    /// <param name="hold">Null: back into the pool.</param>
+    /// <param name="hold">The new hold, or null to put the VMs back into their pools.</param>
     /// <returns>The VMs that were changed, or would be.</returns>
-    public Task<List<TouchedVm>> HoldAsync(VmFilter which, VmHold? hold, string actor, bool dryRun, CancellationToken cancel) =>
-        (dryRun ? database.Command(ToHold, [.. which.Values, hold?.Text()]) : database.Command(Hold, [.. which.Values, hold?.Text(), actor]))
-        .ListAsync(row => new TouchedVm(row.GetString(0), row.GetStringOrNull(1)), cancel);
+    public Task<List<TouchedVm>> HoldAsync(VmFilter filter, VmHold? hold, string actor, bool dryRun, CancellationToken cancel) =>
+        (dryRun
+            ? database.Command(ToHold, [.. filter.Values, hold?.Text()])
+            : database.Command(Hold, [.. filter.Values, hold?.Text(), actor])).ListAsync(ReadTouched, cancel);
 
-    /// <returns>The VMs whose person was sent away, or would be.</returns>
-    public Task<List<TouchedVm>> ReleaseAsync(VmFilter which, string actor, bool dryRun, CancellationToken cancel) => dryRun
-        ? database.Command(ToRelease, which.Values).ListAsync(row => new TouchedVm(row.GetString(2), row.GetString(3)), cancel)
-        : database.Command(Release, [.. which.Values, actor]).ListAsync(row => new TouchedVm(row.GetString(0), row.GetString(1)), cancel);
+    /// <returns>The VMs whose assignment was ended, or would be.</returns>
+    public Task<List<TouchedVm>> ReleaseAsync(VmFilter filter, string actor, bool dryRun, CancellationToken cancel) =>
+        (dryRun ? database.Command(ToRelease, filter.Values) : database.Command(Release, [.. filter.Values, actor])).ListAsync(ReadTouched, cancel);
 
     public async Task<DeletionOutcome> DeleteAsync(string hostname, string actor, CancellationToken cancel)
     {
@@ -143,4 +148,6 @@ internal sealed class VmAdminStore(NpgsqlDataSource database)
             _ => DeletionOutcome.Deleted,
         };
     }
+
+    private static TouchedVm ReadTouched(NpgsqlDataReader row) => new(row.GetString("hostname"), row.GetStringOrNull("email"));
 }

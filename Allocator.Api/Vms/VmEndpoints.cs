@@ -125,7 +125,7 @@ internal static class VmEndpoints
 
     private static async Task<Results<Ok<VmDetail>, ProblemHttpResult>> FindAsync(string hostname, VmStore store, CancellationToken cancel) =>
         Hostname.IsValid(hostname) && await store.FindAsync(Hostname.Normalise(hostname), cancel) is { } vm
-            ? TypedResults.Ok(vm with { NotFreeBecause = NotFree.Reasons(vm) })
+            ? TypedResults.Ok(vm)
             : await MissingAsync(hostname, store, cancel) ?? Problems.UnknownVm(hostname);
 
     /// <summary>Why there is no such VM: it is deleted, or it never was. Null where there is one.</summary>

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Text.Json;
 using Allocator.Api.Data;
 using Allocator.Api.Security;
@@ -6,34 +7,33 @@ using Npgsql;
 
 namespace Allocator.Api.Vms;
 
-/// <summary>What came of an enrolment.</summary>
+/// <summary>The outcome of an enrolment.</summary>
 internal abstract record EnrolmentOutcome
 {
     public sealed record Enrolled(string Pool) : EnrolmentOutcome;
 
     public sealed record UnknownPool : EnrolmentOutcome;
 
-    /// <summary>The token has let in all that it was made for, and this machine was not among them.</summary>
+    /// <summary>The token has been used up by other machines, or has expired.</summary>
     public sealed record TokenUsed : EnrolmentOutcome;
 
     /// <summary>Another machine has the host name.</summary>
     public sealed record MachineConflict : EnrolmentOutcome;
 }
 
-/// <summary>VMs in the database.</summary>
+/// <summary>Stores and reads VMs.</summary>
 internal sealed class VmStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// A machine joins, or comes back for a fresh token. What it had stays: its person, its hold, and its pool too as
-    /// long as it has a person. Another machine under the same name changes nothing, unless the one that had it was
-    /// deleted: then the name is free, and whoever takes it begins anew. Only the very machine that was deleted before
-    /// it was clean has to be cleaned still. A token of an admin's making (<c>$6</c>) is used up by this and by nothing
-    /// that fails.
+    /// Enrols a machine, or gives a known one a new token. A known one keeps its person, its hold and, while it has a person,
+    /// its pool. Another machine with the same host name is refused, unless the VM of that name was deleted: then the machine
+    /// that takes the name starts with a new record, and only the same machine still has to be cleaned if it was not clean
+    /// when it was deleted. Only a successful enrolment uses up a token that an admin created (<c>$6</c>).
     /// </summary>
     private const string Enrol =
         $"""
         with token as (
-            -- Of machines that race for the last use, each waits here and then looks again.
+            -- Machines that race for the last use wait here for the lock, and then see the uses of the others.
             select id
             from enrolment_tokens
             where id = $6
@@ -79,7 +79,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
             where vms.machine_id = excluded.machine_id or vms.deleted_at is not null
             returning hostname, pool, hold, machine_id, enrolled_at = clock() as is_new
         ),
-        alive as (
+        first_poll as (
             insert into liveness (hostname, polled_at)
             select hostname, clock()
             from enrolled
@@ -95,7 +95,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
             where enrolment_tokens.id = token.id
             returning enrolment_token_facts(enrolment_tokens) as facts
         ),
-        use as (
+        token_event as (
             insert into events (actor, action, pool, hostname, detail)
             select 'vm:' || hostname, '{EventActions.EnrolmentTokenUsed}', pool, hostname, facts
             from used, enrolled
@@ -103,18 +103,19 @@ internal sealed class VmStore(NpgsqlDataSource database)
         event as (
             insert into events (actor, action, pool, hostname, detail)
             select
-                'vm:' || hostname, case when is_new then '{EventActions.Enrolled}' else '{EventActions.EnrolledAgain}' end, pool, hostname,
+                'vm:' || hostname, case when is_new then '{EventActions.Enrolled}' else '{EventActions.EnrolledAgain}' end,
+                pool, hostname,
                 jsonb_build_object('before', before.facts, 'after', vm_facts(enrolled.pool, enrolled.hold, enrolled.machine_id, false))
             from enrolled
             left join before on true
         )
-        select pool.name, enrolled.pool
+        select pool.name as known_pool, enrolled.pool as enrolled_pool
         from admitted
         left join pool on true
         left join enrolled on true
         """;
 
-    /// <summary>Writes what changed; a report that says what is known already touches nothing.</summary>
+    /// <summary>Writes what changed; a report without news changes no row and records no event.</summary>
     private const string Report =
         $"""
         with before as (
@@ -144,15 +145,18 @@ internal sealed class VmStore(NpgsqlDataSource database)
         )
         insert into events (actor, action, pool, hostname, detail)
         select 'vm:' || hostname, '{EventActions.Reported}', reported.pool, hostname, jsonb_build_object(
-            'before', jsonb_build_object('status', before.status, 'gpu', before.gpu, 'inUse', before.in_use, 'bootId', before.boot_id, 'warnings', before.warnings),
-            'after', jsonb_build_object('status', reported.status, 'gpu', reported.gpu, 'inUse', reported.in_use, 'bootId', reported.boot_id, 'warnings', reported.warnings))
+            'before', jsonb_build_object(
+                'status', before.status, 'gpu', before.gpu, 'inUse', before.in_use, 'bootId', before.boot_id, 'warnings', before.warnings),
+            'after', jsonb_build_object(
+                'status', reported.status, 'gpu', reported.gpu, 'inUse', reported.in_use, 'bootId', reported.boot_id,
+                'warnings', reported.warnings))
         from reported
         join before using (hostname)
         """;
 
     private const string Columns =
         """
-        v.hostname, v.pool, v.state, v.status, v.lost_at is not null, v.hold, v.gpu, v.in_use, v.is_free, v.generation,
+        v.hostname, v.pool, v.state, v.status, v.lost_at is not null as is_lost, v.hold, v.gpu, v.in_use, v.is_free, v.generation,
         v.assignment_id, a.email, v.enrolled_at, l.polled_at
         """;
 
@@ -163,7 +167,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
         left join assignments a on a.id = v.assignment_id
         """;
 
-    /// <summary>The page first, and then what goes with its rows: so no filter makes it look at more of the other tables.</summary>
+    /// <summary>Selects the page first and joins the rest to its rows, so that no filter makes it read more of the other tables.</summary>
     private const string List =
         $"""
         with page as (
@@ -183,7 +187,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
 
     private const string Find =
         $"""
-        select {Columns}, v.status_detail, v.boot_id, v.startup, v.metadata, v.cleaning_since, v.warnings
+        select {Columns}, v.status_detail, v.boot_id, v.startup, v.metadata, v.cleaning_since, v.warnings, v.unavailable_reasons
         {From}
         where v.hostname = $1 and v.deleted_at is null
         """;
@@ -195,7 +199,7 @@ internal sealed class VmStore(NpgsqlDataSource database)
         where hostname = $1
         """;
 
-    /// <param name="enrolmentToken">The token of an admin's making that lets the machine in; null: it was let in by one of the deployment's.</param>
+    /// <param name="enrolmentToken">The token that admits the machine if an admin created it, or null for one of the settings.</param>
     public async Task<EnrolmentOutcome> EnrolAsync(
         EnrolmentRequest request, string hostname, string pool, TokenHash tokenHash, Guid? enrolmentToken, CancellationToken cancel)
     {
@@ -205,15 +209,15 @@ internal sealed class VmStore(NpgsqlDataSource database)
             return await database.Command(
                 Enrol, hostname, pool, request.MachineId, tokenHash.ToArray(), metadata, enrolmentToken, $"{hostname} {request.MachineId}")
                 .FirstAsync<EnrolmentOutcome>(
-                    row => row.IsDBNull(0) ? new EnrolmentOutcome.UnknownPool()
-                        : row.IsDBNull(1) ? new EnrolmentOutcome.MachineConflict()
-                        : new EnrolmentOutcome.Enrolled(row.GetString(1)),
+                    row => row.IsDBNull("known_pool") ? new EnrolmentOutcome.UnknownPool()
+                        : row.IsDBNull("enrolled_pool") ? new EnrolmentOutcome.MachineConflict()
+                        : new EnrolmentOutcome.Enrolled(row.GetString("enrolled_pool")),
                     cancel)
                 ?? new EnrolmentOutcome.TokenUsed();
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ForeignKeyViolation)
         {
-            // The pool was deleted in this very moment.
+            // The pool was deleted at the same moment.
             return new EnrolmentOutcome.UnknownPool();
         }
     }
@@ -221,15 +225,16 @@ internal sealed class VmStore(NpgsqlDataSource database)
     public Task ReportAsync(string hostname, VmReport report, CancellationToken cancel) => database.Command(
         Report, hostname, report.Status?.Text(), report.Gpu?.Text(), report.InUse, report.BootId,
         report.Startup is null ? null : JsonSerializer.Serialize(report.Startup),
-        report.Warnings is null ? null : JsonSerializer.Serialize(report.Warnings.Where(warning => warning.Value is not null).ToDictionary())).ExecuteAsync(cancel);
+        report.Warnings is null ? null : JsonSerializer.Serialize(report.Warnings.Where(warning => warning.Value is not null).ToDictionary()))
+        .ExecuteAsync(cancel);
 
-    public Task<List<Vm>> ListAsync(VmFilter which, string after, int limit, CancellationToken cancel) =>
-        database.Command(List, [.. which.Values, after, limit]).ListAsync(ReadVm, cancel);
+    public Task<List<Vm>> ListAsync(VmFilter filter, string after, int limit, CancellationToken cancel) =>
+        database.Command(List, [.. filter.Values, after, limit]).ListAsync(ReadVm, cancel);
 
     public Task<VmDetail?> FindAsync(string hostname, CancellationToken cancel) =>
         database.Command(Find, hostname).FirstAsync(ReadDetail, cancel);
 
-    /// <summary>Whether the VM is deleted; null where there never was one of that name.</summary>
+    /// <summary>Returns whether the VM is deleted, or null if there was never one of that name.</summary>
     public async Task<bool?> IsDeletedAsync(string hostname, CancellationToken cancel)
     {
         await using var command = database.Command(IsDeleted, hostname);
@@ -238,29 +243,33 @@ internal sealed class VmStore(NpgsqlDataSource database)
 
     private static Vm ReadVm(NpgsqlDataReader row) => new()
     {
-        Hostname = row.GetString(0),
-        Pool = row.GetString(1),
-        State = row.GetEnum<VmState>(2),
-        Status = row.GetEnum<VmStatus>(3),
-        Presence = row.GetBoolean(4) ? VmPresence.Lost : VmPresence.Present,
-        Hold = row.GetEnumOrNull<VmHold>(5),
-        Gpu = row.GetEnumOrNull<GpuHealth>(6),
-        InUse = row.GetOrNull<bool>(7),
-        Free = row.GetBoolean(8),
-        Generation = row.GetInt64(9),
-        AssignmentId = row.GetOrNull<Guid>(10),
-        Email = row.GetStringOrNull(11),
-        EnrolledAt = row.GetDateTime(12),
-        PolledAt = row.GetDateTime(13),
+        Hostname = row.GetString("hostname"),
+        Pool = row.GetString("pool"),
+        State = row.GetEnum<VmState>("state"),
+        Status = row.GetEnum<VmStatus>("status"),
+        Presence = row.GetBoolean("is_lost") ? VmPresence.Lost : VmPresence.Present,
+        Hold = row.GetEnumOrNull<VmHold>("hold"),
+        Gpu = row.GetEnumOrNull<GpuHealth>("gpu"),
+        InUse = row.GetOrNull<bool>("in_use"),
+        Free = row.GetBoolean("is_free"),
+        Generation = row.GetInt64("generation"),
+        AssignmentId = row.GetOrNull<Guid>("assignment_id"),
+        Email = row.GetStringOrNull("email"),
+        EnrolledAt = row.GetDateTime("enrolled_at"),
+        PolledAt = row.GetDateTime("polled_at"),
     };
 
-    private static VmDetail ReadDetail(NpgsqlDataReader row) => new(ReadVm(row))
+    private static VmDetail ReadDetail(NpgsqlDataReader row)
     {
-        StatusDetail = row.GetStringOrNull(14),
-        BootId = row.GetStringOrNull(15),
-        Startup = row.IsDBNull(16) ? null : JsonSerializer.Deserialize<Dictionary<string, double>>(row.GetString(16)),
-        Metadata = JsonSerializer.Deserialize<Dictionary<string, string>>(row.GetString(17))!,
-        CleaningSince = row.GetOrNull<DateTime>(18),
-        Warnings = JsonSerializer.Deserialize<Dictionary<string, string>>(row.GetString(19))!,
-    };
+        var vm = new VmDetail(ReadVm(row))
+        {
+            StatusDetail = row.GetStringOrNull("status_detail"),
+            BootId = row.GetStringOrNull("boot_id"),
+            Startup = row.GetStringOrNull("startup") is { } startup ? JsonSerializer.Deserialize<Dictionary<string, double>>(startup) : null,
+            Metadata = JsonSerializer.Deserialize<Dictionary<string, string>>(row.GetString("metadata"))!,
+            CleaningSince = row.GetOrNull<DateTime>("cleaning_since"),
+            Warnings = JsonSerializer.Deserialize<Dictionary<string, string>>(row.GetString("warnings"))!,
+        };
+        return vm with { NotFreeBecause = UnavailableReasons.Explain(row.GetFieldValue<string[]>("unavailable_reasons"), vm) };
+    }
 }

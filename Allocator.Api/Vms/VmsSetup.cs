@@ -10,7 +10,5 @@ internal static class VmsSetup
         builder.Services.AddSingleton<VmStore>();
         builder.Services.AddSingleton<EnrolmentTokenStore>();
         builder.Services.AddSingleton<VmAdminStore>();
-        builder.Services.AddSingleton<SweeperStore>();
-        builder.Services.AddHostedService<Sweeper>();
     }
 }

@@ -95,7 +95,7 @@ internal static class Problems
         "The VM is in another pool", $"{hostname} is in pool '{pool}'. Choose a VM of the assignment's own pool.");
 
     public static ProblemHttpResult VmNotFree(VmDetail vm) => Make(409, "vm-not-free",
-        "The VM is not free", $"{vm.Hostname} cannot take a person now. {string.Join(' ', NotFree.Reasons(vm).Where(reason => reason.Code != "held").Select(reason => reason.Text))}".TrimEnd());
+        "The VM is not free", $"{vm.Hostname} cannot take a person now. {string.Join(' ', vm.NotFreeBecause.Where(reason => reason.Code != "held").Select(reason => reason.Text))}".TrimEnd());
 
     public static ProblemHttpResult PersonHasVm(string hostname, Guid id) => Make(409, "person-has-vm",
         "The person has another VM", $"They have {hostname}. Move them with POST /assignments/{id}/move.");

@@ -2,9 +2,9 @@ using Allocator.Contracts;
 using Allocator.Tests.Infrastructure;
 using Xunit;
 
-namespace Allocator.Tests.Vms;
+namespace Allocator.Tests.Maintenance;
 
-public sealed class SweeperTests(PostgresServer server)
+public sealed class MarkLostTests(PostgresServer server)
 {
     private static readonly TimeSpan AfterLostAfter = TimeSpan.FromSeconds(121);
 
