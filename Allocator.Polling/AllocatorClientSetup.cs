@@ -13,11 +13,11 @@ public static class AllocatorClientSetup
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { TypeInfoResolver = WireJson.Default };
 
     /// <summary>
-    /// Polls the allocator for as long as the host runs, and has <typeparamref name="THandler"/>, a singleton, do what it
-    /// says. The <see cref="TimeProvider"/> and the <see cref="Random"/> are those of the services, or else the system's.
-    /// Other parts of the program can take <see cref="VmReports"/>.
+    /// Polls the allocator while the host runs, and calls <typeparamref name="THandler"/>, a singleton, for its answers. Uses
+    /// the <see cref="TimeProvider"/> and the <see cref="Random"/> of the services, or else the system's. Other parts of the
+    /// program can inject <see cref="VmReports"/>.
     /// </summary>
-    /// <exception cref="ArgumentException">An option is wrong; the message names it and what would be right.</exception>
+    /// <exception cref="ArgumentException">An option is wrong; the message names it and its valid values.</exception>
     public static IServiceCollection AddAllocatorClient<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(
         this IServiceCollection services, AllocatorClientOptions options)
         where THandler : class, IAssignmentHandler
@@ -26,7 +26,7 @@ public static class AllocatorClientSetup
         return services.AddAllocatorClient<THandler>(_ => options);
     }
 
-    /// <summary>The same with options that are made, once, when the host is built.</summary>
+    /// <summary>Does the same with options that are created once, when the host is built.</summary>
     public static IServiceCollection AddAllocatorClient<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(
         this IServiceCollection services, Func<IServiceProvider, AllocatorClientOptions> options)
         where THandler : class, IAssignmentHandler
@@ -35,9 +35,9 @@ public static class AllocatorClientSetup
         services.TryAddSingleton(Random.Shared);
         services.AddSingleton(provider =>
         {
-            var made = options(provider);
-            made.Check();
-            return made;
+            var created = options(provider);
+            created.Check();
+            return created;
         });
         services.AddSingleton<IAssignmentHandler, THandler>();
         services.AddSingleton<VmReports>();
@@ -53,8 +53,8 @@ public static class AllocatorClientSetup
         services.AddRefitGeneratedClient<IAllocatorApi>(new RefitSettings(new SystemTextJsonContentSerializer(Json)))
             .ConfigureHttpClient((provider, client) =>
             {
-                var made = provider.GetRequiredService<AllocatorClientOptions>();
-                (client.BaseAddress, client.Timeout) = (made.Url, made.RequestTimeout);
+                var clientOptions = provider.GetRequiredService<AllocatorClientOptions>();
+                (client.BaseAddress, client.Timeout) = (clientOptions.Url, clientOptions.RequestTimeout);
             })
             .ConfigurePrimaryHttpMessageHandler(provider => Connections.Create(provider.GetRequiredService<AllocatorClientOptions>()))
             .AddHttpMessageHandler(() => new ResponseBuffer());

@@ -3,35 +3,37 @@ using Microsoft.Extensions.Logging;
 
 namespace Allocator.Polling;
 
-/// <summary>What is to be done about an answer of the allocator.</summary>
+/// <summary>What the client does about an answer of the allocator.</summary>
 internal enum HandlerAction
 {
-    /// <summary>Nothing, or it is done or under way.</summary>
+    /// <summary>There is nothing to do, or it is done or in progress.</summary>
     None,
 
-    /// <summary>The handler has to run.</summary>
+    /// <summary>Run the handler.</summary>
     Run,
 
-    /// <summary>The handler was running when this client ended: whether it did its work is not known.</summary>
+    /// <summary>Report a failure: the handler was running when the client ended, so its result is unknown.</summary>
     ReportInterrupted,
 }
 
 /// <summary>
-/// Does what the allocator says: runs the handler for an answer, once, and leaves its outcome to be reported. The polls go
-/// on meanwhile, and an answer that is over stops it.
+/// Runs the handler once for each answer and stores its outcome, which the poll loop reports. Polling continues meanwhile,
+/// and a newer answer cancels the handler.
 /// </summary>
-internal sealed partial class AssignmentWorker(StateStore state, IAssignmentHandler handler, AllocatorClientOptions options, TimeProvider time, ILogger<AssignmentWorker> log) : IAsyncDisposable
+internal sealed partial class AssignmentWorker(
+    StateStore state, IAssignmentHandler handler, AllocatorClientOptions options, TimeProvider time, ILogger<AssignmentWorker> log)
+    : IAsyncDisposable
 {
     private readonly SemaphoreSlim _outcomes = new(0);
     private CancellationTokenSource? _stop;
     private VmAssignment? _runningFor;
-    private long _couldNotClean;
+    private long _failedCleaning;
     private Task _running = Task.CompletedTask;
 
-    /// <summary>Ends as soon as there is an outcome to report.</summary>
+    /// <summary>Completes as soon as there is an outcome to report.</summary>
     public Task WaitForOutcomeAsync(CancellationToken cancel) => _outcomes.WaitAsync(cancel);
 
-    /// <summary>Takes over the newest answer; called for each, changed or not.</summary>
+    /// <summary>Applies the newest answer; called for each one, changed or not.</summary>
     public async Task FollowAsync(VmAssignment answer)
     {
         var isRunning = !_running.IsCompleted && _runningFor is { } current
@@ -40,9 +42,9 @@ internal sealed partial class AssignmentWorker(StateStore state, IAssignmentHand
         {
             await StopAsync();
         }
-        if (answer.State == VmState.Cleaning && answer.Generation == _couldNotClean)
+        if (answer.State == VmState.Cleaning && answer.Generation == _failedCleaning)
         {
-            // Reported already. What was in the way needs a person; the next start tries again.
+            // The failure has been reported. It needs a person to fix it; the next start of the client tries again.
             return;
         }
         switch (Decide(answer, state.Current.LastRun, options.BootId, isRunning))
@@ -52,14 +54,14 @@ internal sealed partial class AssignmentWorker(StateStore state, IAssignmentHand
                 break;
             case HandlerAction.ReportInterrupted:
                 Log.Interrupted(log, answer.Generation);
-                Finish(answer, HandlerResult.Failed("The client was restarted while its hook ran."));
+                Finish(answer, HandlerResult.Failed("The client was restarted while its hook was running."));
                 break;
         }
     }
 
     /// <summary>
-    /// For a person it runs once per assignment and boot: again after a reboot, which ended what it had started, but
-    /// not after a restart of the client. Cleaning runs with each start until it has succeeded.
+    /// Decides whether to run the handler. For a person it runs once per assignment and boot: again after a reboot, which
+    /// ended what it had started, but not after a restart of the client. Cleaning runs at each start until it has succeeded.
     /// </summary>
     public static HandlerAction Decide(VmAssignment answer, HandlerRun? last, string bootId, bool isRunning)
     {
@@ -67,9 +69,9 @@ internal sealed partial class AssignmentWorker(StateStore state, IAssignmentHand
         {
             return HandlerAction.None;
         }
-        var isOfThisAnswer = last is not null && last.For == answer.State && last.BootId == bootId
+        var isForThisAnswer = last is not null && last.For == answer.State && last.BootId == bootId
             && (answer.State == VmState.Assigned ? last.AssignmentId == answer.Assignment?.Id : last.Generation == answer.Generation);
-        return !isOfThisAnswer ? HandlerAction.Run
+        return !isForThisAnswer ? HandlerAction.Run
             : answer.State == VmState.Cleaning ? last!.Outcome == Outcome.Clean ? HandlerAction.None : HandlerAction.Run
             : last!.EndedAt is null ? HandlerAction.ReportInterrupted
             : HandlerAction.None;
@@ -100,7 +102,7 @@ internal sealed partial class AssignmentWorker(StateStore state, IAssignmentHand
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            Log.Stopped(log, answer.Generation);
+            Log.Cancelled(log, answer.Generation);
         }
         catch (Exception e)
         {
@@ -116,14 +118,14 @@ internal sealed partial class AssignmentWorker(StateStore state, IAssignmentHand
             : await handler.ReleasedAsync(answer, cancel);
         return result.Outcome == Outcome.Failed || result.Outcome == (answer.State == VmState.Assigned ? Outcome.Connected : Outcome.Clean)
             ? result
-            : HandlerResult.Failed($"The VM is {answer.State}, and its handler says '{result.Outcome}'.");
+            : HandlerResult.Failed($"The VM is {answer.State}, but its handler returned '{result.Outcome}'.");
     }
 
     private void Finish(VmAssignment answer, HandlerResult result)
     {
         if (result.Outcome == Outcome.Failed && answer.State == VmState.Cleaning)
         {
-            _couldNotClean = answer.Generation;
+            _failedCleaning = answer.Generation;
         }
         var ended = state.Current.LastRun! with { EndedAt = time.GetUtcNow(), Outcome = result.Outcome, Detail = result.Detail };
         state.Update(persisted => persisted with
@@ -148,13 +150,13 @@ internal sealed partial class AssignmentWorker(StateStore state, IAssignmentHand
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "What was done for generation {Generation} was interrupted by a restart of the client: reported as failed")]
+        [LoggerMessage(Level = LogLevel.Warning, Message = "Handler for generation {Generation} was interrupted by a client restart; reporting it as failed")]
         public static partial void Interrupted(ILogger log, long generation);
 
-        [LoggerMessage(Level = LogLevel.Information, Message = "What was done for generation {Generation} was stopped: what it was for is over")]
-        public static partial void Stopped(ILogger log, long generation);
+        [LoggerMessage(Level = LogLevel.Information, Message = "Handler for generation {Generation} cancelled: the assignment has ended")]
+        public static partial void Cancelled(ILogger log, long generation);
 
-        [LoggerMessage(Level = LogLevel.Error, Message = "What was done for generation {Generation} failed")]
+        [LoggerMessage(Level = LogLevel.Error, Message = "Handler for generation {Generation} failed")]
         public static partial void Threw(ILogger log, Exception e, long generation);
     }
 }

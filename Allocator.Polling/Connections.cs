@@ -3,10 +3,10 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Allocator.Polling;
 
-/// <summary>How the client reaches the allocator.</summary>
+/// <summary>Creates the handlers for every request of the client, with its proxy and its authorities.</summary>
 internal static class Connections
 {
-    /// <summary>The addresses behind a load balancer's name change, and a name is looked up with a new connection only.</summary>
+    /// <summary>The addresses behind a load balancer's name change, and only a new connection resolves the name again.</summary>
     private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(5);
 
     public static SocketsHttpHandler Create(AllocatorClientOptions options)
@@ -15,7 +15,7 @@ internal static class Connections
         {
             PooledConnectionLifetime = options.ConnectionLifetime ?? Lifetime,
             ConnectTimeout = options.RequestTimeout,
-            // A captive portal redirects; the allocator never does.
+            // Only a captive portal redirects; the allocator never does.
             AllowAutoRedirect = false,
             UseCookies = false,
         };
@@ -30,7 +30,7 @@ internal static class Connections
         return handler;
     }
 
-    /// <exception cref="CryptographicException">The file cannot be understood.</exception>
+    /// <exception cref="CryptographicException">The file holds no certificates.</exception>
     public static X509Certificate2Collection ReadCertificates(string file)
     {
         var certificates = new X509Certificate2Collection();
@@ -38,11 +38,11 @@ internal static class Connections
         return certificates.Count > 0 ? certificates : throw new CryptographicException("there is no certificate (PEM) in it");
     }
 
-    private static X509ChainPolicy Trust(X509Certificate2Collection roots, bool andNoOthers)
+    private static X509ChainPolicy Trust(X509Certificate2Collection roots, bool trustsOnlyThese)
     {
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         policy.CustomTrustStore.AddRange(roots);
-        if (!andNoOthers)
+        if (!trustsOnlyThese)
         {
             using var system = new X509Store(StoreName.Root, StoreLocation.LocalMachine, OpenFlags.ReadOnly);
             policy.CustomTrustStore.AddRange(system.Certificates);

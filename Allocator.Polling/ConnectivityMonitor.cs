@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Allocator.Polling;
 
-/// <summary>Tells the handler, once per loss, that contact with the allocator is lost, and when it is found again.</summary>
+/// <summary>Calls the handler once when contact with the allocator is lost, and once when it is restored.</summary>
 internal sealed partial class ConnectivityMonitor(
     IAssignmentHandler handler, AllocatorClientOptions options, StatusWriter status, TimeProvider time, ILogger<ConnectivityMonitor> log) : IAsyncDisposable
 {
@@ -12,7 +12,7 @@ internal sealed partial class ConnectivityMonitor(
     private CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
 
-    /// <summary>A poll has brought an answer.</summary>
+    /// <summary>Records that a poll was answered.</summary>
     public void RecordAnswer()
     {
         if (_isLost)
@@ -20,12 +20,12 @@ internal sealed partial class ConnectivityMonitor(
             var since = _answeredAt;
             Log.Found(log, since);
             status.Update(known => known with { NoContactSince = null });
-            Tell(cancel => handler.ContactFoundAsync(since, cancel));
+            CallHandler(cancel => handler.ContactFoundAsync(since, cancel));
         }
         (_isLost, _answered, _answeredAt) = (false, time.GetTimestamp(), time.GetUtcNow());
     }
 
-    /// <summary>A poll has brought none.</summary>
+    /// <summary>Records that a poll failed.</summary>
     public void RecordFailure()
     {
         if (_isLost || time.GetElapsedTime(_answered) < options.LostContactAfter)
@@ -36,7 +36,7 @@ internal sealed partial class ConnectivityMonitor(
         var since = _answeredAt;
         Log.Lost(log, since);
         status.Update(known => known with { NoContactSince = since });
-        Tell(cancel => handler.ContactLostAsync(since, cancel));
+        CallHandler(cancel => handler.ContactLostAsync(since, cancel));
     }
 
     public async ValueTask DisposeAsync()
@@ -46,26 +46,27 @@ internal sealed partial class ConnectivityMonitor(
         _stop.Dispose();
     }
 
-    /// <summary>Stops what the handler was told before and has it hear the new word; the polls do not wait for either.</summary>
-    private void Tell(Func<CancellationToken, Task> word)
+    /// <summary>Cancels the previous call of the handler and starts the next one; polls wait for neither.</summary>
+    private void CallHandler(Func<CancellationToken, Task> call)
     {
         var (former, formerStop) = (_running, _stop);
         _stop = new CancellationTokenSource();
-        _running = TellAsync(former, formerStop, word, _stop.Token);
+        _running = CallHandlerAsync(former, formerStop, call, _stop.Token);
     }
 
-    private async Task TellAsync(Task former, CancellationTokenSource formerStop, Func<CancellationToken, Task> word, CancellationToken cancel)
+    private async Task CallHandlerAsync(
+        Task former, CancellationTokenSource formerStop, Func<CancellationToken, Task> call, CancellationToken cancel)
     {
         try
         {
             await formerStop.CancelAsync();
             await former;
             formerStop.Dispose();
-            await word(cancel);
+            await call(cancel);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            // Over before it was done.
+            // The next call, or the end of the client, cancelled this one.
         }
         catch (Exception e)
         {
@@ -75,13 +76,13 @@ internal sealed partial class ConnectivityMonitor(
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "Contact with the allocator is lost: no answer since {Since}")]
+        [LoggerMessage(Level = LogLevel.Warning, Message = "Lost contact with the allocator: no answer since {Since}")]
         public static partial void Lost(ILogger log, DateTimeOffset since);
 
-        [LoggerMessage(Level = LogLevel.Information, Message = "Contact with the allocator is back; it was lost since {Since}")]
+        [LoggerMessage(Level = LogLevel.Information, Message = "The allocator answers again; the last answer before was at {Since}")]
         public static partial void Found(ILogger log, DateTimeOffset since);
 
-        [LoggerMessage(Level = LogLevel.Error, Message = "What was done about the lost contact failed")]
+        [LoggerMessage(Level = LogLevel.Error, Message = "The handler for a change of connectivity failed")]
         public static partial void Threw(ILogger log, Exception e);
     }
 }

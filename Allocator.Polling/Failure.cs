@@ -7,8 +7,8 @@ using Refit;
 namespace Allocator.Polling;
 
 /// <summary>
-/// Says in words why there is no usable answer. The same trouble is always the same words: there is no time, count or
-/// request in them.
+/// Describes why there is no usable answer. The same failure always has the same description, without a time, count or
+/// request in it, so that repetitions can be recognized.
 /// </summary>
 internal static class Failure
 {
@@ -20,22 +20,23 @@ internal static class Failure
         {
             return Unanswered(reply.Error, url, timeout, now);
         }
-        var said = $"{(int)status} {reply.ReasonPhrase}".TrimEnd();
-        if (Problem((reply.Error as ApiException)?.Content) is { } words)
+        var response = $"{(int)status} {reply.ReasonPhrase}".TrimEnd();
+        if (Problem((reply.Error as ApiException)?.Content) is { } problem)
         {
-            return $"{said}: {words}";
+            return $"{response}: {problem}";
         }
         var kind = reply.ContentHeaders?.ContentType?.MediaType;
         return (int)status switch
         {
-            304 => $"{said}, though nothing is known here",
-            >= 300 and < 400 => $"{said} to {reply.Headers?.Location?.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped)}: "
-                + "not the allocator answers but something before it, such as a login page of the network",
-            407 => $"{said}: the proxy wants other credentials",
-            511 => $"{said}: the network wants somebody to log in first",
-            _ when kind is "text/html" => $"{said} with a web page: not the allocator answers but something before it, such as a login page of the network or a proxy",
-            >= 200 and < 300 => $"{said}, but nothing that can be understood",
-            _ => $"{said}, without a word of the allocator",
+            304 => $"{response}, although the request had no ETag",
+            >= 300 and < 400 => $"{response} to {reply.Headers?.Location?.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped)}: "
+                + "not the allocator but something in front of it responded, such as a login page of the network",
+            407 => $"{response}: the proxy requires other credentials",
+            511 => $"{response}: the network requires a login first",
+            _ when kind is "text/html" => $"{response} with a web page: not the allocator but something in front of it responded, "
+                + "such as a login page of the network or a proxy",
+            >= 200 and < 300 => $"{response} with an unreadable body",
+            _ => $"{response}, no problem details in the response",
         };
     }
 
@@ -43,22 +44,26 @@ internal static class Failure
     {
         if (Chain(error).Any(e => e is TimeoutException))
         {
-            return string.Create(CultureInfo.InvariantCulture, $"no whole reply within {timeout.TotalSeconds:0.#} s");
+            return string.Create(CultureInfo.InvariantCulture, $"no complete response within {timeout.TotalSeconds:0.#} s");
         }
         var cause = error?.GetBaseException();
         var kind = Chain(error).OfType<HttpRequestException>().Select(e => e.HttpRequestError).LastOrDefault(e => e != HttpRequestError.Unknown);
         return (kind, cause) switch
         {
             (HttpRequestError.NameResolutionError, _)
-                or (_, SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData or SocketError.NoRecovery }) => $"the name {url.Host} cannot be found (DNS): {cause!.Message}",
-            (HttpRequestError.ProxyTunnelError, _) => $"the proxy does not let it through: {cause!.Message}",
-            (HttpRequestError.ConfigurationLimitExceeded, _) => $"the reply is longer than {ResponseBuffer.MaxLength:N0} bytes: not the allocator answers",
+                or (_, SocketException
+                {
+                    SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData or SocketError.NoRecovery,
+                }) => $"the name {url.Host} cannot be resolved (DNS): {cause!.Message}",
+            (HttpRequestError.ProxyTunnelError, _) => $"the proxy refuses the connection: {cause!.Message}",
+            (HttpRequestError.ConfigurationLimitExceeded, _) => $"the response is longer than {ResponseBuffer.MaxLength:N0} bytes: not the allocator responded",
             (_, AuthenticationException) when cause.Message.Contains("NotTimeValid", StringComparison.Ordinal) =>
-                string.Create(CultureInfo.InvariantCulture, $"{url.Host}'s certificate is not valid on {now:yyyy-MM-dd}, this machine's date; is its clock right? {cause.Message}"),
-            (HttpRequestError.SecureConnectionError, _) or (_, AuthenticationException) => $"no safe connection to {url.Host} (TLS): {cause!.Message}",
+                string.Create(CultureInfo.InvariantCulture,
+                    $"{url.Host}'s certificate is not valid on {now:yyyy-MM-dd}, this machine's date; is its clock right? {cause.Message}"),
+            (HttpRequestError.SecureConnectionError, _) or (_, AuthenticationException) => $"no secure connection to {url.Host} (TLS): {cause!.Message}",
             (_, SocketException) => $"no connection to {url.Authority}: {cause.Message}",
-            (_, HttpIOException or IOException) => $"the reply broke off: {cause.Message}",
-            _ => cause?.Message ?? "no reply",
+            (_, HttpIOException or IOException) => $"the response broke off: {cause.Message}",
+            _ => cause?.Message ?? "no response",
         };
     }
 
@@ -70,7 +75,7 @@ internal static class Failure
         }
     }
 
-    /// <summary>A problem of the allocator's in words; null where it is none.</summary>
+    /// <summary>Reads the problem details of the allocator; returns null if there are none.</summary>
     private static string? Problem(string? body)
     {
         try
@@ -81,8 +86,10 @@ internal static class Failure
             {
                 return null;
             }
-            // What a server's fault has for detail names the request, and so differs each time.
-            return root.TryGetProperty("status", out var status) && status.TryGetInt32(out var code) && code < 500 ? $"{Text(root, "title")}. {Text(root, "detail")}" : Text(root, "title");
+            // The detail of a server error names the request, so it differs each time and is omitted.
+            return root.TryGetProperty("status", out var status) && status.TryGetInt32(out var code) && code < 500
+                ? $"{Text(root, "title")}. {Text(root, "detail")}"
+                : Text(root, "title");
         }
         catch (JsonException)
         {

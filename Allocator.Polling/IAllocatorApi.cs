@@ -4,7 +4,7 @@ using Refit;
 namespace Allocator.Polling;
 
 /// <summary>
-/// The calls of a VM. Each answers with the whole response: to Refit a 304 is not a success, and would throw from
+/// The API calls of a VM. They return the whole response, since Refit does not treat 304 as a success and would throw from
 /// <c>Task&lt;T&gt;</c>.
 /// </summary>
 internal interface IAllocatorApi
@@ -13,7 +13,8 @@ internal interface IAllocatorApi
     Task<IApiResponse<Enrolment>> EnrolAsync([Body] EnrolmentRequest request, [Authorize("Bearer")] string enrolmentToken, CancellationToken cancel);
 
     [Get("/assignment/{hostname}")]
-    Task<IApiResponse<VmAssignment>> PollAsync(string hostname, [Header("If-None-Match")] string? etag, [Authorize("Bearer")] string token, CancellationToken cancel);
+    Task<IApiResponse<VmAssignment>> PollAsync(
+        string hostname, [Header("If-None-Match")] string? etag, [Authorize("Bearer")] string token, CancellationToken cancel);
 
     [Put("/assignment/{hostname}/outcome")]
     Task<IApiResponse> ReportOutcomeAsync(string hostname, [Body] OutcomeReport report, [Authorize("Bearer")] string token, CancellationToken cancel);

@@ -10,12 +10,12 @@ using Outcome = Allocator.Contracts.Outcome;
 namespace Allocator.Polling;
 
 /// <summary>
-/// The one loop: enrol if needed, report what is due, poll, do what was said, wait. Nothing that a server or a network
-/// can do ends it.
+/// The client's only loop: enrol if needed, send pending reports, poll, apply the answer, wait. No response of a server and no
+/// failure of the network ends it.
 /// </summary>
 internal sealed partial class PollLoop : BackgroundService
 {
-    /// <summary>How long the client's end may be held up by what there still is to say.</summary>
+    /// <summary>How long the last report may delay the end of the client.</summary>
     private static readonly TimeSpan LastReport = TimeSpan.FromSeconds(3);
 
     private readonly IAllocatorApi _api;
@@ -26,7 +26,7 @@ internal sealed partial class PollLoop : BackgroundService
     private readonly ConnectivityMonitor _connectivity;
     private readonly StatusWriter _status;
     private readonly StartupTimes _startup;
-    private readonly RepeatedFailure _trouble;
+    private readonly RepeatedFailure _failure;
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly ILogger<PollLoop> _log;
@@ -39,12 +39,12 @@ internal sealed partial class PollLoop : BackgroundService
     private TimeSpan _retryAfter;
 
     public PollLoop(
-        IAllocatorApi api, AllocatorClientOptions options, StateStore state, AssignmentWorker worker, VmReports reports, ConnectivityMonitor connectivity,
-        StatusWriter status, StartupTimes startup, TimeProvider time, Random random, ILogger<PollLoop> log)
+        IAllocatorApi api, AllocatorClientOptions options, StateStore state, AssignmentWorker worker, VmReports reports,
+        ConnectivityMonitor connectivity, StatusWriter status, StartupTimes startup, TimeProvider time, Random random, ILogger<PollLoop> log)
     {
         (_api, _options, _state, _worker, _reports, _connectivity) = (api, options, state, worker, reports, connectivity);
-        (_status, _startup, _trouble, _time, _random, _log) = (status, startup, new RepeatedFailure(time), time, random, log);
-        // Before anything else on the VM can know better.
+        (_status, _startup, _failure, _time, _random, _log) = (status, startup, new RepeatedFailure(time), time, random, log);
+        // Set first, so that any other reporter on the VM can override it.
         _reports.Report(new VmReport(VmStatus.Running, BootId: _options.BootId));
         _untilAnswered = new ResiliencePipelineBuilder<PollResult> { TimeProvider = time }
             .AddRetry(new RetryStrategyOptions<PollResult>
@@ -55,7 +55,7 @@ internal sealed partial class PollLoop : BackgroundService
                     PollDelay.AfterFailure(_maxAge, attempt.AttemptNumber, attempt.Outcome.Result!.RetryAfter, _random)),
                 OnRetry = attempt =>
                 {
-                    Fail(attempt.Outcome.Result!.Why!, attempt.AttemptNumber + 1, attempt.RetryDelay);
+                    RecordFailure(attempt.Outcome.Result!.Why!, attempt.AttemptNumber + 1, attempt.RetryDelay);
                     return ValueTask.CompletedTask;
                 },
             })
@@ -68,7 +68,7 @@ internal sealed partial class PollLoop : BackgroundService
         {
             if (_state.Current.Answer is { } lastAnswer)
             {
-                // The person may be waiting for a machine that has just rebooted; the poll corrects it if need be.
+                // The person may be waiting for a machine that has just rebooted; the next poll corrects the answer if needed.
                 await _worker.FollowAsync(lastAnswer);
             }
             var first = PollDelay.First(_options.FirstPollWithin, _random);
@@ -77,8 +77,8 @@ internal sealed partial class PollLoop : BackgroundService
             await Task.Delay(first, _time, stoppingToken);
             while (true)
             {
-                var result = await _untilAnswered.ExecuteAsync(RoundAsync, stoppingToken);
-                await TakeAsync(result);
+                var result = await _untilAnswered.ExecuteAsync(TryRoundAsync, stoppingToken);
+                await ApplyAsync(result);
                 await WaitAsync(stoppingToken);
             }
         }
@@ -88,7 +88,7 @@ internal sealed partial class PollLoop : BackgroundService
         }
     }
 
-    /// <summary>Stops the polls, then says what there still is to say, such as that the VM reboots; not for long.</summary>
+    /// <summary>Stops polling, then sends pending reports, such as that the VM is rebooting, for a limited time.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
@@ -96,7 +96,7 @@ internal sealed partial class PollLoop : BackgroundService
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
-            // Who has not polled yet is not known to run, and need not be known to stop.
+            // Before the first poll the allocator does not know that the VM is running.
             if (_startedAt != 0 && _state.Token is not null)
             {
                 await ReportAsync(stop.Token);
@@ -104,29 +104,29 @@ internal sealed partial class PollLoop : BackgroundService
         }
         catch (OperationCanceledException)
         {
-            Log.Unsaid(_log);
+            Log.LastReportFailed(_log);
         }
         _status.Update(known => known with { NextPollAt = null, StoppedAt = _time.GetUtcNow() });
     }
 
-    private async ValueTask<PollResult> RoundAsync(CancellationToken cancel)
+    private async ValueTask<PollResult> TryRoundAsync(CancellationToken cancel)
     {
         _startedAt = _time.GetTimestamp();
         try
         {
-            return await AskAsync(cancel);
+            return await RoundAsync(cancel);
         }
         catch (Exception e) when (!cancel.IsCancellationRequested)
         {
-            // What nobody has thought of must not end the polls either.
+            // An unexpected error must not end the loop either.
             Log.Threw(_log, e);
             return PollResult.Failed(e.Message);
         }
     }
 
-    private async Task<PollResult> AskAsync(CancellationToken cancel)
+    private async Task<PollResult> RoundAsync(CancellationToken cancel)
     {
-        _state.WriteUnwritten();
+        _state.RetryWrites();
         if (_state.Token is null && await EnrolAsync(cancel) is { } failure)
         {
             return failure;
@@ -136,7 +136,7 @@ internal sealed partial class PollLoop : BackgroundService
         var (status, result) = await PollAsync(cancel);
         if (status is HttpStatusCode.Unauthorized or HttpStatusCode.NotFound && _options.EnrolmentToken is not null)
         {
-            if (!_trouble.Is)
+            if (!_failure.IsActive)
             {
                 Log.EnrolsAgain(_log, (int)status);
             }
@@ -186,20 +186,20 @@ internal sealed partial class PollLoop : BackgroundService
         }
         catch (Exception e) when (!cancel.IsCancellationRequested)
         {
-            return (null, $"the enrolment token cannot be had: {e.Message}");
+            return (null, $"the enrolment token cannot be read: {e.Message}");
         }
     }
 
-    /// <summary>Says what has changed on the VM; what is not heard is said with the next poll.</summary>
+    /// <summary>Sends pending reports; what is not acknowledged is sent again before the next poll.</summary>
     private async Task ReportAsync(CancellationToken cancel)
     {
-        if (IsHeldBack || _reports.Pending is not { } changes)
+        if (IsPostponed || _reports.Pending is not { } changes)
         {
             return;
         }
         if (await ReportAsync(changes, cancel) is HttpStatusCode.BadRequest)
         {
-            // One wrong fact must not hide the others, least of all that the VM runs.
+            // One invalid fact must not block the others, least of all that the VM is running.
             foreach (var fact in VmReports.Split(changes))
             {
                 if (await ReportAsync(fact, cancel) is HttpStatusCode.BadRequest)
@@ -215,7 +215,7 @@ internal sealed partial class PollLoop : BackgroundService
     {
         using var reply = await _api.ReportAsync(_options.Hostname, report, _state.Token!, cancel);
         cancel.ThrowIfCancellationRequested();
-        HonourRetryAfter(reply);
+        Postpone(reply);
         if (reply.IsSuccessful)
         {
             _reports.Acknowledge(report);
@@ -225,14 +225,14 @@ internal sealed partial class PollLoop : BackgroundService
 
     private async Task ReportOutcomeAsync(CancellationToken cancel)
     {
-        if (_state.Current.Outcome is not { } outcome || IsHeldBack)
+        if (_state.Current.Outcome is not { } outcome || IsPostponed)
         {
             return;
         }
         using var reply = await _api.ReportOutcomeAsync(_options.Hostname, outcome, _state.Token!, cancel);
         cancel.ThrowIfCancellationRequested();
-        HonourRetryAfter(reply);
-        // 400 and 409 are the last word: the allocator does not want this outcome, now or later.
+        Postpone(reply);
+        // 400 and 409 are final: the allocator will never accept this outcome.
         if (reply.IsSuccessful || reply.StatusCode is HttpStatusCode.Conflict or HttpStatusCode.BadRequest)
         {
             Log.Reported(_log, outcome.Outcome, outcome.Generation, (int)reply.StatusCode!);
@@ -240,15 +240,15 @@ internal sealed partial class PollLoop : BackgroundService
         }
         if (reply.IsSuccessful && outcome.Outcome == Outcome.Failed)
         {
-            // To the allocator, a VM that failed is in error until it says otherwise.
+            // The allocator sets the status of a VM that failed to error.
             var error = new VmReport(VmStatus.Error);
             _reports.Report(error);
             _reports.Acknowledge(error);
         }
     }
 
-    /// <summary>The database may be away while polls are still answered: they go on, and the rest waits.</summary>
-    private void HonourRetryAfter(IApiResponse reply)
+    /// <summary>Postpones reports. The database may be down while polls are still answered, so polls continue.</summary>
+    private void Postpone(IApiResponse reply)
     {
         if (!reply.IsSuccessful && PollResult.ReadRetryAfter(reply, _time.GetUtcNow()) is { } wait)
         {
@@ -256,32 +256,38 @@ internal sealed partial class PollLoop : BackgroundService
         }
     }
 
-    /// <summary>Not by the time of day: that jumps.</summary>
-    private bool IsHeldBack => _time.GetElapsedTime(_refusedAt) < _retryAfter;
+    /// <summary>Gets whether reports are postponed, by the monotonic clock, since the time of day may jump.</summary>
+    private bool IsPostponed => _time.GetElapsedTime(_refusedAt) < _retryAfter;
 
-    private void Fail(string why, int failedPolls, TimeSpan delay)
+    private void RecordFailure(string why, int failedPolls, TimeSpan delay)
     {
-        if (_trouble.IsNews(why))
+        if (_failure.ShouldLog(why))
         {
             Log.Failed(_log, why, failedPolls, delay);
         }
         var now = _time.GetUtcNow();
-        _status.Update(known => known with { PolledAt = now, FailedPolls = failedPolls, LastFailure = new PollFailure(now, why), NextPollAt = now + delay });
+        _status.Update(known => known with
+        {
+            PolledAt = now, FailedPolls = failedPolls, LastFailure = new PollFailure(now, why), NextPollAt = now + delay,
+        });
         _connectivity.RecordFailure();
     }
 
-    private async Task TakeAsync(PollResult result)
+    private async Task ApplyAsync(PollResult result)
     {
         _connectivity.RecordAnswer();
         _startup.RecordAnswer();
-        if (_trouble.End())
+        if (_failure.End())
         {
             Log.AnsweredAgain(_log);
         }
         _maxAge = PollDelay.MaxAge(result.MaxAge);
         _interval = PollDelay.Next(_maxAge, _random);
         var now = _time.GetUtcNow();
-        _status.Update(known => known with { PolledAt = now, AnsweredAt = now, FailedPolls = 0, Interval = _maxAge, NextPollAt = now + UntilDue });
+        _status.Update(known => known with
+        {
+            PolledAt = now, AnsweredAt = now, FailedPolls = 0, Interval = _maxAge, NextPollAt = now + UntilDue,
+        });
         var (answer, etag) = (result.Answer!, result.ETag);
         if (etag != _state.Current.ETag || answer != _state.Current.Answer)
         {
@@ -291,10 +297,10 @@ internal sealed partial class PollLoop : BackgroundService
         await _worker.FollowAsync(answer);
     }
 
-    /// <summary>Counted from the start of the last poll.</summary>
+    /// <summary>Gets the time until the next poll, which counts from the start of the last one.</summary>
     private TimeSpan UntilDue => _interval - _time.GetElapsedTime(_startedAt);
 
-    /// <summary>Until the next poll is due, or there is an outcome.</summary>
+    /// <summary>Waits until the next poll is due, or there is an outcome to report.</summary>
     private async Task WaitAsync(CancellationToken cancel)
     {
         var wait = UntilDue;
@@ -307,32 +313,31 @@ internal sealed partial class PollLoop : BackgroundService
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Information, Message = "Polls {Url} as {Hostname}, for the first time in {Delay}")]
+        [LoggerMessage(Level = LogLevel.Information, Message = "Polling {Url} as {Hostname}; first poll in {Delay}")]
         public static partial void Begins(ILogger log, Uri url, string hostname, TimeSpan delay);
 
         [LoggerMessage(Level = LogLevel.Information, Message = "Enrolled as {Hostname} in pool {Pool}")]
         public static partial void Enrolled(ILogger log, string hostname, string pool);
 
-        [LoggerMessage(Level = LogLevel.Warning, Message = "The poll was answered with {Status}: enrolling again")]
+        [LoggerMessage(Level = LogLevel.Warning, Message = "The poll returned {Status}; enrolling again")]
         public static partial void EnrolsAgain(ILogger log, int status);
 
         [LoggerMessage(Level = LogLevel.Information, Message = "This VM is {State} in generation {Generation}")]
         public static partial void Answered(ILogger log, VmState state, long generation);
 
-        [LoggerMessage(Level = LogLevel.Information, Message = "Outcome {Outcome} of generation {Generation} is reported ({Status})")]
+        [LoggerMessage(Level = LogLevel.Information, Message = "Reported outcome {Outcome} of generation {Generation} ({Status})")]
         public static partial void Reported(ILogger log, Outcome? outcome, long? generation, int status);
 
-        [LoggerMessage(Level = LogLevel.Error, Message = "The allocator does not take this report: {Report}")]
+        [LoggerMessage(Level = LogLevel.Error, Message = "The allocator rejected this report: {Report}")]
         public static partial void Refused(ILogger log, VmReport report);
 
         [LoggerMessage(Level = LogLevel.Warning, Message = "The last report did not arrive in time")]
-        public static partial void Unsaid(ILogger log);
+        public static partial void LastReportFailed(ILogger log);
 
-        [LoggerMessage(Level = LogLevel.Error, Message = "The poll threw")]
+        [LoggerMessage(Level = LogLevel.Error, Message = "Unexpected error while polling")]
         public static partial void Threw(ILogger log, Exception e);
 
-        /// <summary>When it begins or changes, and else once an hour.</summary>
-        [LoggerMessage(Level = LogLevel.Warning, Message = "The poll failed ({FailedPolls} in a row): {Why}. What was known goes on; next poll in {Delay}")]
+        [LoggerMessage(Level = LogLevel.Warning, Message = "Poll failed ({FailedPolls} in a row): {Why}. Keeping the last known answer; retrying in {Delay}")]
         public static partial void Failed(ILogger log, string why, int failedPolls, TimeSpan delay);
 
         [LoggerMessage(Level = LogLevel.Information, Message = "Polls are answered again")]

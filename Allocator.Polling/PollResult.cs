@@ -4,15 +4,15 @@ using Refit;
 
 namespace Allocator.Polling;
 
-/// <summary>What one poll brought: an answer, old or new, or the reason why there is none.</summary>
-/// <param name="Answer">What the allocator says; null where the poll failed.</param>
-/// <param name="Why">Why it failed, in words.</param>
-/// <param name="RetryAfter">How long the server wants to be left alone.</param>
+/// <summary>The result of a poll: an answer, unchanged or new, or the reason why there is none.</summary>
+/// <param name="Answer">The allocator's answer; null if the poll failed.</param>
+/// <param name="Why">Why the poll failed.</param>
+/// <param name="RetryAfter">The delay that the server asked for.</param>
 internal sealed record PollResult(VmAssignment? Answer, string? ETag, TimeSpan? MaxAge, string? Why, TimeSpan? RetryAfter)
 {
     /// <summary>
-    /// Reads a reply as what it is worth: anything but an unambiguous answer for this VM changes nothing, be it an
-    /// error, another host's page or half a body.
+    /// Reads a response. Anything but an unambiguous answer for this VM is a failure, which changes nothing: an error,
+    /// another host's page or half a body.
     /// </summary>
     public static PollResult Read(IApiResponse<VmAssignment> reply, PersistedState persisted, AllocatorClientOptions options, DateTimeOffset now)
     {
@@ -34,7 +34,7 @@ internal sealed record PollResult(VmAssignment? Answer, string? ETag, TimeSpan? 
 
     public static PollResult Failed(string why, TimeSpan? retryAfter = null) => new(null, null, null, why, retryAfter);
 
-    /// <summary>For how long the server wants to be left alone, in seconds from now or by its clock.</summary>
+    /// <summary>Reads the Retry-After header, given in seconds or as a date.</summary>
     public static TimeSpan? ReadRetryAfter(IApiResponse reply, DateTimeOffset now) =>
         reply.Headers?.RetryAfter is not { } wait ? null
         : wait.Delta ?? (wait.Date is { } date && date > now ? date - now : null);

@@ -1,32 +1,31 @@
 namespace Allocator.Polling;
 
-/// <summary>What is wrong at the moment, so that it is told when it begins or changes, and else seldom.</summary>
+/// <summary>Tracks a failure so that it is logged when it begins or changes, and then once an hour.</summary>
 internal sealed class RepeatedFailure(TimeProvider time)
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromHours(1);
+    private static readonly TimeSpan LogInterval = TimeSpan.FromHours(1);
 
     private string? _why;
-    private long _toldAt;
+    private long _loggedAt;
 
-    /// <summary>Whether there is any.</summary>
-    public bool Is => _why is not null;
+    public bool IsActive => _why is not null;
 
-    /// <returns>Whether it is time to tell it.</returns>
-    public bool IsNews(string why)
+    /// <returns>True if the failure should be logged now.</returns>
+    public bool ShouldLog(string why)
     {
-        if (why == _why && time.GetElapsedTime(_toldAt) < Pause)
+        if (why == _why && time.GetElapsedTime(_loggedAt) < LogInterval)
         {
             return false;
         }
-        (_why, _toldAt) = (why, time.GetTimestamp());
+        (_why, _loggedAt) = (why, time.GetTimestamp());
         return true;
     }
 
-    /// <returns>Whether there was any until now.</returns>
+    /// <returns>True if there was a failure until now.</returns>
     public bool End()
     {
-        var was = Is;
+        var wasActive = IsActive;
         _why = null;
-        return was;
+        return wasActive;
     }
 }

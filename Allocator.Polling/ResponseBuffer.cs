@@ -1,25 +1,25 @@
 namespace Allocator.Polling;
 
 /// <summary>
-/// Reads each reply to its end before it is looked at, within the time of the request and to a limit: what sends a body
-/// slowly, or without an end, holds nobody up and fills no memory.
+/// Reads each response completely, within the timeout of the request and up to a maximum length, so that a slow or endless
+/// body neither blocks the client nor fills its memory.
 /// </summary>
 internal sealed class ResponseBuffer : DelegatingHandler
 {
-    /// <summary>Bytes; the allocator's own replies have a few thousand at most.</summary>
+    /// <summary>The maximum length in bytes; the allocator's own responses have a few thousand.</summary>
     public const int MaxLength = 256 * 1024;
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        var reply = await base.SendAsync(request, cancellationToken);
+        var response = await base.SendAsync(request, cancellationToken);
         try
         {
-            await reply.Content.LoadIntoBufferAsync(MaxLength, cancellationToken);
-            return reply;
+            await response.Content.LoadIntoBufferAsync(MaxLength, cancellationToken);
+            return response;
         }
         catch
         {
-            reply.Dispose();
+            response.Dispose();
             throw;
         }
     }

@@ -2,7 +2,7 @@ using Allocator.Contracts;
 
 namespace Allocator.Polling;
 
-/// <summary>How long after the machine's start each step of its way to the first person was done. Told once per boot.</summary>
+/// <summary>Reports, once per boot, how long after the machine's start each step of its startup was completed.</summary>
 public sealed class StartupTimes
 {
     private readonly AllocatorClientOptions _options;
@@ -16,13 +16,13 @@ public sealed class StartupTimes
     {
         (_options, _state, _reports, _time) = (options, state, reports, time);
         _startedAt = time.GetTimestamp();
-        // What happens when only the client starts again says nothing of the machine's start.
+        // A restart of the client alone says nothing about the machine's startup.
         _isFirstOfBoot = options.Uptime is not null && state.Current.BootId != options.BootId;
         Record("clientStarted");
     }
 
-    /// <summary>This step is done now.</summary>
-    /// <param name="step">1–64 printable characters.</param>
+    /// <summary>Records that a step has been completed now.</summary>
+    /// <param name="step">The name of the step: 1–64 printable characters.</param>
     public void Record(string step)
     {
         if (_isFirstOfBoot)
@@ -32,7 +32,7 @@ public sealed class StartupTimes
         }
     }
 
-    /// <summary>The allocator has answered for the first time.</summary>
+    /// <summary>Records the first answer of the allocator.</summary>
     internal void RecordAnswer()
     {
         if (_isFirstOfBoot && _state.Current.BootId != _options.BootId)

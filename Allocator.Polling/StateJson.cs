@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace Allocator.Polling;
 
-/// <summary>Compile-time JSON for what the client keeps.</summary>
+/// <summary>The compile-time JSON of the state file.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, PropertyNameCaseInsensitive = true)]
 [JsonSerializable(typeof(PersistedState))]
 internal sealed partial class StateJson : JsonSerializerContext;

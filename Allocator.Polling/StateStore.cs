@@ -4,15 +4,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Allocator.Polling;
 
-/// <summary>What the client must know after a restart.</summary>
+/// <summary>The state that the client restores after a restart.</summary>
 /// <param name="ETag">The ETag of <paramref name="Answer"/>.</param>
-/// <param name="Answer">The last answer of the allocator.</param>
-/// <param name="Outcome">What the allocator has not yet heard of it.</param>
-/// <param name="BootId">The boot whose start has been reported.</param>
+/// <param name="Answer">The allocator's last answer.</param>
+/// <param name="Outcome">The outcome that has not been reported yet.</param>
+/// <param name="BootId">The boot whose startup times have been reported.</param>
 internal sealed record PersistedState(
     string? ETag, VmAssignment? Answer, HandlerRun? LastRun, OutcomeReport? Outcome, string? BootId = null, HandlerRun? LastFailedRun = null);
 
-/// <summary>The client's memory, in two files: <c>token</c>, and <c>state.json</c> with the last answer.</summary>
+/// <summary>Keeps the client's state in two files: <c>token</c>, and <c>state.json</c> with the last answer.</summary>
 internal sealed partial class StateStore
 {
     private readonly Lock _lock = new();
@@ -21,19 +21,19 @@ internal sealed partial class StateStore
     private readonly StatusWriter _status;
     private readonly VmReports _reports;
     private readonly ILogger<StateStore> _log;
-    private readonly RepeatedFailure _trouble;
+    private readonly RepeatedFailure _writeFailure;
     private readonly Dictionary<string, string> _unwritten = [];
 
     public StateStore(AllocatorClientOptions options, StatusWriter status, VmReports reports, TimeProvider time, ILogger<StateStore> log)
     {
-        (_folder, _status, _reports, _log, _trouble) = (options.StateFolder, status, reports, log, new RepeatedFailure(time));
+        (_folder, _status, _reports, _log, _writeFailure) = (options.StateFolder, status, reports, log, new RepeatedFailure(time));
         _keepsNothing = options.KeepsNothing;
         Token = Read("token", text => text.Trim());
         Current = Read("state.json", text => JsonSerializer.Deserialize(text, StateJson.Default.PersistedState)) ?? new(null, null, null, null);
-        Show();
+        UpdateStatus();
     }
 
-    /// <summary>The VM's own token, once it has one.</summary>
+    /// <summary>Gets the VM's own token; null until it has enrolled.</summary>
     public string? Token { get; private set; }
 
     public PersistedState Current { get; private set; }
@@ -44,12 +44,12 @@ internal sealed partial class StateStore
         {
             Token = token;
             Write("token", token);
-            Show();
+            UpdateStatus();
         }
     }
 
-    /// <summary>Writes what could not be written before, if that is possible now.</summary>
-    public void WriteUnwritten()
+    /// <summary>Retries writing the files that could not be written.</summary>
+    public void RetryWrites()
     {
         lock (_lock)
         {
@@ -60,25 +60,27 @@ internal sealed partial class StateStore
         }
     }
 
-    /// <summary>Changes what is remembered, and the file with it; one change at a time.</summary>
+    /// <summary>Changes the state and writes it; one change at a time.</summary>
     public void Update(Func<PersistedState, PersistedState> change)
     {
         lock (_lock)
         {
             Current = change(Current);
             Write("state.json", JsonSerializer.Serialize(Current, StateJson.Default.PersistedState));
-            Show();
+            UpdateStatus();
         }
     }
 
-    /// <summary>Lets people on the VM see what is remembered, but not what the person's desktop is started with.</summary>
-    private void Show() => _status.Update(status => status with
+    /// <summary>Copies the state into the status file, without the person's remote desktop command.</summary>
+    private void UpdateStatus() => _status.Update(status => status with
     {
         Enrolled = Token is not null,
-        Answer = Current.Answer is { Assignment: { } person } answer ? answer with { Assignment = person with { Command = null } } : Current.Answer,
+        Answer = Current.Answer is { Assignment: { } person } answer
+            ? answer with { Assignment = person with { Command = null } }
+            : Current.Answer,
         LastRun = Current.LastRun,
         LastFailedRun = Current.LastFailedRun,
-        OutcomeUnheard = Current.Outcome is not null,
+        OutcomePending = Current.Outcome is not null,
     });
 
     private T? Read<T>(string name, Func<string, T?> parse)
@@ -107,7 +109,7 @@ internal sealed partial class StateStore
         {
             PrivateFile.Write(path, text, durably: true);
             _unwritten.Remove(name);
-            if (_unwritten.Count == 0 && _trouble.End())
+            if (_unwritten.Count == 0 && _writeFailure.End())
             {
                 Log.Writable(_log, _folder);
                 Warn(null);
@@ -115,27 +117,27 @@ internal sealed partial class StateStore
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Polling goes on from memory; only a restart now would forget.
+            // Polling continues from memory; only a restart would lose the state.
             _unwritten[name] = text;
-            if (_trouble.IsNews(e.GetType().Name + e.HResult))
+            if (_writeFailure.ShouldLog(e.GetType().Name + e.HResult))
             {
                 Log.Unwritable(_log, path, e.Message);
-                Warn($"{_folder} cannot be written; a restart would forget the VM's token or its person: {e.Message}");
+                Warn($"{_folder} cannot be written; a restart would lose the VM's token or assignment: {e.Message}");
             }
         }
     }
 
-    private void Warn(string? words) => _reports.Report(new VmReport(Warnings: new Dictionary<string, string?> { ["state"] = words }));
+    private void Warn(string? warning) => _reports.Report(new VmReport(Warnings: new Dictionary<string, string?> { ["state"] = warning }));
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Error, Message = "{Path} cannot be read, going on without it: {Error}")]
+        [LoggerMessage(Level = LogLevel.Error, Message = "Cannot read {Path}; continuing without it: {Error}")]
         public static partial void Unreadable(ILogger log, string path, string error);
 
-        [LoggerMessage(Level = LogLevel.Error, Message = "{Path} cannot be written, a restart would forget what is in it; it is tried with each poll: {Error}")]
+        [LoggerMessage(Level = LogLevel.Error, Message = "Cannot write {Path}; a restart would lose its content. Retrying at each poll: {Error}")]
         public static partial void Unwritable(ILogger log, string path, string error);
 
-        [LoggerMessage(Level = LogLevel.Information, Message = "{Folder} can be written again, and nothing would be forgotten")]
+        [LoggerMessage(Level = LogLevel.Information, Message = "{Folder} is writable again; state saved")]
         public static partial void Writable(ILogger log, string folder);
     }
 }

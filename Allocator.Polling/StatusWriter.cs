@@ -4,12 +4,12 @@ using Microsoft.Extensions.Logging;
 namespace Allocator.Polling;
 
 /// <summary>
-/// Keeps <see cref="ClientStatus"/> in its file: written when something has changed, and once a poll when nothing but
-/// times has. A disk is spared the latter: there it is once a minute.
+/// Writes <see cref="ClientStatus"/> to its file, whenever something has changed. Where only times have changed, it writes
+/// at each poll in memory, but once a minute on a disk.
 /// </summary>
 internal sealed partial class StatusWriter
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan DiskInterval = TimeSpan.FromMinutes(1);
 
     private readonly Lock _lock = new();
     private readonly string _path;
@@ -52,8 +52,8 @@ internal sealed partial class StatusWriter
     }
 
     /// <summary>
-    /// For how long the next poll has been due; zero or less while it is not. By the clock that nobody sets: a wrong date
-    /// that is put right makes no poll late.
+    /// Gets how long the next poll has been overdue; zero or less while it is not. Uses the monotonic clock, so that a
+    /// corrected date does not make a poll overdue.
     /// </summary>
     public TimeSpan Overdue
     {
@@ -77,7 +77,7 @@ internal sealed partial class StatusWriter
                 _due = (_time.GetTimestamp(), _status.NextPollAt is { } next ? next - _time.GetUtcNow() : TimeSpan.Zero);
             }
             var withoutTimes = _status with { PolledAt = null, AnsweredAt = null, NextPollAt = null };
-            if (withoutTimes == _written && _isOnDisk && _time.GetElapsedTime(_writtenAt) < Pause)
+            if (withoutTimes == _written && _isOnDisk && _time.GetElapsedTime(_writtenAt) < DiskInterval)
             {
                 return;
             }
@@ -109,7 +109,7 @@ internal sealed partial class StatusWriter
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "{Path} cannot be written, nobody can see there how the client fares: {Error}")]
+        [LoggerMessage(Level = LogLevel.Warning, Message = "Cannot write {Path}; `allocator status` will show stale data: {Error}")]
         public static partial void Unwritable(ILogger log, string path, string error);
     }
 }

@@ -5,10 +5,10 @@ using Allocator.Contracts;
 namespace Allocator.Polling;
 
 /// <summary>
-/// What the VM says of itself besides its outcomes. Anything that watches the VM says here what it sees; the loop tells
-/// the allocator what that changes, in one request along with the next poll (so as spread as polls are, and before a
-/// person could come with it), until it has been heard. What is said while the host stops goes out at once, before the
-/// loop ends, for watchers that stop before it: hosted services stop in reverse order of their registration.
+/// Collects facts about the VM and reports changes to the allocator. Changes are sent in one request before the next poll, so
+/// that reports are as spread out as polls and precede a person that the poll brings, and are repeated until acknowledged.
+/// Facts reported while the host stops are sent at once by the poll loop, if their reporter is registered after the polling
+/// client: hosted services stop in reverse order of registration.
 /// </summary>
 public sealed class VmReports
 {
@@ -17,8 +17,8 @@ public sealed class VmReports
     private JsonObject _acknowledged = [];
 
     /// <summary>
-    /// Says how it is now; saying the same again costs nothing. What is null stays as it was said before, and so do the
-    /// steps of <see cref="VmReport.Startup"/> that are not named. Can be called by any thread.
+    /// Sets facts; setting the same value again sends nothing. Facts that are null keep their value, and so do omitted steps
+    /// of <see cref="VmReport.Startup"/>. Thread-safe.
     /// </summary>
     public void Report(VmReport change)
     {
@@ -28,20 +28,20 @@ public sealed class VmReports
         }
     }
 
-    /// <summary>What the allocator has not heard yet; null if it knows all.</summary>
+    /// <summary>Gets the facts that have not been acknowledged; null if there are none.</summary>
     internal VmReport? Pending
     {
         get
         {
             lock (_lock)
             {
-                var changes = _reported.Where(said => !JsonNode.DeepEquals(said.Value, _acknowledged[said.Key])).ToArray();
+                var changes = _reported.Where(fact => !JsonNode.DeepEquals(fact.Value, _acknowledged[fact.Key])).ToArray();
                 return changes.Length == 0 ? null : Read(changes);
             }
         }
     }
 
-    /// <summary>The allocator knows this now.</summary>
+    /// <summary>Marks facts as acknowledged by the allocator.</summary>
     internal void Acknowledge(VmReport report)
     {
         lock (_lock)
@@ -50,7 +50,7 @@ public sealed class VmReports
         }
     }
 
-    /// <summary>The allocator knows nothing: the VM has joined anew.</summary>
+    /// <summary>Marks every fact as pending, since a newly enrolled VM has none at the allocator.</summary>
     internal void ForgetAcknowledged()
     {
         lock (_lock)
@@ -59,7 +59,7 @@ public sealed class VmReports
         }
     }
 
-    /// <summary>A report of each single fact.</summary>
+    /// <summary>Splits a report into reports of one fact each.</summary>
     internal static IEnumerable<VmReport> Split(VmReport report) =>
         Write(report).Where(fact => fact.Value is not null).Select(fact => Read([fact]));
 

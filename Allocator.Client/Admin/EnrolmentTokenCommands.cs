@@ -1,8 +1,8 @@
 using System.CommandLine;
-using System.Text;
 using System.Text.Json;
 using Allocator.Client.Terminal;
 using Allocator.Contracts;
+using Allocator.Polling;
 
 namespace Allocator.Client.Admin;
 
@@ -50,7 +50,8 @@ internal static class EnrolmentTokenCommands
     private static async Task CreateAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
         // Before they are made: a token that cannot be written anywhere is shown to nobody ever again.
-        using var file = parsed.GetValue(File) is { } path ? new SecretFile(path.FullName) : null;
+        var path = parsed.GetValue(File)?.FullName;
+        using var file = path is null ? null : TryWrite(path, () => new PrivateFile(path));
         var made = Reply.Content(await api.MakeEnrolmentTokensAsync(
             new EnrolmentTokenRequest(
                 parsed.GetValue(Pool), parsed.GetValue(Hostname), parsed.GetValue(Uses) ?? 1, parsed.GetValue(Until), parsed.GetValue(ValidFor), parsed.GetValue(Count) ?? 1),
@@ -64,9 +65,26 @@ internal static class EnrolmentTokenCommands
         }
         else
         {
-            file.Write(Encoding.UTF8.GetBytes(text));
+            TryWrite(path!, () =>
+            {
+                file.Write(text);
+                file.Commit(durably: true);
+                return file;
+            });
         }
         Console.Error.WriteLine($"{made.Items.Count:N0} token{(made.Items.Count == 1 ? "" : "s")}, good until {Output.Time(made.Items[0].ExpiresAt)}.");
+    }
+
+    private static T TryWrite<T>(string path, Func<T> write)
+    {
+        try
+        {
+            return write();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException(ExitCode.WrongUsage, $"{path} cannot be written: {e.Message}");
+        }
     }
 
     private static async Task DeleteAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)

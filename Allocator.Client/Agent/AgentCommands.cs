@@ -5,7 +5,7 @@ using Allocator.Client.Agent.Status;
 
 namespace Allocator.Client.Agent;
 
-/// <summary>What a person on the VM itself does with this program.</summary>
+/// <summary>The commands for operators on the VM itself.</summary>
 internal static class AgentCommands
 {
     public static void AddTo(RootCommand root)

@@ -4,7 +4,7 @@ using Allocator.Client.Agent.Status;
 
 namespace Allocator.Client.Agent;
 
-/// <summary>Compile-time JSON for what these commands tell programs.</summary>
+/// <summary>The compile-time JSON of commands with <c>--json</c>.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(DoctorReport))]
 [JsonSerializable(typeof(StatusReport))]

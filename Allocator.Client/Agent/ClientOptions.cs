@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Allocator.Client.Agent.Processes;
 using Allocator.Polling;
 using Microsoft.Extensions.Configuration;
 
@@ -91,7 +92,7 @@ internal sealed record ClientOptions : AllocatorClientOptions
         {
             ({ } token, _, _) => _ => new(token),
             (_, { } file, _) => cancel => EnrolmentTokenSource.FromFile(file, cancel),
-            (_, _, { Length: > 0 } command) => cancel => EnrolmentTokenSource.FromProgram(command, new Programs(TimeProvider.System), cancel),
+            (_, _, { Length: > 0 } command) => cancel => EnrolmentTokenSource.FromProgram(command, new ProgramRunner(TimeProvider.System), cancel),
             _ => null,
         };
 

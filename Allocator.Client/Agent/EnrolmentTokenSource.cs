@@ -1,9 +1,10 @@
+using Allocator.Client.Agent.Processes;
+
 namespace Allocator.Client.Agent;
 
 /// <summary>
-/// Where the enrolment token comes from: the settings, a file or a program. File and program are asked anew each time
-/// that the VM has to enrol, so that a token can be replaced, and removed once it is used. An exception says why there is
-/// none, and never what there was.
+/// Gets the enrolment token from a file or a program, again each time that the VM has to enrol, so that a token can be
+/// replaced, and removed once it is used. The message of an exception never contains the text that was read.
 /// </summary>
 internal static class EnrolmentTokenSource
 {
@@ -27,21 +28,21 @@ internal static class EnrolmentTokenSource
         }
     }
 
-    public static async ValueTask<string?> FromProgram(IReadOnlyList<string> command, Programs programs, CancellationToken cancel)
+    public static async ValueTask<string?> FromProgram(IReadOnlyList<string> command, ProgramRunner programs, CancellationToken cancel)
     {
-        var answer = await programs.AskAsync(command, CommandTimeout, cancel);
-        return Check(answer.Failure is { } failure ? throw new EnrolmentTokenException(failure) : answer.Printed, $"what '{command[0]}' printed");
+        var result = await programs.RunAsync(command, CommandTimeout, cancel);
+        return Check(result.Failure is { } failure ? throw new EnrolmentTokenException(failure) : result.Output, $"the output of '{command[0]}'");
     }
 
-    /// <summary>It becomes a header of a request: anything else could not be sent.</summary>
-    private static string Check(string text, string what) => text.Trim() switch
+    /// <summary>The token becomes a request header, so only printable ASCII can be sent.</summary>
+    private static string Check(string text, string source) => text.Trim() switch
     {
-        { Length: 0 } => throw new EnrolmentTokenException($"{what} is empty"),
-        { Length: > MaxToken } => throw new EnrolmentTokenException($"{what} is not one token: it is longer than {MaxToken:N0} characters"),
+        { Length: 0 } => throw new EnrolmentTokenException($"{source} is empty"),
+        { Length: > MaxToken } => throw new EnrolmentTokenException($"{source} is not one token: it is longer than {MaxToken:N0} characters"),
         var token when token.All(c => c is > ' ' and <= '~') => token,
-        _ => throw new EnrolmentTokenException($"{what} is not one token: it has spaces, line ends or other characters that no token has"),
+        _ => throw new EnrolmentTokenException($"{source} is not one token: it has spaces, line ends or other characters that no token has"),
     };
 }
 
-/// <summary>There is no enrolment token now.</summary>
+/// <summary>The enrolment token is not available; the message says why.</summary>
 internal sealed class EnrolmentTokenException(string message) : Exception(message);

@@ -25,13 +25,13 @@ public sealed class NetworkTests
 
     public static TheoryData<string, string> BrokenReplies => new()
     {
-        { "cut", "the reply broke off" },
-        { "nothing", "the reply broke off" },
-        { "endless", "the reply is longer than 262,144 bytes" },
+        { "cut", "the response broke off" },
+        { "nothing", "the response broke off" },
+        { "endless", "the response is longer than 262,144 bytes" },
         { "endless header", "" },
-        { "stalled head", "no whole reply within 0.3 s" },
-        { "stalled body", "no whole reply within 0.3 s" },
-        { "dripping body", "no whole reply within 0.3 s" },
+        { "stalled head", "no complete response within 0.3 s" },
+        { "stalled body", "no complete response within 0.3 s" },
+        { "dripping body", "no complete response within 0.3 s" },
         { "not http", "" },
     };
 
@@ -93,11 +93,11 @@ public sealed class NetworkTests
     public static TheoryData<int, string?, string?, string> StrangersReplies => new()
     {
         { 200, "text/html", "<html>Please log in to the Wi-Fi</html>", "200 OK with a web page" },
-        { 302, null, null, "302 Found to http://login.example.org: not the allocator answers" },
-        { 511, "text/html", "<html>Network Authentication Required</html>", "511 Network Authentication Required: the network wants somebody to log in first" },
+        { 302, null, null, "302 Found to http://login.example.org: not the allocator but something" },
+        { 511, "text/html", "<html>Network Authentication Required</html>", "511 Network Authentication Required: the network requires a login first" },
         { 502, "text/html", "<html>Bad Gateway</html>", "502 Bad Gateway with a web page" },
-        { 200, "application/json", "{\"hostname\":\"vm-1\",\"gener", "200 OK, but nothing that can be understood" },
-        { 503, null, null, "503 Service Unavailable, without a word of the allocator" },
+        { 200, "application/json", "{\"hostname\":\"vm-1\",\"gener", "200 OK with an unreadable body" },
+        { 503, null, null, "503 Service Unavailable, no problem details in the response" },
     };
 
     [Theory]
@@ -121,7 +121,7 @@ public sealed class NetworkTests
     }
 
     [Theory]
-    [InlineData("http://no-such-host.invalid", "the name no-such-host.invalid cannot be found (DNS)")]
+    [InlineData("http://no-such-host.invalid", "the name no-such-host.invalid cannot be resolved (DNS)")]
     [InlineData("http://127.0.0.1:1", "no connection to 127.0.0.1:1: Connection refused")]
     public async Task Server_that_cannot_be_reached_is_told(string url, string said)
     {
@@ -152,9 +152,9 @@ public sealed class NetworkTests
         await using var harness = new ClientHarness();
         await KnowAdaAsync(harness);
 
-        await AssertRefusedAsync(server, null, "no safe connection to localhost (TLS)");
-        await AssertRefusedAsync(server, another.CaFile, "no safe connection to localhost (TLS)");
-        await AssertRefusedAsync(misnamed, authority.CaFile, "no safe connection to localhost (TLS)");
+        await AssertRefusedAsync(server, null, "no secure connection to localhost (TLS)");
+        await AssertRefusedAsync(server, another.CaFile, "no secure connection to localhost (TLS)");
+        await AssertRefusedAsync(misnamed, authority.CaFile, "no secure connection to localhost (TLS)");
         await AssertRefusedAsync(expired, authority.CaFile, "is its clock right?");
         Assert.Equal(0, polls);
         foreach (var only in new[] { false, true })
@@ -218,7 +218,7 @@ public sealed class NetworkTests
         password = "changed";
         await harness.RestartAsync();
         await harness.PassUntilAsync(() => Status(harness)?.FailedPolls >= 2, "the proxy refuses");
-        Assert.Contains("the proxy does not let it through", Assert.Single(Failures(harness)), StringComparison.Ordinal);
+        Assert.Contains("the proxy refuses the connection", Assert.Single(Failures(harness)), StringComparison.Ordinal);
         Assert.Contains("407", Failures(harness)[0], StringComparison.Ordinal);
         Assert.DoesNotContain(harness.Log, line => line.Contains("right", StringComparison.Ordinal) || line.Contains("ada", StringComparison.Ordinal));
     }
@@ -246,10 +246,10 @@ public sealed class NetworkTests
             ["NO_PROXY"] = noProxy,
             [variable] = $"http://127.0.0.1:{proxy.Port}",
         });
-        await Wait.UntilAsync(() => client.Output.Contains("The poll failed", StringComparison.Ordinal), "it has tried");
+        await Wait.UntilAsync(() => client.Output.Contains("Poll failed", StringComparison.Ordinal), "it has tried");
         Assert.Equal(0, await client.StopAsync());
         Assert.Equal(goesThere ? ["POST http://allocator.test/vms HTTP/1.1"] : [], lines.Distinct());
-        Assert.Contains(goesThere ? "403 Forbidden, without a word of the allocator" : "cannot be found (DNS)", client.Output, StringComparison.Ordinal);
+        Assert.Contains(goesThere ? "403 Forbidden, no problem details in the response" : "cannot be resolved (DNS)", client.Output, StringComparison.Ordinal);
         folder.Delete(recursive: true);
     }
 
@@ -360,7 +360,7 @@ public sealed class NetworkTests
         Assert.Empty(harness.Inputs("released"));
     }
 
-    private static string[] Failures(ClientHarness harness) => [.. harness.Log.Where(line => line.Contains("The poll failed", StringComparison.Ordinal))];
+    private static string[] Failures(ClientHarness harness) => [.. harness.Log.Where(line => line.Contains("Poll failed", StringComparison.Ordinal))];
 
     private static ClientStatus? Status(ClientHarness harness) => ClientStatus.Read(harness.StatusPath);
 

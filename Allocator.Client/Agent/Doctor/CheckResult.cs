@@ -4,30 +4,34 @@ using Allocator.Contracts;
 
 namespace Allocator.Client.Agent.Doctor;
 
-/// <summary>How one of the doctor's steps ended.</summary>
-[JsonConverter(typeof(WireEnumConverter<Verdict>))]
-internal enum Verdict
+[JsonConverter(typeof(WireEnumConverter<CheckStatus>))]
+internal enum CheckStatus
 {
     Passed,
 
-    /// <summary>It works, and is not as it should be.</summary>
+    /// <summary>The client works, but the operator should change something.</summary>
     Warned,
 
     Failed,
 
-    /// <summary>A step before it failed, or it does not apply here.</summary>
+    /// <summary>An earlier check failed, or the check does not apply here.</summary>
     Skipped,
 }
 
-/// <summary>What one of the doctor's steps found.</summary>
-/// <param name="Cure">What to do about it.</param>
-internal sealed record CheckResult(string Step, Verdict Verdict, string Text, string? Cure = null)
+/// <summary>The result of one check.</summary>
+/// <param name="Remedy">What the operator can do about it.</param>
+internal sealed record CheckResult(
+    [property: JsonPropertyName("step")] string Check,
+    [property: JsonPropertyName("verdict")] CheckStatus Status,
+    string Text,
+    [property: JsonPropertyName("cure")] string? Remedy = null)
 {
-    /// <summary>What the whole examination ends with, where this is the first that failed.</summary>
+    /// <summary>Gets the exit code of the command if this is the first check that failed.</summary>
     [JsonIgnore]
     public ExitCode Code { get; init; }
 }
 
-/// <summary>All that the doctor found.</summary>
-/// <param name="Failed">The first step that failed.</param>
-internal sealed record DoctorReport(bool Ok, int ExitCode, string? Failed, IReadOnlyList<CheckResult> Steps);
+/// <summary>The JSON of <c>allocator doctor --json</c>.</summary>
+/// <param name="Failed">The first check that failed.</param>
+internal sealed record DoctorReport(
+    bool Ok, int ExitCode, string? Failed, [property: JsonPropertyName("steps")] IReadOnlyList<CheckResult> Checks);

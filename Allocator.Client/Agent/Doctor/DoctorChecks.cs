@@ -6,35 +6,42 @@ using System.Runtime.CompilerServices;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.RegularExpressions;
+using Allocator.Client.Agent.Hooks;
+using Allocator.Client.Agent.Processes;
 using Allocator.Client.Agent.Systemd;
 using Allocator.Client.Terminal;
+using Allocator.Polling;
 
 namespace Allocator.Client.Agent.Doctor;
 
 /// <summary>
-/// The doctor's steps, in the order in which the client itself takes them. It looks and changes nothing, here or at the
-/// allocator: it never polls, since the poll of a free VM may take the next person.
+/// The checks of <c>allocator doctor</c>, in the order of the client's own steps. They change nothing, here or at the
+/// allocator: they never poll, since the poll of a free VM may take the next person in the queue.
 /// </summary>
-/// <param name="config">Null: what the service uses, and its environment.</param>
+/// <param name="config">The settings file; null for the service's, with the service's environment.</param>
 internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
 {
     private const long MinSpace = 16 * 1024 * 1024;
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan TooFarOff = TimeSpan.FromMinutes(5);
-    private static readonly TimeSpan Off = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan MaxClockError = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan MaxClockErrorWithoutWarning = TimeSpan.FromSeconds(30);
 
-    private const string ForRoot = "Only root and the service may look. Say: sudo allocator doctor";
+    private const string RunAsRoot = "Only root and the service may read it. Run: sudo allocator doctor";
+    private const string InstallToken = "sudo allocator install --enrolment-token-file FILE";
+    private const string CaptivePortal =
+        "This is a captive portal, which requires a login first, or another site. Exempt the VM's network from the portal";
 
     private readonly string _path = config?.FullName ?? InstalledFiles.Configuration;
+    private readonly ProgramRunner _programs = new(time);
     private IReadOnlyList<string> _proxiesOfShell = [];
-    private bool _asksForService;
+    private bool _checksAsService;
 
     public async IAsyncEnumerable<CheckResult> RunAsync([EnumeratorCancellation] CancellationToken cancel)
     {
         if (config is null)
         {
             _proxiesOfShell = ServiceEnvironment.Adopt(InstalledFiles.Environment);
-            _asksForService = Environment.IsPrivilegedProcess && ServiceUser.IsIn(File.ReadAllText("/etc/passwd"));
+            _checksAsService = Environment.IsPrivilegedProcess && ServiceUser.IsIn(await File.ReadAllTextAsync("/etc/passwd", cancel));
         }
         var (configuration, options) = await ReadAsync(cancel);
         yield return configuration;
@@ -45,216 +52,248 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
         yield return await StateFolderAsync(options, cancel);
         yield return MachineId(options);
 
-        using var probe = new Probe(Timeout);
+        using var probe = new Probe(options, Timeout);
         var live = At(options, "/health/live");
-        yield return Proxy(live);
-        await probe.AskAsync(live, time, cancel);
-        CheckResult[] way = [Name(probe), Connection(probe), Clock(probe), Tls(probe, live), Http(probe, live), Allocator(probe)];
-        string? blockedBy = null;
-        foreach (var step in way)
+        yield return Proxy(options, live);
+        await probe.SendAsync(live, time, cancel);
+        CheckResult[] network = [Name(probe), Connection(probe), Clock(probe), Tls(probe, live), Http(probe, live), Allocator(probe)];
+        string? failed = null;
+        foreach (var result in network)
         {
-            yield return blockedBy is null ? step : new CheckResult(step.Step, Verdict.Skipped, $"not looked at, because of: {blockedBy}");
-            // A clock that is wrong may be why TLS fails, so that one is still told.
-            blockedBy ??= step is { Verdict: Verdict.Failed, Step: not "clock" } ? step.Step : null;
+            yield return failed is null ? result : Skipped(result.Check, $"skipped: {failed} failed");
+            // A wrong clock may be why TLS fails, so TLS is still checked after it.
+            failed ??= result is { Status: CheckStatus.Failed, Check: not "clock" } ? result.Check : null;
         }
-        yield return blockedBy is null
-            ? await TokenAsync(options, cancel)
-            : new CheckResult("token", Verdict.Skipped, $"shown to nobody, because of: {blockedBy}");
-        foreach (var finding in await HooksAsync(options, cancel))
+        yield return failed is null ? await TokenAsync(options, cancel) : Skipped("token", $"not sent: {failed} failed");
+        foreach (var hook in Hook.All)
         {
-            yield return finding;
+            yield return await HookAsync(hook, options, cancel);
         }
         yield return await ServiceAsync(cancel);
     }
 
     private async Task<(CheckResult, ClientOptions?)> ReadAsync(CancellationToken cancel)
     {
-        const string step = "configuration";
+        const string check = "configuration";
         if (!File.Exists(_path) && config is not null)
         {
-            return (Failed(step, ExitCode.WrongUsage, $"There is no file {_path}.", "Name the settings file, or leave --config out."), null);
+            return (Failed(check, ExitCode.WrongUsage, $"{_path} does not exist.", "Name the settings file, or omit --config."), null);
         }
         if (ClientSettings.IsClosed(_path))
         {
-            return (Failed(step, ExitCode.NotPermitted, $"{_path} is closed to {Environment.UserName}.", ForRoot), null);
+            return (Failed(check, ExitCode.NotPermitted, $"{Environment.UserName} may not read {_path}.", RunAsRoot), null);
         }
         try
         {
             var (settings, options) = ClientSettings.Read(config);
             if (File.Exists(_path) && !await MayAsync("-r", _path, cancel))
             {
-                return (Failed(step, ExitCode.NotPermitted, $"{Who} cannot read {_path}.", $"Say: chown root:{ServiceUser.Name} {_path}; chmod 640 {_path}"), null);
+                return (Failed(check, ExitCode.NotPermitted, $"{CheckedUser} cannot read {_path}.",
+                    $"Run: chown root:{ServiceUser.Name} {_path}; chmod 640 {_path}"), null);
             }
             if (settings["EnrolmentTokenFile"] is { } tokenFile && !await MayAsync("-r", tokenFile, cancel))
             {
-                return (Failed(step, ExitCode.NotPermitted, $"{Who} cannot read the enrolment token in {tokenFile}.",
-                    "Say: sudo allocator install --enrolment-token-file FILE; it copies the token to where only the service can read it."), null);
+                return (Failed(check, ExitCode.NotPermitted, $"{CheckedUser} cannot read the enrolment token in {tokenFile}.",
+                    $"Run: {InstallToken}; it copies the token to a file that only the service can read."), null);
             }
-            var said = $"{_path}: {options.Hostname}{(options.Pool is { } pool ? $" in pool {pool}" : "")}, at {options.Url}";
+            var text = $"{_path}: {options.Hostname}{(options.Pool is { } pool ? $" in pool {pool}" : "")}, at {options.Url}";
             return (File.Exists(_path) && settings["EnrolmentToken"] is not null && (File.GetUnixFileMode(_path) & UnixFileMode.OtherRead) != 0
-                ? new CheckResult(step, Verdict.Warned, $"{said}. It holds the enrolment token, and everybody on the machine can read it.", $"Say: chmod o= {_path}")
-                : Passed(step, said), options);
+                ? Warned(check, $"{text}. It contains the enrolment token, and every user of this machine can read it.", $"Run: chmod o= {_path}")
+                : Passed(check, text), options);
         }
         catch (ClientOptionsException e)
         {
-            var missing = File.Exists(_path) ? "" : $"There is no {_path}. ";
-            return (Failed(step, ExitCode.WrongUsage, $"{missing}{e.Message}",
-                missing.Length > 0 ? "Say: sudo allocator install --url https://…" : $"Correct it in {_path}; docs/configuration.md has every setting."), null);
+            return (File.Exists(_path)
+                ? Failed(check, ExitCode.WrongUsage, e.Message, $"Correct it in {_path}; docs/configuration.md describes every setting.")
+                : Failed(check, ExitCode.WrongUsage, $"{_path} does not exist. {e.Message}", "Run: sudo allocator install --url https://…"), null);
         }
         catch (Exception e) when (e is InvalidDataException or FormatException)
         {
-            return (Failed(step, ExitCode.WrongUsage, $"{_path} is not JSON: {e.GetBaseException().Message}", "Correct it there: a comma or a quotation mark, most often."), null);
+            return (Failed(check, ExitCode.WrongUsage, $"{_path} is not JSON: {e.GetBaseException().Message}",
+                "Correct it; usually a comma or a quotation mark is missing."), null);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
-            return (Failed(step, ExitCode.NotPermitted, $"{_path} cannot be read: {e.Message}", ForRoot), null);
+            return (Failed(check, ExitCode.NotPermitted, $"{_path} cannot be read: {e.Message}", RunAsRoot), null);
         }
     }
 
     private async Task<CheckResult> StateFolderAsync(ClientOptions options, CancellationToken cancel)
     {
-        const string step = "state folder";
+        const string check = "state folder";
         var folder = options.StateFolder;
         if (!Directory.Exists(folder))
         {
             return folder == InstalledFiles.StateFolder && config is null
-                ? Passed(step, $"{folder} will be made by systemd when the service starts")
-                : new CheckResult(step, Verdict.Warned, $"{folder} does not exist; the client makes it if it may.", $"Say: install -d -m 700 {folder}");
+                ? Passed(check, $"{folder} will be created by systemd when the service starts")
+                : Warned(check, $"{folder} does not exist; the client creates it if it has permission.", $"Run: install -d -m 700 {folder}");
         }
         if (!await MayAsync("-w", folder, cancel) || !await MayAsync("-x", folder, cancel))
         {
-            return Failed(step, ExitCode.Machine, $"{Who} cannot write to {folder}: after a restart it would not know its token nor whom it has.",
-                $"Say: chown -R {ServiceUser.Name}: {folder}; chmod 700 {folder}. If it is a read-only disk, set StateFolder.");
+            return Failed(check, ExitCode.Machine,
+                $"{CheckedUser} cannot write to {folder}: a restart would lose the VM's token and current assignment.",
+                $"Run: chown -R {ServiceUser.Name}: {folder}; chmod 700 {folder}. If the disk is read-only, set StateFolder.");
         }
         var space = new DriveInfo(folder).AvailableFreeSpace;
         return space < MinSpace
-            ? Failed(step, ExitCode.Machine, $"{folder} has {space / 1024:N0} KiB left on its disk.", "Make room: what a hook or a person left behind is found by: du -xh / | sort -h | tail")
-            : Passed(step, $"{folder}, {space / 1024 / 1024:N0} MiB free");
+            ? Failed(check, ExitCode.Machine, $"The disk of {folder} has only {space / 1024:N0} KiB left.",
+                "Free some space; to find large files of hooks and people, run: du -xh / | sort -h | tail")
+            : Passed(check, $"{folder}, {space / 1024 / 1024:N0} MiB free");
     }
 
-    private static CheckResult MachineId(ClientOptions options) => IdOfMachine().IsMatch(options.MachineId) && options.MachineId != "uninitialized"
-        ? Passed("machine id", options.MachineId)
-        : Failed("machine id", ExitCode.Machine, $"'{options.MachineId}' tells this machine from no other.", "Say: systemd-machine-id-setup. In an image leave /etc/machine-id empty, so that each VM makes its own.");
+    private static CheckResult MachineId(ClientOptions options) =>
+        MachineIdPattern().IsMatch(options.MachineId) && options.MachineId != "uninitialized"
+            ? Passed("machine id", options.MachineId)
+            : Failed("machine id", ExitCode.Machine, $"'{options.MachineId}' does not identify this machine uniquely.",
+                "Run: systemd-machine-id-setup. In an image leave /etc/machine-id empty, so that each VM creates its own.");
 
-    private CheckResult Proxy(Uri url)
+    private CheckResult Proxy(ClientOptions options, Uri url)
     {
-        const string step = "proxy";
-        var ignored = _proxiesOfShell.Count == 0 ? "" : $" This shell's {string.Join(", ", _proxiesOfShell)} is not the service's.";
-        var proxy = HttpClient.DefaultProxy.IsBypassed(url) ? null : HttpClient.DefaultProxy.GetProxy(url);
+        const string check = "proxy";
+        var proxies = options.Proxy ?? HttpClient.DefaultProxy;
+        var proxy = proxies.IsBypassed(url) ? null : proxies.GetProxy(url);
         var text = proxy is null ? "none" : proxy.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped);
-        return ignored.Length == 0
-            ? Passed(step, text)
-            : new CheckResult(step, Verdict.Warned, text + "." + ignored, $"If the service needs it, write it to {InstalledFiles.Environment} and restart the service.");
+        return _proxiesOfShell.Count == 0 || options.Proxy is not null
+            ? Passed(check, text)
+            : Warned(check, $"{text}. The service does not get {string.Join(", ", _proxiesOfShell)} from this shell.",
+                $"If the service needs it, write it to {InstalledFiles.Environment} and restart the service.");
     }
 
-    private static CheckResult Name(Probe probe) => probe.Stage > ConnectionStage.Nothing
+    private static CheckResult Name(Probe probe) => probe.Stage >= ConnectionStage.Name
         ? Passed("name", $"{probe.Peer!.Host} is {string.Join(", ", probe.Addresses.Take(4).Select(address => $"{address}"))}")
         : Failed("name", ExitCode.Unreachable, $"'{probe.Peer?.Host}' has no address: {Why(probe)}.",
-            "Is the name in Url (or of the proxy) right? Which name server is asked: /etc/resolv.conf, resolvectl status. Try: getent hosts " + probe.Peer?.Host);
+            "Check the name in Url (or of the proxy), and the name server in /etc/resolv.conf or resolvectl status. "
+            + $"Try: getent hosts {probe.Peer?.Host}");
 
-    private static CheckResult Connection(Probe probe) => probe.Stage > ConnectionStage.Name
+    private static CheckResult Connection(Probe probe) => probe.Stage >= ConnectionStage.Connection
         ? Passed("connection", $"{probe.ConnectedTo} accepts connections")
-        : Failed("connection", ExitCode.Unreachable, $"Nobody accepts a connection at {probe.Peer?.Host}, port {probe.Peer?.Port}: {Why(probe)}.",
+        : Failed("connection", ExitCode.Unreachable, $"{probe.Peer?.Host}, port {probe.Peer?.Port}, does not accept connections: {Why(probe)}.",
             probe.Failure?.GetBaseException() is SocketException { SocketErrorCode: SocketError.ConnectionRefused }
-                ? "The machine is there, and nothing listens at that port: is the port right, and does the allocator (or the proxy) run?"
-                : "A firewall or a security group drops it, or the machine is off: outgoing connections to that port must be allowed.");
+                ? "The machine is up, but nothing listens on that port. Check the port, and whether the allocator (or the proxy) is running."
+                : "A firewall or a security group drops the connection, or the machine is off. Allow outgoing connections to that port.");
 
     private static CheckResult Clock(Probe probe)
     {
-        const string step = "clock";
+        const string check = "clock";
         if (probe.ClockAhead is not { } ahead)
         {
-            return new CheckResult(step, Verdict.Skipped, "nobody to compare it with");
+            return Skipped(check, "skipped: no server time to compare with");
         }
-        var text = $"{ahead.Duration():d\\.hh\\:mm\\:ss} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} {probe.Peer!.Host}'s";
-        const string cure = "Say: timedatectl set-ntp true, and look at it with: timedatectl timesync-status. TLS and the times in logs depend on it.";
-        return ahead.Duration() > TooFarOff ? Failed(step, ExitCode.Machine, $"This machine's clock is {text}.", cure)
-            : ahead.Duration() > Off ? new CheckResult(step, Verdict.Warned, $"This machine's clock is {text}.", cure)
-            : Passed(step, $"within {Off.TotalSeconds:0} s of {probe.Peer!.Host}'s");
+        var text = $"This machine's clock is {ahead.Duration():d\\.hh\\:mm\\:ss} "
+            + $"{(ahead > TimeSpan.Zero ? "ahead of" : "behind")} that of {probe.Peer!.Host}.";
+        const string remedy = "Run: timedatectl set-ntp true, and check with: timedatectl timesync-status. TLS and the times in logs depend on it.";
+        return ahead.Duration() > MaxClockError ? Failed(check, ExitCode.Machine, text, remedy)
+            : ahead.Duration() > MaxClockErrorWithoutWarning ? Warned(check, text, remedy)
+            : Passed(check, $"within {MaxClockErrorWithoutWarning.TotalSeconds:0} s of {probe.Peer!.Host}");
     }
 
     private CheckResult Tls(Probe probe, Uri url)
     {
-        const string step = "TLS";
+        const string check = "TLS";
         if (url.Scheme != Uri.UriSchemeHttps)
         {
             return url.IsLoopback
-                ? new CheckResult(step, Verdict.Skipped, "Url is http, on this machine")
-                : new CheckResult(step, Verdict.Warned, "Url is http: the VM's token, who has the VM and the code of their desktop can be read on the way.", "Set Url to the allocator's https address.");
+                ? Skipped(check, "skipped: Url is http, on this machine")
+                : Warned(check, "Url is http: others on the network can read the VM's token, its person and the code of their desktop.",
+                    "Set Url to the allocator's https address.");
         }
         if (probe.Certificate is not { } certificate)
         {
-            return Failed(step, ExitCode.Unreachable, $"No TLS came about: {Why(probe)}.", (probe.Failure as HttpRequestException)?.HttpRequestError == HttpRequestError.ProxyTunnelError
-                ? "The proxy does not let it through: it must allow CONNECT to the allocator's host and port, without a password or with one in its address."
-                : "Does what listens at that port speak TLS at all, and 1.2 or newer? Try: openssl s_client -connect " + $"{url.Host}:{url.Port}");
+            return Failed(check, ExitCode.Unreachable, $"TLS handshake failed: {Why(probe)}.",
+                (probe.Failure as HttpRequestException)?.HttpRequestError == HttpRequestError.ProxyTunnelError
+                    ? "The proxy refuses the connection: it must allow CONNECT to the allocator's host and port; write a password into its address."
+                    : $"Check that the port speaks TLS 1.2 or newer. Try: openssl s_client -connect {url.Host}:{url.Port}");
         }
-        List<(string What, string Cure)> wrong = [];
+        var errors = CertificateErrors(probe, certificate, url).ToArray();
+        return errors.Length > 0
+            ? Failed(check, ExitCode.Unreachable, $"The certificate of {url.Host} is not valid: {string.Join("; ", errors.Select(error => error.Text))}.",
+                string.Join(" ", errors.Select(error => error.Remedy)))
+            : Passed(check, $"a certificate for {Names(certificate)} by {Issuer(certificate)}, valid until {Time(certificate.NotAfter)}");
+    }
+
+    private IEnumerable<(string Text, string Remedy)> CertificateErrors(Probe probe, X509Certificate2 certificate, Uri url)
+    {
+        if (probe.CertificateErrors == SslPolicyErrors.None)
+        {
+            yield break;
+        }
         var now = time.GetUtcNow().UtcDateTime;
+        var known = true;
         if (certificate.NotAfter.ToUniversalTime() < now)
         {
-            wrong.Add(($"it expired on {Output.Time(certificate.NotAfter.ToUniversalTime())}", "Renew the certificate at the allocator's load balancer, unless this machine's clock is wrong."));
+            yield return ($"it expired on {Time(certificate.NotAfter)}",
+                "Renew the certificate at the allocator's load balancer, unless this machine's clock is wrong.");
         }
         else if (certificate.NotBefore.ToUniversalTime() > now)
         {
-            wrong.Add(($"it is valid only from {Output.Time(certificate.NotBefore.ToUniversalTime())} on", "This machine's clock is behind, most likely: see there."));
+            yield return ($"it is not valid before {Time(certificate.NotBefore)}", "This machine's clock is probably behind: see the clock check.");
         }
         else if (probe.ChainErrors.HasFlag(X509ChainStatusFlags.NotTimeValid))
         {
-            wrong.Add(("a certificate in its chain has expired", "Renew the chain at the allocator's load balancer, or this machine's CA certificates: apt-get install --only-upgrade ca-certificates"));
+            yield return ("a certificate in its chain has expired", "Renew the chain at the allocator's load balancer, or this machine's CA "
+                + "certificates: apt-get install --only-upgrade ca-certificates");
+        }
+        else
+        {
+            known = false;
         }
         if (probe.CertificateErrors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch))
         {
-            wrong.Add(($"it is for {Names(certificate)}, not for {url.Host}", "Set Url to a name that the certificate has, or get a certificate for this one. Behind a captive portal or a proxy that breaks TLS it is theirs."));
+            known = true;
+            yield return ($"it is for {Names(certificate)}, not for {url.Host}", "Set Url to a name in the certificate, or get a certificate for "
+                + "this name. A captive portal or an intercepting proxy shows its own certificate.");
         }
         if ((probe.ChainErrors & (X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain)) != 0)
         {
-            wrong.Add(($"this machine does not know who signed it: {certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: true)}",
-                "If that CA is yours, put its certificate into /usr/local/share/ca-certificates/ (as .crt) and say: update-ca-certificates. If ca-certificates is not installed, install it."));
+            known = true;
+            yield return ($"this machine does not trust its issuer: {Issuer(certificate)}", "If that CA is yours, set CaFile to its certificate, or put "
+                + "it into /usr/local/share/ca-certificates/ (as .crt) and run: update-ca-certificates. The package ca-certificates must be installed.");
         }
-        if (wrong.Count == 0 && probe.CertificateErrors != SslPolicyErrors.None)
+        if (!known)
         {
-            wrong.Add(($"it is not valid: {probe.CertificateErrors}, {probe.ChainErrors}", "Try: openssl s_client -connect " + $"{url.Host}:{url.Port}"));
+            yield return ($"{probe.CertificateErrors}, {probe.ChainErrors}", $"Try: openssl s_client -connect {url.Host}:{url.Port}");
         }
-        return wrong.Count > 0
-            ? Failed(step, ExitCode.Unreachable, $"The certificate of {url.Host} is refused: {string.Join("; ", wrong.Select(one => one.What))}.", string.Join(" ", wrong.Select(one => one.Cure)))
-            : Passed(step, $"a certificate for {Names(certificate)} by {certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: true)}, until {Output.Time(certificate.NotAfter.ToUniversalTime())}");
     }
 
     private static CheckResult Http(Probe probe, Uri url)
     {
-        const string step = "HTTP";
+        const string check = "HTTP";
         if (probe.Response is not { } response)
         {
-            return Failed(step, ExitCode.Unreachable, $"What listens there does not answer as an HTTP server: {Why(probe)}.", "Is the port in Url right, and is it http or https?");
+            return Failed(check, ExitCode.Unreachable, $"The server does not respond with HTTP: {Why(probe)}.", "Check the port in Url, and whether it is http or https.");
         }
         var status = $"{(int)response.StatusCode} {response.ReasonPhrase}";
-        return response.StatusCode switch
+        var (text, remedy) = response.StatusCode switch
         {
-            >= HttpStatusCode.MultipleChoices and < HttpStatusCode.BadRequest => Failed(step, ExitCode.Unreachable, $"{status} to {response.Headers.Location}.",
+            >= HttpStatusCode.MultipleChoices and < HttpStatusCode.BadRequest => ($"{status} to {response.Headers.Location}.",
                 response.Headers.Location is { IsAbsoluteUri: true, Scheme: "https" } better && better.Host == url.Host && url.Scheme == "http"
-                    ? $"The allocator wants https: set Url to https://{better.Authority}"
-                    : "The allocator never redirects: this is a captive portal, which wants somebody to sign in first, or another site. Let the VM's network out without it."),
-            HttpStatusCode.ProxyAuthenticationRequired => Failed(step, ExitCode.Unreachable, $"{status}: the proxy wants a password.", $"Write the proxy as http://user:password@host:port to {InstalledFiles.Environment} (mode 0600)."),
-            HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout => Failed(step, ExitCode.Unreachable, $"{status}: a load balancer or a proxy answers, and behind it nobody does.",
-                "This VM is well: the allocator is down. Its own log, and /health/ready, say why. VMs wait, and come back by themselves."),
-            _ when response.Content.Headers.ContentType?.MediaType == "text/html" || probe.Body.TrimStart().StartsWith('<') => Failed(step, ExitCode.Unreachable, $"{status}, with a web page: {Title(probe.Body)}.",
-                "That is a captive portal, which wants somebody to sign in first, or another site. Let the VM's network out without it; is Url right?"),
-            _ => Passed(step, status),
+                    ? $"The allocator requires https: set Url to https://{better.Authority}"
+                    : $"The allocator never redirects. {CaptivePortal}."),
+            HttpStatusCode.ProxyAuthenticationRequired => ($"{status}: the proxy requires a password.",
+                $"Set Proxy to http://user:password@host:port, or write it to {InstalledFiles.Environment} (mode 0600)."),
+            HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout => (
+                $"{status}: the load balancer has no healthy backend.",
+                "This VM is fine, but the allocator is down; its log and /health/ready say why. VMs wait, and recover by themselves."),
+            _ when response.Content.Headers.ContentType?.MediaType == "text/html" || probe.Body.TrimStart().StartsWith('<') => (
+                $"{status}, with a web page: {Title(probe.Body)}.", $"{CaptivePortal}, and check Url."),
+            _ => (status, null),
         };
+        return remedy is null ? Passed(check, text) : Failed(check, ExitCode.Unreachable, text, remedy);
     }
 
     private static CheckResult Allocator(Probe probe) => probe is { Response.StatusCode: HttpStatusCode.OK, Body: "live" }
-        ? Passed("allocator", "/health/live is the allocator's")
-        : Failed("allocator", ExitCode.Unreachable, $"What answers is not an allocator: {(int?)probe.Response?.StatusCode} for {probe.Response?.RequestMessage?.RequestUri?.AbsolutePath}.",
-            "Is Url right, with its path, where the allocator has one?");
+        ? Passed("allocator", "/health/live responds as an allocator")
+        : Failed("allocator", ExitCode.Unreachable,
+            $"The server is not an allocator: {(int?)probe.Response?.StatusCode} for {probe.Response?.RequestMessage?.RequestUri?.AbsolutePath}.",
+            "Check Url, and its path if the allocator has one.");
 
     /// <summary>
-    /// An empty report changes nothing and needs the VM's token; an enrolment without a name is refused for that, but only
-    /// after its token was accepted.
+    /// Checks the VM's token with an empty report, which changes nothing, and the enrolment token with an enrolment without
+    /// a name, which is refused only after its token was accepted.
     /// </summary>
     private static async Task<CheckResult> TokenAsync(ClientOptions options, CancellationToken cancel)
     {
-        const string step = "token";
+        const string check = "token";
         var path = Path.Combine(options.StateFolder, "token");
         string? own;
         try
@@ -263,7 +302,7 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
         }
         catch (UnauthorizedAccessException)
         {
-            return Failed(step, ExitCode.NotPermitted, $"{path} cannot be read.", ForRoot);
+            return Failed(check, ExitCode.NotPermitted, $"{path} cannot be read.", RunAsRoot);
         }
         string? enrolment;
         try
@@ -272,139 +311,144 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
         }
         catch (Exception e) when (!cancel.IsCancellationRequested)
         {
-            return Failed(step, ExitCode.Credentials, $"The enrolment token cannot be had: {e.Message}", "Look at where the settings say that it comes from.");
+            return Failed(check, ExitCode.Credentials, $"The enrolment token cannot be read: {e.Message}", "Check where the settings take it from.");
         }
         try
         {
             if (own is not null)
             {
-                var answer = await AskAsync(HttpMethod.Put, At(options, $"/vms/{options.Hostname}/report"), own, cancel);
-                if (answer is not (HttpStatusCode.Unauthorized or HttpStatusCode.NotFound or HttpStatusCode.Forbidden))
+                var status = await SendAsync(HttpMethod.Put, options, $"/vms/{options.Hostname}/report", own, cancel);
+                if (status is not (HttpStatusCode.Unauthorized or HttpStatusCode.NotFound or HttpStatusCode.Forbidden))
                 {
-                    return answer switch
+                    return status switch
                     {
-                        HttpStatusCode.NoContent => Passed(step, $"the allocator knows {options.Hostname} by its own token"),
-                        HttpStatusCode.Gone => Failed(step, ExitCode.Refused, $"An admin has deleted {options.Hostname}.", "It gets nobody any more. To bring it back: remove " + path + ", and restart the service with an enrolment token."),
-                        _ => Unclear(answer),
+                        HttpStatusCode.NoContent => Passed(check, $"the allocator accepts the token of {options.Hostname}"),
+                        HttpStatusCode.Gone => Failed(check, ExitCode.Refused, $"An admin has deleted {options.Hostname}.",
+                            $"Nobody will be assigned to it again. To bring it back, remove {path} and restart the service with an enrolment token."),
+                        _ => Unclear(status),
                     };
                 }
                 if (enrolment is null)
                 {
-                    return Failed(step, ExitCode.Credentials, answer == HttpStatusCode.Forbidden
-                            ? $"The token in {path} is another VM's, not {options.Hostname}'s."
-                            : $"The allocator does not accept the token in {path}: another machine enrolled as {options.Hostname}, or the allocator's database was made anew.",
-                        "Say: sudo allocator install --enrolment-token-file FILE; with it the VM enrols again.");
+                    return Failed(check, ExitCode.Credentials, status == HttpStatusCode.Forbidden
+                            ? $"The token in {path} belongs to another VM, not to {options.Hostname}."
+                            : $"The allocator does not accept the token in {path}: another machine enrolled as {options.Hostname}, or the "
+                                + "allocator has a new database.",
+                        $"Run: {InstallToken}; with it the VM enrols again.");
                 }
             }
             if (enrolment is null)
             {
-                return Failed(step, ExitCode.Credentials, "The VM is not enrolled, and has no enrolment token.", "Say: sudo allocator install --enrolment-token-file FILE");
+                return Failed(check, ExitCode.Credentials, "The VM is not enrolled, and has no enrolment token.", $"Run: {InstallToken}");
             }
-            return await AskAsync(HttpMethod.Post, At(options, "/vms"), enrolment, cancel) switch
+            return await SendAsync(HttpMethod.Post, options, "/vms", enrolment, cancel) switch
             {
                 HttpStatusCode.BadRequest => own is null
-                    ? Passed(step, "not enrolled yet; the allocator accepts the enrolment token")
-                    : new CheckResult(step, Verdict.Warned, "The allocator does not accept this VM's own token any more, but the enrolment token: the client enrols again with its next poll.",
-                        "Does it happen again and again? Then two machines have the same host name."),
-                HttpStatusCode.Unauthorized => Failed(step, ExitCode.Credentials, "The allocator does not accept the enrolment token.",
-                    "Get the one that is valid now, and say: sudo allocator install --enrolment-token-file FILE"),
-                var answer => Unclear(answer),
+                    ? Passed(check, "not enrolled yet; the allocator accepts the enrolment token")
+                    : Warned(check, "The allocator no longer accepts this VM's token, but accepts the enrolment token: the client enrols again at its next poll.",
+                        "If this happens repeatedly, two machines have the same host name."),
+                HttpStatusCode.Unauthorized => Failed(check, ExitCode.Credentials, "The allocator does not accept the enrolment token.",
+                    $"Get a valid one and run: {InstallToken}"),
+                var status => Unclear(status),
             };
         }
         catch (Exception e) when (e is HttpRequestException or TaskCanceledException && !cancel.IsCancellationRequested)
         {
-            return Failed(step, ExitCode.Unreachable, $"No answer: {e.GetBaseException().Message}", "Ask again.");
+            return Failed(check, ExitCode.Unreachable, $"No response: {e.GetBaseException().Message}", "Try again.");
         }
 
-        static CheckResult Unclear(HttpStatusCode answer) => Failed(step, ExitCode.Unreachable, $"The allocator answered {(int)answer} {answer}: it cannot say now.",
-            "This VM is well. The allocator's own log says what it lacks, such as its database.");
+        static CheckResult Unclear(HttpStatusCode status) => Failed(
+            check, ExitCode.Unreachable, $"The allocator responded {(int)status} {status}: it cannot check the token now.",
+            "This VM is fine. The allocator's log says what is wrong, such as its database.");
     }
 
-    private static async Task<HttpStatusCode> AskAsync(HttpMethod method, Uri url, string token, CancellationToken cancel)
+    private static async Task<HttpStatusCode> SendAsync(HttpMethod method, ClientOptions options, string path, string token, CancellationToken cancel)
     {
-        // As the client itself connects: no redirect is followed, no certificate is passed over.
-        using var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { Timeout = Timeout };
-        using var request = new HttpRequestMessage(method, url) { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
+        using var http = new HttpClient(Connections.Create(options)) { Timeout = Timeout };
+        using var request = new HttpRequestMessage(method, At(options, path)) { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         using var response = await http.SendAsync(request, cancel);
         return response.StatusCode;
     }
 
-    private async Task<List<CheckResult>> HooksAsync(ClientOptions options, CancellationToken cancel)
+    private async Task<CheckResult> HookAsync(Hook hook, ClientOptions options, CancellationToken cancel)
     {
-        var findings = new List<CheckResult>();
-        foreach (var (name, command) in new[] { ("assigned hook", options.AssignedHook), ("released hook", options.ReleasedHook), ("contact hook", options.LostContactHook) })
+        if (hook.Command(options) is not [var program, ..])
         {
-            findings.Add(command.Count == 0 ? new CheckResult(name, Verdict.Skipped, "none: nothing has to be done") : await HookAsync(name, command[0], cancel));
+            return Skipped(hook.Check, "skipped: none configured");
         }
-        return findings;
-    }
-
-    private async Task<CheckResult> HookAsync(string step, string program, CancellationToken cancel)
-    {
         var path = Path.IsPathRooted(program)
             ? program
             : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
         if (path is null || !File.Exists(path))
         {
-            return Failed(step, ExitCode.Hook, $"There is no program {program}.", "Is it misspelt? Name it with its whole path, and its arguments as further words of the list.");
+            return Failed(hook.Check, ExitCode.Hook, $"There is no program {program}.",
+                "Check the spelling. Give its full path, and its arguments as further elements of the list.");
         }
         if (!await MayAsync("-x", path, cancel))
         {
-            return Failed(step, ExitCode.Hook, $"{Who} cannot run {path}.", $"Say: chmod 755 {path}. The folders above it must let the service in, too.");
+            return Failed(hook.Check, ExitCode.Hook, $"{CheckedUser} cannot run {path}.",
+                $"Run: chmod 755 {path}. The service must also have access to the folders above it.");
         }
         if (Interpreter(path) is { } interpreter && !File.Exists(interpreter))
         {
-            return Failed(step, ExitCode.Hook, $"{path} is to be run by {interpreter}, which does not exist.",
-                interpreter.EndsWith('\r') ? $"It was written on Windows. Say: sed -i 's/\\r$//' {path}" : "Install it, or correct the first line of the hook.");
+            return Failed(hook.Check, ExitCode.Hook, $"The first line of {path} names the interpreter {interpreter}, which does not exist.",
+                interpreter.EndsWith('\r') ? $"It was written on Windows. Run: sed -i 's/\\r$//' {path}" : "Install it, or correct the first line of the hook.");
         }
         return (File.GetUnixFileMode(path) & UnixFileMode.OtherWrite) != 0
-            ? new CheckResult(step, Verdict.Warned, $"{path} can be changed by everybody on this VM, so by the person who has it.", $"Say: chmod o-w {path}")
-            : Passed(step, path);
+            ? Warned(hook.Check, $"Every user of this VM can change {path}, including its person.", $"Run: chmod o-w {path}")
+            : Passed(hook.Check, path);
     }
 
     private async Task<CheckResult> ServiceAsync(CancellationToken cancel)
     {
-        const string step = "service";
+        const string check = "service";
         if (config is not null)
         {
-            return new CheckResult(step, Verdict.Skipped, "not looked at with --config");
+            return Skipped(check, "skipped: --config was given");
         }
         return await ServiceUnit.ReadAsync(cancel) switch
         {
-            null => new CheckResult(step, Verdict.Skipped, "systemd does not run here"),
-            { LoadState: not "loaded" } => Failed(step, ExitCode.Service, $"There is no {ServiceUnit.Name}.", "Say: sudo allocator install --url https://…"),
-            { UnitFileState: not "enabled" } unit => Failed(step, ExitCode.Service, $"{ServiceUnit.Name} is {unit.UnitFileState}: it would not start with the next boot.", $"Say: systemctl enable --now {ServiceUnit.Name}"),
-            { IsActive: true } unit => Passed(step, $"enabled, {unit.ActiveState} since {unit.ActiveSince}"),
-            var unit => Failed(step, ExitCode.Service, $"{ServiceUnit.Name} is {unit.ActiveState} ({unit.SubState}).", $"Say: systemctl restart {ServiceUnit.Name}; why it ended: journalctl -u {ServiceUnit.Name} -n 50"),
+            null => Skipped(check, "skipped: systemd does not run here"),
+            { LoadState: not "loaded" } => Failed(check, ExitCode.Service, $"There is no {ServiceUnit.Name}.", "Run: sudo allocator install --url https://…"),
+            { UnitFileState: not "enabled" } unit => Failed(check, ExitCode.Service,
+                $"{ServiceUnit.Name} is {unit.UnitFileState}: it would not start at the next boot.", $"Run: systemctl enable --now {ServiceUnit.Name}"),
+            { IsActive: true } unit => Passed(check, $"enabled, {unit.ActiveState} since {unit.ActiveSince}"),
+            var unit => Failed(check, ExitCode.Service, $"{ServiceUnit.Name} is {unit.ActiveState} ({unit.SubState}).",
+                $"Run: systemctl restart {ServiceUnit.Name}; to see why it ended: journalctl -u {ServiceUnit.Name} -n 50"),
         };
     }
 
-    /// <summary>Whom the checks of files are about.</summary>
-    private string Who => _asksForService ? $"The service's user {ServiceUser.Name}" : Environment.UserName;
+    /// <summary>Gets the user whose access to files is checked.</summary>
+    private string CheckedUser => _checksAsService ? $"The service's user {ServiceUser.Name}" : Environment.UserName;
 
-    private Task<bool> MayAsync(string what, string path, CancellationToken cancel) => _asksForService
-        ? IsTrueAsync("runuser", ["-u", ServiceUser.Name, "--", "test", what, path], cancel)
-        : IsTrueAsync("test", [what, path], cancel);
-
-    private static async Task<bool> IsTrueAsync(string program, string[] arguments, CancellationToken cancel) =>
-        await ExternalProgram.RunAsync(program, arguments, cancel) is { Succeeded: true };
+    private async Task<bool> MayAsync(string access, string path, CancellationToken cancel)
+    {
+        string[] test = ["test", access, path];
+        return (await _programs.RunSystemAsync(_checksAsService ? ["runuser", "-u", ServiceUser.Name, "--", .. test] : test, cancel)).Succeeded;
+    }
 
     private static Uri At(ClientOptions options, string path) => new(options.Url.GetLeftPart(UriPartial.Path).TrimEnd('/') + path);
 
-    private static string Why(Probe probe) => probe.Failure?.GetBaseException().Message.TrimEnd('.') ?? "nothing came";
+    private static string Why(Probe probe) => probe.Failure?.GetBaseException().Message.TrimEnd('.') ?? "no response";
+
+    private static string Issuer(X509Certificate2 certificate) => certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: true);
+
+    private static string? Time(DateTime time) => Output.Time(time.ToUniversalTime());
 
     private static string Names(X509Certificate2 certificate)
     {
         var names = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>()
             .SelectMany(extension => extension.EnumerateDnsNames().Concat(extension.EnumerateIPAddresses().Select(address => $"{address}")))
             .ToArray();
-        return names.Length == 0 ? certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false) : string.Join(", ", names.Take(4)) + (names.Length > 4 ? ", …" : "");
+        return names.Length == 0
+            ? certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false)
+            : string.Join(", ", names.Take(4)) + (names.Length > 4 ? ", …" : "");
     }
 
     private static string Title(string page) => PageTitle().Match(page) is { Success: true } match
         ? $"'{new string([.. WebUtility.HtmlDecode(match.Groups[1].Value).Trim().Where(c => !char.IsControl(c)).Take(80)])}'"
-        : "it has no title";
+        : "without a title";
 
     private static string? Interpreter(string path)
     {
@@ -421,12 +465,16 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
         }
     }
 
-    private static CheckResult Passed(string step, string text) => new(step, Verdict.Passed, text);
+    private static CheckResult Passed(string check, string text) => new(check, CheckStatus.Passed, text);
 
-    private static CheckResult Failed(string step, ExitCode code, string text, string cure) => new(step, Verdict.Failed, text, cure) { Code = code };
+    private static CheckResult Skipped(string check, string text) => new(check, CheckStatus.Skipped, text);
+
+    private static CheckResult Warned(string check, string text, string remedy) => new(check, CheckStatus.Warned, text, remedy);
+
+    private static CheckResult Failed(string check, ExitCode code, string text, string remedy) => new(check, CheckStatus.Failed, text, remedy) { Code = code };
 
     [GeneratedRegex("^[A-Za-z0-9._:-]{1,128}$")]
-    private static partial Regex IdOfMachine();
+    private static partial Regex MachineIdPattern();
 
     [GeneratedRegex("<title[^>]*>(.*?)</title>", RegexOptions.IgnoreCase | RegexOptions.Singleline)]
     private static partial Regex PageTitle();

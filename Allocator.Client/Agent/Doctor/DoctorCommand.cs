@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace Allocator.Client.Agent.Doctor;
 
-/// <summary><c>allocator doctor</c>: what is in the way between this VM and the allocator, and its cure.</summary>
+/// <summary><c>allocator doctor</c>: finds what prevents this VM from working with the allocator.</summary>
 internal static class DoctorCommand
 {
     private static readonly Option<FileInfo?> Config = new("--config")
@@ -13,53 +13,54 @@ internal static class DoctorCommand
         Description = $"Check this settings file in this shell's environment, instead of {InstalledFiles.Configuration} in the service's",
     };
 
-    public static Command Create() => new CliCommand("doctor", "Check each step from this VM to the allocator, and name the one that fails and its cure. Changes nothing",
+    public static Command Create() => new CliCommand(
+            "doctor", "Check each step from this VM to the allocator; show the first failure and its remedy. Changes nothing",
             "sudo allocator doctor", "sudo allocator doctor --json | jq -r .failed")
         .With(Config)
-        .Does(ExamineAsync);
+        .Does(RunAsync);
 
-    private static async Task<ExitCode> ExamineAsync(ParseResult parsed, Output output, CancellationToken cancel)
+    private static async Task<ExitCode> RunAsync(ParseResult parsed, Output output, CancellationToken cancel)
     {
-        var findings = new List<CheckResult>();
-        await foreach (var finding in new DoctorChecks(parsed.GetValue(Config), TimeProvider.System).RunAsync(cancel))
+        var results = new List<CheckResult>();
+        await foreach (var result in new DoctorChecks(parsed.GetValue(Config), TimeProvider.System).RunAsync(cancel))
         {
-            findings.Add(finding);
+            results.Add(result);
             if (!output.Json)
             {
-                Show(output.Terminal, finding);
+                Show(output.Terminal, result);
             }
         }
-        var first = findings.FirstOrDefault(finding => finding.Verdict == Verdict.Failed);
+        var first = results.FirstOrDefault(result => result.Status == CheckStatus.Failed);
         var code = first?.Code ?? ExitCode.Done;
         if (output.Json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new DoctorReport(first is null, (int)code, first?.Step, findings), AgentJson.Default.DoctorReport));
+            Console.WriteLine(JsonSerializer.Serialize(new DoctorReport(first is null, (int)code, first?.Check, results), AgentJson.Default.DoctorReport));
         }
         else
         {
             Console.WriteLine();
-            Console.WriteLine(first is null ? "Nothing is in the way." : $"In the way: {first.Step}.{(first.Cure is { } cure ? $" {cure}" : "")}");
+            Console.WriteLine(first is null ? "All checks passed." : $"Failed: {first.Check}.{(first.Remedy is { } remedy ? $" {remedy}" : "")}");
         }
         return code;
     }
 
-    private static void Show(IAnsiConsole terminal, CheckResult finding)
+    private static void Show(IAnsiConsole terminal, CheckResult result)
     {
-        var (sign, color) = finding.Verdict switch
+        var (sign, color) = result.Status switch
         {
-            Verdict.Passed => ("ok", Color.Green),
-            Verdict.Warned => ("look", Color.Yellow),
-            Verdict.Failed => ("FAIL", Color.Red),
+            CheckStatus.Passed => ("ok", Color.Green),
+            CheckStatus.Warned => ("warn", Color.Yellow),
+            CheckStatus.Failed => ("FAIL", Color.Red),
             _ => ("-", Color.Grey),
         };
         var line = new Grid()
             .AddColumn(new GridColumn().Width(4).NoWrap().PadLeft(0).PadRight(2))
             .AddColumn(new GridColumn().Width(13).NoWrap().PadRight(2))
             .AddColumn();
-        line.AddRow(new Text(sign, new Style(color)), new Text(finding.Step), new Text(finding.Text));
-        if (finding.Cure is not null)
+        line.AddRow(new Text(sign, new Style(color)), new Text(result.Check), new Text(result.Text));
+        if (result.Remedy is not null)
         {
-            line.AddRow(new Text(""), new Text(""), new Text(finding.Cure, new Style(decoration: Decoration.Italic)));
+            line.AddRow(new Text(""), new Text(""), new Text(result.Remedy, new Style(decoration: Decoration.Italic)));
         }
         terminal.Write(line);
     }

@@ -2,48 +2,45 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
+using Allocator.Polling;
 
 namespace Allocator.Client.Agent.Doctor;
 
-/// <summary>How far a request came.</summary>
+/// <summary>The stages of a request, in order.</summary>
 internal enum ConnectionStage
 {
-    /// <summary>Not even a name was found.</summary>
-    Nothing,
+    None,
 
-    /// <summary>The name has addresses.</summary>
+    /// <summary>The name was resolved.</summary>
     Name,
 
-    /// <summary>Something accepted the connection.</summary>
+    /// <summary>The connection was accepted.</summary>
     Connection,
 
-    /// <summary>There was an answer.</summary>
-    Answer,
+    /// <summary>A response arrived.</summary>
+    Response,
 }
 
 /// <summary>
-/// One request without any secret, on the client's own way to the allocator (its proxy, its TLS), that keeps what
-/// happened at each step. A certificate that is wrong is noted and passed over: what is behind it tells more.
+/// Sends one request without secrets through the client's own connection settings (proxy and authorities) and records each
+/// stage. An invalid certificate is recorded and accepted, so that later stages are checked too.
 /// </summary>
 internal sealed class Probe : IDisposable
 {
     private readonly SocketsHttpHandler _handler;
-    private readonly TimeSpan _patience;
+    private readonly TimeSpan _timeout;
 
-    public Probe(TimeSpan patience)
+    public Probe(AllocatorClientOptions options, TimeSpan timeout)
     {
-        _patience = patience;
-        _handler = new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            ConnectCallback = (context, cancel) => ConnectAsync(context.DnsEndPoint, cancel),
-            SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = Note },
-        };
+        _timeout = timeout;
+        _handler = Connections.Create(options);
+        _handler.ConnectCallback = (context, cancel) => ConnectAsync(context.DnsEndPoint, cancel);
+        _handler.SslOptions.RemoteCertificateValidationCallback = Record;
     }
 
     public ConnectionStage Stage { get; private set; }
 
-    /// <summary>Whom the client connects to: the allocator's host, or the proxy's.</summary>
+    /// <summary>Gets the host that the client connects to: the allocator's or the proxy's.</summary>
     public DnsEndPoint? Peer { get; private set; }
 
     public IPAddress[] Addresses { get; private set; } = [];
@@ -56,34 +53,35 @@ internal sealed class Probe : IDisposable
 
     public X509ChainStatusFlags ChainErrors { get; private set; }
 
-    /// <summary>Why there was no answer.</summary>
+    /// <summary>Gets the error if no response arrived.</summary>
     public Exception? Failure { get; private set; }
 
     public HttpResponseMessage? Response { get; private set; }
 
-    /// <summary>The beginning of the answer.</summary>
+    /// <summary>Gets the beginning of the response.</summary>
     public string Body { get; private set; } = "";
 
-    /// <summary>How far this machine's clock is ahead of the answering one's; null where the answer does not say.</summary>
+    /// <summary>Gets how far this machine's clock is ahead of the server's; null if the response has no date.</summary>
     public TimeSpan? ClockAhead { get; private set; }
 
-    public async Task AskAsync(Uri url, TimeProvider time, CancellationToken cancel)
+    public async Task SendAsync(Uri url, TimeProvider time, CancellationToken cancel)
     {
         using var http = new HttpClient(_handler, disposeHandler: false) { Timeout = Timeout.InfiniteTimeSpan };
-        using var patience = new CancellationTokenSource(_patience, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);
+        using var late = new CancellationTokenSource(_timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, late.Token);
         try
         {
             Response = await http.GetAsync(url, HttpCompletionOption.ResponseHeadersRead, either.Token);
-            Stage = ConnectionStage.Answer;
+            Stage = ConnectionStage.Response;
             ClockAhead = Response.Headers.Date is { } date ? time.GetUtcNow() - date : null;
             var body = new byte[4096];
             await using var stream = await Response.Content.ReadAsStreamAsync(either.Token);
-            Body = System.Text.Encoding.UTF8.GetString(body, 0, await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, either.Token));
+            var length = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, either.Token);
+            Body = System.Text.Encoding.UTF8.GetString(body, 0, length);
         }
         catch (Exception e) when (!cancel.IsCancellationRequested && e is HttpRequestException or IOException or OperationCanceledException)
         {
-            Failure = e is OperationCanceledException ? new TimeoutException($"no answer within {_patience.TotalSeconds:0.#} s") : e;
+            Failure = e is OperationCanceledException ? new TimeoutException($"no response within {_timeout.TotalSeconds:0.#} s") : e;
         }
     }
 
@@ -104,7 +102,9 @@ internal sealed class Probe : IDisposable
         {
             await socket.ConnectAsync(Addresses, peer.Port, cancel);
             Stage = ConnectionStage.Connection;
-            ConnectedTo = socket.RemoteEndPoint is IPEndPoint { Address: { IsIPv4MappedToIPv6: true } mapped } v4 ? new IPEndPoint(mapped.MapToIPv4(), v4.Port) : socket.RemoteEndPoint;
+            ConnectedTo = socket.RemoteEndPoint is IPEndPoint { Address: { IsIPv4MappedToIPv6: true } mapped } v4
+                ? new IPEndPoint(mapped.MapToIPv4(), v4.Port)
+                : socket.RemoteEndPoint;
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch
@@ -114,7 +114,7 @@ internal sealed class Probe : IDisposable
         }
     }
 
-    private bool Note(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
+    private bool Record(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
         Certificate = certificate is null ? null : X509CertificateLoader.LoadCertificate(certificate.GetRawCertData());
         CertificateErrors = errors;

@@ -7,79 +7,83 @@ using Allocator.Polling;
 namespace Allocator.Client.Agent.Hooks;
 
 /// <summary>
-/// The processes of one run of a hook, wherever they went: who makes a session of their own, or loses their parent, is no
-/// longer below the hook, but still has the variable that all of them inherit. Where the client may make control groups,
-/// the hook has one; it also holds who cleared their environment, and the kernel ends them all, whoever they run as.
+/// Finds and ends the processes of one run of a hook. A process that called setsid or was re-parented is no longer a
+/// descendant of the hook, but it still carries the environment variable that the client set. Where the client may create
+/// control groups, the hook also gets one: it holds processes that cleared their environment, and the kernel can kill all
+/// of its members, whatever user they run as.
 /// </summary>
 internal sealed partial class HookProcesses : IDisposable
 {
-    private const string NotePrefix = "running-hook-";
+    private const string MarkerPrefix = "running-hook-";
     private const string Variable = "ALLOCATOR_HOOK_RUN";
     private const string GroupPrefix = "allocator-hook-";
     private const int Terminate = 15;
     private const int Kill = 9;
 
-    /// <summary>How often it is looked whether they have ended: in real time, as processes know no other.</summary>
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
+    /// <summary>The interval of checks whether processes have ended, in real time: processes do not follow TimeProvider.</summary>
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>The client's own control group, which changes while a hook is started.</summary>
+    /// <summary>Guards the client's own control group, which changes while a hook is started.</summary>
     private static readonly Lock Starting = new();
 
     private readonly string _run;
 
-    /// <summary>A file that is there as long as the hook runs.</summary>
-    private readonly string _note;
+    /// <summary>The path of a file that exists while the hook runs, so that the next client finds a hook that was orphaned.</summary>
+    private readonly string _marker;
 
-    /// <summary>Those found before, and when they started: who loses their parent while all are ended stays known.</summary>
+    /// <summary>The start times of processes found before, so that one that loses its parent during termination is still found.</summary>
     private readonly Dictionary<int, string> _known = [];
 
     private Process? _hook;
     private string? _group;
 
-    /// <param name="folder">Where the next client finds what ran when this one was killed outright.</param>
+    /// <param name="folder">The folder for the marker file.</param>
     public HookProcesses(string folder)
         : this(folder, Guid.NewGuid().ToString("N"))
     {
     }
 
-    private HookProcesses(string folder, string run) => (_run, _note) = (run, Path.Combine(folder, NotePrefix + run));
+    private HookProcesses(string folder, string run) => (_run, _marker) = (run, Path.Combine(folder, MarkerPrefix + run));
 
-    /// <summary>Those of hooks that ran when a client was killed outright.</summary>
-    public static IReadOnlyList<HookProcesses> LeftBehind(string folder)
+    /// <summary>Returns the processes of each hook that was running when a client was killed.</summary>
+    public static IReadOnlyList<HookProcesses> FindOrphaned(string folder)
     {
         try
         {
             var own = OwnGroup();
             return
             [
-                .. Directory.GetFiles(folder, NotePrefix + "*").Select(note => Path.GetFileName(note)[NotePrefix.Length..])
-                    .Select(run => new HookProcesses(folder, run) { _group = own is not null && Path.Combine(own, GroupPrefix + run) is var group && Directory.Exists(group) ? group : null }),
+                .. Directory.GetFiles(folder, MarkerPrefix + "*").Select(marker =>
+                {
+                    var run = Path.GetFileName(marker)[MarkerPrefix.Length..];
+                    var group = own is null ? null : Path.Combine(own, GroupPrefix + run);
+                    return new HookProcesses(folder, run) { _group = Directory.Exists(group) ? group : null };
+                }),
             ];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // No state folder yet, or none that can be read.
+            // The state folder does not exist yet, or cannot be read.
             return [];
         }
     }
 
-    /// <summary>Starts the hook.</summary>
-    /// <exception cref="System.ComponentModel.Win32Exception">It cannot be started.</exception>
+    /// <exception cref="System.ComponentModel.Win32Exception">The hook cannot be started.</exception>
     public void Start(Process hook)
     {
         hook.StartInfo.Environment[Variable] = _run;
         try
         {
-            PrivateFile.Write(_note, "", durably: false);
+            PrivateFile.Write(_marker, "", durably: false);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Only a client that is killed outright would need it.
+            // The marker is needed only if the client is killed.
         }
         lock (Starting)
         {
-            // A process is born where its parent is, so the client goes there for a moment: the hook could have started
-            // others before it is moved itself.
+            // A process starts in the group of its parent. The client enters the group for a moment instead of moving the
+            // hook afterwards, when it could already have started others.
             var own = OwnGroup();
             var group = own is null ? null : EnterGroup(own);
             try
@@ -88,16 +92,16 @@ internal sealed partial class HookProcesses : IDisposable
             }
             finally
             {
-                // Where the client cannot get out again, nobody must be killed with the group.
+                // If the client cannot leave the group, the group must not be killed.
                 _group = group is not null && Enter(own!) ? group : null;
             }
         }
         _hook = hook;
     }
 
-    /// <summary>Ends them: by SIGTERM, and those that are left after the grace by SIGKILL.</summary>
-    /// <returns>Those that could not be ended.</returns>
-    public async Task<IReadOnlyCollection<int>> EndAsync(TimeSpan grace, TimeProvider time)
+    /// <summary>Sends SIGTERM, and SIGKILL to the processes that remain after the grace period.</summary>
+    /// <returns>The processes that could not be ended.</returns>
+    public async Task<IReadOnlyCollection<int>> TerminateAsync(TimeSpan grace, TimeProvider time)
     {
         foreach (var process in Alive())
         {
@@ -106,10 +110,10 @@ internal sealed partial class HookProcesses : IDisposable
         var started = time.GetTimestamp();
         while (Alive().Count > 0 && time.GetElapsedTime(started) < grace)
         {
-            await Task.Delay(Look, TimeProvider.System);
+            await Task.Delay(CheckInterval, TimeProvider.System);
         }
         started = time.GetTimestamp();
-        // Again and again: one that is being ended may just have started another.
+        // Repeated, since a process may start another one just before it is killed.
         while (Alive() is { Count: > 0 } alive)
         {
             if (time.GetElapsedTime(started) >= grace)
@@ -121,7 +125,7 @@ internal sealed partial class HookProcesses : IDisposable
             {
                 _ = Send(process, Kill);
             }
-            await Task.Delay(Look, TimeProvider.System);
+            await Task.Delay(CheckInterval, TimeProvider.System);
         }
         return [];
     }
@@ -130,11 +134,11 @@ internal sealed partial class HookProcesses : IDisposable
     {
         try
         {
-            File.Delete(_note);
+            File.Delete(_marker);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Then the next client looks for what is not there.
+            // The next client then finds no process for this marker.
         }
         if (_group is not null)
         {
@@ -165,7 +169,7 @@ internal sealed partial class HookProcesses : IDisposable
         }
         while (all.Any(process => found.Contains(process.Value.Parent) && found.Add(process.Key)))
         {
-            // One more generation.
+            // Repeated until no further generation of descendants is found.
         }
         foreach (var id in found.Where(all.ContainsKey))
         {
@@ -174,7 +178,7 @@ internal sealed partial class HookProcesses : IDisposable
         return found;
     }
 
-    /// <summary>Null for who has ended and only waits for its parent to notice.</summary>
+    /// <summary>Reads parent and start time; returns null for a process that has ended.</summary>
     private static (int Parent, string StartedAt)? ReadStat(string folder)
     {
         try
@@ -198,7 +202,7 @@ internal sealed partial class HookProcesses : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // It has just ended, or is another user's.
+            // The process has just ended, or belongs to another user.
             return [];
         }
     }
@@ -207,7 +211,9 @@ internal sealed partial class HookProcesses : IDisposable
     {
         try
         {
-            return _group is null ? [] : [.. File.ReadLines(Path.Combine(_group, "cgroup.procs")).Select(line => int.Parse(line, CultureInfo.InvariantCulture))];
+            return _group is null
+                ? []
+                : [.. File.ReadLines(Path.Combine(_group, "cgroup.procs")).Select(line => int.Parse(line, CultureInfo.InvariantCulture))];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -226,16 +232,17 @@ internal sealed partial class HookProcesses : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // A kernel before 5.14: its members are signalled one by one.
+            // Kernels before 5.14 cannot do this; the members are signalled one by one.
         }
     }
 
-    /// <summary>The folder of the control group (version 2) that the client is in.</summary>
+    /// <summary>Returns the folder of the control group (version 2) that the client is in.</summary>
     private static string? OwnGroup()
     {
         try
         {
-            var path = File.ReadLines("/proc/self/cgroup").FirstOrDefault(line => line.StartsWith("0::/", StringComparison.Ordinal))?["0::/".Length..];
+            const string prefix = "0::/";
+            var path = File.ReadLines("/proc/self/cgroup").FirstOrDefault(line => line.StartsWith(prefix, StringComparison.Ordinal))?[prefix.Length..];
             var root = new[] { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" }.FirstOrDefault(root => File.Exists(Path.Combine(root, "cgroup.procs")));
             return path is null || root is null ? null : Path.Combine(root, path);
         }
@@ -245,7 +252,7 @@ internal sealed partial class HookProcesses : IDisposable
         }
     }
 
-    /// <summary>Makes a control group within this one, and goes there. Null if the client may not.</summary>
+    /// <summary>Creates a control group within the client's own and enters it; returns null if the client may not.</summary>
     private string? EnterGroup(string own)
     {
         var group = Path.Combine(own, GroupPrefix + _run);
@@ -290,7 +297,7 @@ internal sealed partial class HookProcesses : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Something that a successful hook left on purpose lives in it.
+            // Processes that a successful hook left on purpose are in it.
         }
     }
 

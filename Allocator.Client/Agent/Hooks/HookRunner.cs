@@ -1,74 +1,51 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using Allocator.Client.Agent.Processes;
 using Allocator.Contracts;
 using Allocator.Polling;
 using Microsoft.Extensions.Logging;
 
 namespace Allocator.Client.Agent.Hooks;
 
-/// <summary>What a hook gets as JSON on its standard input.</summary>
-/// <param name="Event"><c>assigned</c>, <c>released</c>, <c>lost-contact</c> or <c>found-contact</c>.</param>
-/// <param name="Since">Of a contact with the allocator that was lost: when it last answered.</param>
-internal sealed record HookInput(
-    string Event,
-    string Hostname,
-    long? Generation,
-    AssignedPerson? Assignment,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DateTimeOffset? Since = null);
-
-/// <summary>What an assigned hook may print as JSON on its standard output.</summary>
-internal sealed record HookOutput(string? ConnectUrl);
-
 /// <summary>
-/// Runs the operator's programs. Never by way of a shell: what a stranger pasted is data on standard input and in the
-/// environment, never part of a command.
+/// Runs the operator's hooks. It uses no shell: what a person pasted is data on standard input and in the environment, never
+/// part of a command.
 /// </summary>
 internal sealed partial class HookRunner(ClientOptions options, TimeProvider time, ILogger<HookRunner> log) : IAssignmentHandler
 {
-    private const int KeptOutput = 64 * 1024;
-    private const int ReportedOutput = 2_000;
+    private const int MaxReportedOutput = 2_000;
 
-    private const int NoSuchFile = 2;
-    private const int NotExecutable = 8;
-    private const int NotPermitted = 13;
-
-    /// <summary>How long a hook's children may keep its output open after it has ended.</summary>
-    private static readonly TimeSpan OutputGrace = TimeSpan.FromSeconds(2);
-
-    /// <summary>How long a hook that is stopped has between SIGTERM and SIGKILL.</summary>
+    /// <summary>How long the processes of a hook have between SIGTERM and SIGKILL.</summary>
     public static readonly TimeSpan EndGrace = TimeSpan.FromSeconds(5);
 
     public async Task<HandlerResult> AssignedAsync(VmAssignment vm, AssignedPerson person, CancellationToken cancel)
     {
-        var (connectUrl, failure) = await RunAsync(options.AssignedHook, Input("assigned", vm), cancel);
+        var (connectUrl, failure) = await RunAsync(Hook.Assigned, Input(HookInput.AssignedEvent, vm), cancel);
         return failure is null ? HandlerResult.Connected(connectUrl) : HandlerResult.Failed(failure);
     }
 
     public async Task<HandlerResult> ReleasedAsync(VmAssignment vm, CancellationToken cancel) =>
-        await RunAsync(options.ReleasedHook, Input("released", vm), cancel) is (_, { } failure) ? HandlerResult.Failed(failure) : HandlerResult.Clean;
+        await RunAsync(Hook.Released, Input("released", vm), cancel) is (_, { } failure) ? HandlerResult.Failed(failure) : HandlerResult.Clean;
 
     public Task ContactLostAsync(DateTimeOffset since, CancellationToken cancel) =>
-        RunAsync(options.LostContactHook, new HookInput("lost-contact", options.Hostname, null, null, since), cancel);
+        RunAsync(Hook.LostContact, new HookInput("lost-contact", options.Hostname, null, null, since), cancel);
 
     public Task ContactFoundAsync(DateTimeOffset since, CancellationToken cancel) =>
-        RunAsync(options.LostContactHook, new HookInput("found-contact", options.Hostname, null, null, since), cancel);
+        RunAsync(Hook.LostContact, new HookInput("found-contact", options.Hostname, null, null, since), cancel);
 
     private static HookInput Input(string name, VmAssignment vm) => new(name, vm.Hostname, vm.Generation, vm.Assignment);
 
-    /// <summary>Runs a hook; if there is none, nothing has to be done.</summary>
-    /// <exception cref="OperationCanceledException">The hook was stopped by <paramref name="cancel"/>, with all it had started.</exception>
-    private async Task<(string? ConnectUrl, string? Failure)> RunAsync(IReadOnlyList<string> command, HookInput input, CancellationToken cancel)
+    /// <summary>Runs a hook; a hook that is not configured succeeds.</summary>
+    /// <exception cref="OperationCanceledException"><paramref name="cancel"/> stopped the hook, with every process it had started.</exception>
+    private async Task<(string? ConnectUrl, string? Failure)> RunAsync(Hook hook, HookInput input, CancellationToken cancel)
     {
+        var command = hook.Command(options);
         if (command.Count == 0)
         {
             return (null, null);
         }
         Log.Starts(log, input.Event, input.Generation);
-        var result = await StartAsync(command, input, cancel);
+        var result = await RunAsync(command, input, cancel);
         if (result.Failure is null)
         {
             Log.Succeeded(log, input.Event, input.Generation);
@@ -80,66 +57,44 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
         return result;
     }
 
-    private async Task<(string? ConnectUrl, string? Failure)> StartAsync(IReadOnlyList<string> command, HookInput input, CancellationToken cancel)
+    private async Task<(string? ConnectUrl, string? Failure)> RunAsync(IReadOnlyList<string> command, HookInput input, CancellationToken cancel)
     {
         using var processes = new HookProcesses(options.StateFolder);
-        using var process = new Process();
-        process.StartInfo = new ProcessStartInfo(command[0], command.Skip(1))
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            StandardInputEncoding = new UTF8Encoding(false),
-        };
-        SetEnvironment(process.StartInfo.Environment, input);
+        using var program = new RunningProgram(command, time, environment => SetEnvironment(environment, input));
         try
         {
-            processes.Start(process);
+            program.Start(processes.Start);
         }
-        catch (Win32Exception e)
+        catch (ProgramStartException e)
         {
-            return (null, $"The {input.Event} hook '{command[0]}' cannot be started: {WhyNotStarted(command[0], e)}");
+            return (null, $"The {input.Event} hook '{command[0]}' cannot be started: {e.Message}.");
         }
-
-        var output = new Tail(process.StandardOutput, KeptOutput);
-        var errors = new Tail(process.StandardError, KeptOutput);
-        using var timeout = new CancellationTokenSource(options.HookTimeout, time);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, timeout.Token);
-        string? failure;
-        try
-        {
-            await WriteInputAsync(process, input, stop.Token);
-            await process.WaitForExitAsync(stop.Token);
-            await Task.WhenAll(output.EndAsync(OutputGrace, time), errors.EndAsync(OutputGrace, time));
-            failure = process.ExitCode == 0 ? null : $"ended with exit code {process.ExitCode}.";
-        }
-        catch (OperationCanceledException)
-        {
-            failure = $"did not end within {options.HookTimeout} and was stopped.";
-        }
+        var failure = await program.WaitAsync(JsonSerializer.Serialize(input, HookJson.Default.HookInput), options.HookTimeout, cancel) is { } why
+            ? why + "."
+            : null;
         string? connectUrl = null;
-        if (failure is null && input.Event == "assigned")
+        if (failure is null && input.Event == HookInput.AssignedEvent)
         {
-            (connectUrl, failure) = ReadConnectUrl(output.Text);
+            (connectUrl, failure) = ReadConnectUrl(program.Output);
         }
         if (failure is null)
         {
             return (connectUrl, null);
         }
-        // What a hook leaves may be meant to stay, but not what one leaves that failed.
-        if (await processes.EndAsync(EndGrace, time) is { Count: > 0 } left)
+        // A successful hook may leave processes running; a failed one may not.
+        if (await processes.TerminateAsync(EndGrace, time) is { Count: > 0 } left)
         {
-            Log.Left(log, input.Event, input.Generation, string.Join(", ", left));
+            Log.Unstoppable(log, input.Event, input.Generation, string.Join(", ", left));
             failure += $" Of its processes, {string.Join(", ", left)} cannot be ended.";
         }
-        await Task.WhenAll(output.EndAsync(OutputGrace, time), errors.EndAsync(OutputGrace, time));
+        await program.DrainAsync();
         cancel.ThrowIfCancellationRequested();
-        return (null, Report($"The {input.Event} hook {failure}", output, errors, input));
+        return (null, Describe($"The {input.Event} hook {failure}", program, input));
     }
 
     private static void SetEnvironment(IDictionary<string, string?> environment, HookInput input)
     {
-        foreach (var name in environment.Keys.Where(IsTheClientsOwn).ToArray())
+        foreach (var name in environment.Keys.Where(IsForClientOnly).ToArray())
         {
             environment.Remove(name);
         }
@@ -150,35 +105,12 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
         environment["ALLOCATOR_EMAIL"] = input.Assignment?.Email;
     }
 
-    /// <summary>Settings, tokens and passwords of the allocator, and what systemd means for its service alone.</summary>
-    private static bool IsTheClientsOwn(string name) =>
+    /// <summary>Returns true for the client's settings, tokens and passwords, and for what systemd sets for its service alone.</summary>
+    private static bool IsForClientOnly(string name) =>
         name.StartsWith("ALLOCATOR_", StringComparison.OrdinalIgnoreCase)
         || name is "NOTIFY_SOCKET" or "WATCHDOG_USEC" or "WATCHDOG_PID" or "LISTEN_FDS" or "LISTEN_PID" or "LISTEN_FDNAMES" or "CREDENTIALS_DIRECTORY";
 
-    private static string WhyNotStarted(string program, Win32Exception e) => e.NativeErrorCode switch
-    {
-        _ when Directory.Exists(program) => "it is a folder.",
-        NoSuchFile when File.Exists(program) => "the interpreter that its first line names does not exist.",
-        NoSuchFile => "there is no such program.",
-        NotPermitted => "the client's user may not execute it (chmod +x), or not enter its folder.",
-        NotExecutable => "it is neither a program for this machine nor a script whose first line names its interpreter (#!/bin/sh).",
-        _ => e.Message,
-    };
-
-    private static async Task WriteInputAsync(Process process, HookInput input, CancellationToken cancel)
-    {
-        try
-        {
-            await process.StandardInput.WriteAsync(JsonSerializer.Serialize(input, HookJson.Default.HookInput).AsMemory(), cancel);
-            process.StandardInput.Close();
-        }
-        catch (IOException)
-        {
-            // The hook does not care for its input.
-        }
-    }
-
-    /// <summary>The URL, if the hook printed one. It may have told other things before: JSON begins a line.</summary>
+    /// <summary>Reads the URL, if the hook printed one. Other lines may precede it, so JSON starts at a line that begins with a brace.</summary>
     private static (string? ConnectUrl, string? Failure) ReadConnectUrl(string output)
     {
         var start = $"\n{output}".IndexOf("\n{", StringComparison.Ordinal);
@@ -200,77 +132,30 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
         }
     }
 
-    /// <summary>What an admin is told. Hooks may print what they got, but its secrets are for nobody else.</summary>
-    private static string Report(string what, Tail output, Tail errors, HookInput input)
+    /// <summary>Builds the report for admins. A hook may print its input, so the person's code and PIN are masked.</summary>
+    private static string Describe(string failure, RunningProgram program, HookInput input)
     {
-        var said = (output.Text + errors.Text).Trim();
-        said = new string([.. said.Where(c => !char.IsControl(c) || c is '\n' or '\t')]);
+        var printed = (program.Output + program.Errors).Trim();
+        printed = new string([.. printed.Where(c => !char.IsControl(c) || c is '\n' or '\t')]);
         foreach (var secret in new[] { input.Assignment?.Command?.Code, input.Assignment?.Command?.Pin })
         {
-            said = secret is { Length: > 0 } ? said.Replace(secret, "***", StringComparison.Ordinal) : said;
+            printed = secret is { Length: > 0 } ? printed.Replace(secret, "***", StringComparison.Ordinal) : printed;
         }
-        return said.Length == 0 ? what : $"{what} It printed at its end: {said[^Math.Min(said.Length, ReportedOutput)..]}";
-    }
-
-    /// <summary>Reads a stream to its end and keeps the last of it.</summary>
-    private sealed class Tail
-    {
-        private readonly StringBuilder _kept = new();
-        private readonly int _most;
-        private readonly Task _reading;
-
-        public Tail(StreamReader reader, int most)
-        {
-            _most = most;
-            _reading = ReadAsync(reader);
-        }
-
-        public string Text
-        {
-            get
-            {
-                lock (_kept)
-                {
-                    return _kept.ToString();
-                }
-            }
-        }
-
-        /// <summary>Waits for the end of the stream, but not for ever: a child may hold it open.</summary>
-        public async Task EndAsync(TimeSpan grace, TimeProvider time) =>
-            await _reading.WaitAsync(grace, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-
-        private async Task ReadAsync(StreamReader reader)
-        {
-            var buffer = new char[4096];
-            int read;
-            while ((read = await reader.ReadAsync(buffer)) > 0)
-            {
-                lock (_kept)
-                {
-                    _kept.Append(buffer, 0, read);
-                    // Not each time: what is kept has to be moved.
-                    if (_kept.Length > 2 * _most)
-                    {
-                        _kept.Remove(0, _kept.Length - _most);
-                    }
-                }
-            }
-        }
+        return printed.Length == 0 ? failure : $"{failure} The end of its output: {printed[^Math.Min(printed.Length, MaxReportedOutput)..]}";
     }
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Information, Message = "The {Hook} hook starts, for generation {Generation}")]
+        [LoggerMessage(Level = LogLevel.Information, Message = "Running the {Hook} hook for generation {Generation}")]
         public static partial void Starts(ILogger log, string hook, long? generation);
 
-        [LoggerMessage(Level = LogLevel.Information, Message = "The {Hook} hook succeeded, for generation {Generation}")]
+        [LoggerMessage(Level = LogLevel.Information, Message = "The {Hook} hook for generation {Generation} succeeded")]
         public static partial void Succeeded(ILogger log, string hook, long? generation);
 
-        [LoggerMessage(Level = LogLevel.Error, Message = "The {Hook} hook failed, for generation {Generation}: {Detail}")]
+        [LoggerMessage(Level = LogLevel.Error, Message = "The {Hook} hook for generation {Generation} failed: {Detail}")]
         public static partial void Failed(ILogger log, string hook, long? generation, string? detail);
 
-        [LoggerMessage(Level = LogLevel.Error, Message = "Processes {Processes} of the {Hook} hook, for generation {Generation}, cannot be ended")]
-        public static partial void Left(ILogger log, string hook, long? generation, string processes);
+        [LoggerMessage(Level = LogLevel.Error, Message = "Cannot end processes {Processes} of the {Hook} hook for generation {Generation}")]
+        public static partial void Unstoppable(ILogger log, string hook, long? generation, string processes);
     }
 }

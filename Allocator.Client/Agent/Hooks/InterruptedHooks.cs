@@ -4,19 +4,19 @@ using Microsoft.Extensions.Logging;
 namespace Allocator.Client.Agent.Hooks;
 
 /// <summary>
-/// Ends, before the client does anything, a hook that ran when the client before it was killed outright. systemd leaves
-/// hooks alone (KillMode=process): it cannot tell one that is at work from a desktop that one has left, which is to stay.
+/// At start, terminates a hook that was still running when the previous client was killed. systemd leaves hooks alone
+/// (KillMode=process), because it cannot tell a running hook from a desktop that a hook has left, which must stay.
 /// </summary>
 internal sealed partial class InterruptedHooks(ClientOptions options, TimeProvider time, ILogger<InterruptedHooks> log) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        foreach (var processes in HookProcesses.LeftBehind(options.StateFolder))
+        foreach (var processes in HookProcesses.FindOrphaned(options.StateFolder))
         {
             using (processes)
             {
-                var left = await processes.EndAsync(HookRunner.EndGrace, time);
-                Log.Ended(log, left.Count == 0 ? "Nothing of it is left." : $"Of its processes, {string.Join(", ", left)} cannot be ended.");
+                var left = await processes.TerminateAsync(HookRunner.EndGrace, time);
+                Log.Terminated(log, left.Count == 0 ? "no processes remain" : $"processes {string.Join(", ", left)} cannot be ended");
             }
         }
     }
@@ -25,7 +25,7 @@ internal sealed partial class InterruptedHooks(ClientOptions options, TimeProvid
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "A hook ran when the client was killed, and is ended. {Left}")]
-        public static partial void Ended(ILogger log, string left);
+        [LoggerMessage(Level = LogLevel.Warning, Message = "Terminated a hook left running by a client that was killed; {Result}")]
+        public static partial void Terminated(ILogger log, string result);
     }
 }

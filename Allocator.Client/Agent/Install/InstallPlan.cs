@@ -3,7 +3,7 @@ using Allocator.Client.Terminal;
 
 namespace Allocator.Client.Agent.Install;
 
-/// <summary>What it takes to have the client as a service, step by step: what is so already is left as it is.</summary>
+/// <summary>The steps that install or remove the client as a service. A step that has nothing to change is empty.</summary>
 internal sealed class InstallPlan(InstallTarget target)
 {
 
@@ -19,10 +19,10 @@ internal sealed class InstallPlan(InstallTarget target)
     private const UnixFileMode FolderMode =
         UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute;
 
-    /// <summary>Debian's package has its own program, unit and user: only the configuration is written then.</summary>
+    /// <summary>Gets whether the Debian package is installed. It has the program, unit and user; only the configuration is written then.</summary>
     private bool IsPackaged => target.HasFile(PackagedUnit);
 
-    /// <param name="hardened">Null: as it is.</param>
+    /// <param name="hardened">Null leaves the profile unchanged.</param>
     public IEnumerable<InstallStep> Install(SettingsFile settings, string? token, bool? hardened, bool starts)
     {
         var steps = new List<InstallStep>();
@@ -36,10 +36,11 @@ internal sealed class InstallPlan(InstallTarget target)
             }
             steps.Add(target.Write(UserPath, Resource("sysusers.conf"), InstallTarget.ForAll));
             steps.Add(target.HasServiceUser
-                ? new InstallStep($"the user {ServiceUser.Name}", null)
-                : InstallTarget.Run($"make the user {ServiceUser.Name}", "systemd-sysusers",
+                ? new InstallStep($"user {ServiceUser.Name}", null)
+                : InstallTarget.Run($"create the user {ServiceUser.Name}", "systemd-sysusers",
                     [.. target.IsThisMachine ? Array.Empty<string>() : [$"--root={target.At("")}"], target.IsThisMachine ? UserPath : Path.GetFileName(UserPath)]));
-            steps.Add(target.Write(UnitPath, Resource(ServiceUnit.Name).Replace($"ExecStart={PackagedProgram} ", $"ExecStart={program} ", StringComparison.Ordinal), InstallTarget.ForAll));
+            var unit = Resource(ServiceUnit.Name).Replace($"ExecStart={PackagedProgram} ", $"ExecStart={program} ", StringComparison.Ordinal);
+            steps.Add(target.Write(UnitPath, unit, InstallTarget.ForAll));
             if (!target.HasFile(InstalledFiles.Environment))
             {
                 steps.Add(target.Write(InstalledFiles.Environment, Resource("default"), InstallTarget.ForAll));
@@ -57,7 +58,7 @@ internal sealed class InstallPlan(InstallTarget target)
             steps.Add(target.Write(InstalledFiles.EnrolmentToken, token + "\n", InstallTarget.ForTheService));
         }
         steps.Add(target.Write(InstalledFiles.Configuration, settings.Text, InstallTarget.ForTheService, keepFormerAs: InstalledFiles.Configuration + ".old"));
-        var isChanged = steps.Any(step => step.Do is not null);
+        var isChanged = steps.Any(step => step.Run is not null);
         if (!target.IsThisMachine)
         {
             steps.Add(target.Link(EnabledPath, IsPackaged ? PackagedUnit : UnitPath));
@@ -65,22 +66,23 @@ internal sealed class InstallPlan(InstallTarget target)
         }
         if (isChanged)
         {
-            steps.Add(InstallTarget.Run("have systemd read its units again", "systemctl", "daemon-reload"));
+            steps.Add(InstallTarget.Run("reload systemd units", "systemctl", "daemon-reload"));
         }
         steps.Add(InstallTarget.Run($"enable {ServiceUnit.Name}", "systemctl", "enable", "--quiet", ServiceUnit.Name));
         if (starts)
         {
-            steps.Add(InstallTarget.Run(isChanged ? $"start {ServiceUnit.Name} anew" : $"start {ServiceUnit.Name}", "systemctl", isChanged ? "restart" : "start", ServiceUnit.Name));
+            var verb = isChanged ? "restart" : "start";
+            steps.Add(InstallTarget.Run($"{verb} {ServiceUnit.Name}", "systemctl", verb, ServiceUnit.Name));
         }
         return steps;
     }
 
-    /// <summary>Takes off what <see cref="Install"/> put there.</summary>
+    /// <summary>Removes what <see cref="Install"/> has created.</summary>
     public IEnumerable<InstallStep> Uninstall(bool purge)
     {
         if (IsPackaged)
         {
-            throw new CommandException(ExitCode.Refused, $"The client was installed as a package. Say: apt-get {(purge ? "purge" : "remove")} allocator");
+            throw new CommandException(ExitCode.Refused, $"The client was installed as a package. Run: apt-get {(purge ? "purge" : "remove")} allocator");
         }
         var isInstalled = target.HasFile(UnitPath);
         if (target.IsThisMachine && isInstalled)
@@ -91,7 +93,8 @@ internal sealed class InstallPlan(InstallTarget target)
         {
             yield return step;
         }
-        if (Directory.Exists(target.At(DropInFolder)) && !Directory.EnumerateFileSystemEntries(target.At(DropInFolder)).Except([target.At(HardenedPath)]).Any())
+        if (Directory.Exists(target.At(DropInFolder))
+            && !Directory.EnumerateFileSystemEntries(target.At(DropInFolder)).Except([target.At(HardenedPath)]).Any())
         {
             foreach (var step in target.Remove(DropInFolder))
             {
@@ -100,7 +103,7 @@ internal sealed class InstallPlan(InstallTarget target)
         }
         if (target.IsThisMachine && isInstalled)
         {
-            yield return InstallTarget.Run("have systemd read its units again", "systemctl", "daemon-reload");
+            yield return InstallTarget.Run("reload systemd units", "systemctl", "daemon-reload");
         }
         if (!purge)
         {
@@ -116,7 +119,7 @@ internal sealed class InstallPlan(InstallTarget target)
         }
     }
 
-    /// <summary>Whether this program is one file, as it is published, and not one among many, as it is built.</summary>
+    /// <summary>Gets whether this program is a single published file, rather than one of the many of a build.</summary>
     private static bool IsOneFile => !File.Exists(Path.Combine(AppContext.BaseDirectory, "allocator.dll"));
 
     private static string Resource(string name)

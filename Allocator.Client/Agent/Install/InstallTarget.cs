@@ -1,14 +1,18 @@
+using System.Security.Cryptography;
+using Allocator.Client.Agent.Processes;
 using Allocator.Client.Agent.Systemd;
 using Allocator.Client.Terminal;
+using Allocator.Polling;
 
 namespace Allocator.Client.Agent.Install;
 
-/// <summary>Something to be done to a machine; null where it is so already.</summary>
-/// <param name="What">Begins with a verb.</param>
-internal sealed record InstallStep(string What, Func<CancellationToken, Task>? Do);
+/// <summary>One change of a machine.</summary>
+/// <param name="Text">Describes the change and begins with a verb, or names what is unchanged.</param>
+/// <param name="Run">Makes the change; null if there is nothing to change.</param>
+internal sealed record InstallStep(string Text, Func<CancellationToken, Task>? Run);
 
-/// <summary>The machine that is changed: this one, or an image of one in a folder.</summary>
-/// <param name="root">Empty for this machine.</param>
+/// <summary>The machine to change: this one, or an image in a folder.</summary>
+/// <param name="root">The folder of the image; empty for this machine.</param>
 internal sealed class InstallTarget(string root)
 {
     private const UnixFileMode Executable =
@@ -20,7 +24,7 @@ internal sealed class InstallTarget(string root)
 
     public bool IsThisMachine => root.Length == 0;
 
-    /// <summary>Where a path of the machine is now.</summary>
+    /// <summary>Returns where a path of the machine is on this one.</summary>
     public string At(string path) => root + path;
 
     public bool HasFile(string path) => File.Exists(At(path));
@@ -35,11 +39,11 @@ internal sealed class InstallTarget(string root)
         }
         catch (UnauthorizedAccessException)
         {
-            throw new CommandException(ExitCode.NotPermitted, $"{At(path)} cannot be read. Say: sudo allocator …");
+            throw new CommandException(ExitCode.NotPermitted, $"{At(path)} cannot be read. Run: sudo allocator …");
         }
     }
 
-    /// <summary>A file with this content and mode; <see cref="ForTheService"/> also gives it to the service's group.</summary>
+    /// <summary>Writes a file with this content and mode; <see cref="ForTheService"/> also sets the service's group as its group.</summary>
     public InstallStep Write(string path, string content, UnixFileMode mode, string? keepFormerAs = null)
     {
         var former = Read(path);
@@ -61,10 +65,10 @@ internal sealed class InstallTarget(string root)
     public InstallStep Folder(string path, UnixFileMode mode) =>
         Directory.Exists(At(path)) && File.GetUnixFileMode(At(path)) == mode
             ? new InstallStep(path, null)
-            : new InstallStep($"make the folder {path}", async cancel =>
+            : new InstallStep($"create the folder {path}", async cancel =>
             {
                 Directory.CreateDirectory(At(path));
-                await GiveAsync(path, cancel);
+                await ChangeOwnerAsync(At(path), cancel);
                 File.SetUnixFileMode(At(path), mode);
             });
 
@@ -78,13 +82,13 @@ internal sealed class InstallTarget(string root)
             return Task.CompletedTask;
         });
 
-    /// <summary>This very program, as a file of the machine.</summary>
+    /// <summary>Copies this program to the machine.</summary>
     public InstallStep CopyProgram(string from, string path) => HasFile(path) && AreSame(from, At(path))
         ? new InstallStep(path, null)
         : new InstallStep($"copy this program to {path}", _ =>
         {
             Directory.CreateDirectory(Path.GetDirectoryName(At(path))!);
-            // What runs cannot be written over, only replaced.
+            // A running program cannot be overwritten, only replaced.
             var unfinished = At(path) + ".new";
             File.Copy(from, unfinished, overwrite: true);
             File.SetUnixFileMode(unfinished, Executable);
@@ -92,13 +96,12 @@ internal sealed class InstallTarget(string root)
             return Task.CompletedTask;
         });
 
-    public static InstallStep Run(string what, string program, params string[] arguments) => new(what, async cancel =>
+    public static InstallStep Run(string text, string program, params string[] arguments) => new(text, async cancel =>
     {
-        var ran = await ExternalProgram.RunAsync(program, arguments, cancel);
-        if (ran is not { Succeeded: true })
+        var result = await new ProgramRunner(TimeProvider.System).RunSystemAsync([program, .. arguments], cancel);
+        if (!result.Succeeded)
         {
-            throw new CommandException(ExitCode.Service,
-                $"{program} {string.Join(' ', arguments)}: {(ran is null ? "there is no such program" : $"exit code {ran.Code}. {ran.Output}")}");
+            throw new CommandException(ExitCode.Service, $"{string.Join(' ', [program, .. arguments])}: {result.Failure}. {result.Output}{result.Errors}".Trim());
         }
     });
 
@@ -121,35 +124,26 @@ internal sealed class InstallTarget(string root)
 
     private async Task ReplaceAsync(string path, string content, UnixFileMode mode, CancellationToken cancel)
     {
-        var unfinished = path + ".new";
-        File.Delete(At(unfinished));
-        // Nobody reads it before it is whose it shall be.
-        await using (var stream = new FileStream(At(unfinished), new FileStreamOptions
-        {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        }))
-        await using (var writer = new StreamWriter(stream))
-        {
-            await writer.WriteAsync(content);
-        }
+        using var file = new PrivateFile(At(path));
+        file.Write(content);
+        // Owner and mode are set before the file gets its name, so that it is never readable by others.
         if (mode == ForTheService)
         {
-            await GiveAsync(unfinished, cancel);
+            await ChangeOwnerAsync(file.UnfinishedPath, cancel);
         }
-        File.SetUnixFileMode(At(unfinished), mode);
-        File.Move(At(unfinished), At(path), overwrite: true);
+        File.SetUnixFileMode(file.UnfinishedPath, mode);
+        file.Commit(durably: true);
     }
 
-    /// <summary>To root and the service's group. Who makes an image without being root cannot give anything away.</summary>
-    private async Task GiveAsync(string path, CancellationToken cancel)
+    /// <summary>Sets the owner to root and the service's group; without root, as in a build of an image, it is unchanged.</summary>
+    private async Task ChangeOwnerAsync(string file, CancellationToken cancel)
     {
         if (Environment.IsPrivilegedProcess)
         {
-            // By number: the group of an image is none of this machine's.
-            var group = (Read("/etc/group") ?? "").Split('\n').Select(line => line.Split(':')).FirstOrDefault(entry => entry is [ServiceUser.Name, _, _, ..]);
-            await Run("", "chown", $"0:{group?[2] ?? ServiceUser.Name}", At(path)).Do!(cancel);
+            // By number, because the group of an image need not exist on this machine.
+            var group = (Read("/etc/group") ?? "").Split('\n').Select(line => line.Split(':'))
+                .FirstOrDefault(entry => entry is [ServiceUser.Name, _, _, ..]);
+            await Run("", "chown", $"0:{group?[2] ?? ServiceUser.Name}", file).Run!(cancel);
         }
     }
 
@@ -157,6 +151,6 @@ internal sealed class InstallTarget(string root)
     {
         using var a = File.OpenRead(one);
         using var b = File.OpenRead(other);
-        return a.Length == b.Length && System.Security.Cryptography.SHA256.HashData(a).AsSpan().SequenceEqual(System.Security.Cryptography.SHA256.HashData(b));
+        return a.Length == b.Length && SHA256.HashData(a).AsSpan().SequenceEqual(SHA256.HashData(b));
     }
 }

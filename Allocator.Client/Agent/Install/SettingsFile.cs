@@ -7,30 +7,33 @@ using Microsoft.Extensions.Configuration;
 
 namespace Allocator.Client.Agent.Install;
 
-/// <summary>client.json as the operator left it, with what is set here changed in it, and nothing else.</summary>
+/// <summary>Changes settings in client.json and keeps everything else in it.</summary>
 internal sealed class SettingsFile
 {
     private readonly string? _former;
     private readonly JsonObject _settings;
     private bool _isChanged;
 
+    /// <param name="former">The present content; null if there is no file.</param>
+    /// <param name="replace">True to start with an empty file.</param>
     /// <exception cref="CommandException">The file is not JSON.</exception>
-    public SettingsFile(string? former, bool startAnew)
+    public SettingsFile(string? former, bool replace)
     {
         try
         {
-            _settings = former is null || startAnew
+            _settings = former is null || replace
                 ? []
                 : JsonNode.Parse(former, null, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true })!.AsObject();
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new CommandException(ExitCode.WrongUsage, $"{InstalledFiles.Configuration} is not a JSON object: {e.Message} Correct it, or say --replace.");
+            throw new CommandException(ExitCode.WrongUsage,
+                $"{InstalledFiles.Configuration} is not a JSON object: {e.Message} Correct it, or pass --replace.");
         }
-        (_former, _isChanged) = (former, former is null || startAnew);
+        (_former, _isChanged) = (former, former is null || replace);
     }
 
-    /// <summary>What it holds; to the letter what it held where nothing has changed.</summary>
+    /// <summary>Gets the content; unchanged to the letter if no setting has changed.</summary>
     public string Text => _isChanged ? Write() : _former!;
 
     public void Set(string key, string? value)
@@ -58,14 +61,14 @@ internal sealed class SettingsFile
         }
     }
 
-    /// <exception cref="CommandException">The client would not start with it.</exception>
+    /// <exception cref="CommandException">The client would not start with these settings.</exception>
     public void Check()
     {
         try
         {
             using var text = new MemoryStream(Encoding.UTF8.GetBytes(Text));
             ClientOptions.Read(new ConfigurationBuilder()
-                // What only the machine itself can know, and what its service will find there, is not asked of an image.
+                // An image has no machine-id, boot-id or token file yet.
                 .AddInMemoryCollection([new("MachineId", "machine"), new("BootId", "boot")])
                 .AddJsonStream(text)
                 .AddInMemoryCollection([new("EnrolmentTokenFile", null)])
@@ -73,13 +76,13 @@ internal sealed class SettingsFile
         }
         catch (Exception e) when (e is ClientOptionsException or FormatException or InvalidDataException)
         {
-            throw new CommandException(ExitCode.WrongUsage, $"With this the client would not start: {e.Message}");
+            throw new CommandException(ExitCode.WrongUsage, $"The client would not start with these settings: {e.Message}");
         }
     }
 
     private void Put(JsonObject into, string key, JsonNode value)
     {
-        // Settings are found whatever the case of their letters.
+        // Setting names are case-insensitive.
         foreach (var same in into.Select(setting => setting.Key).Where(known => known.Equals(key, StringComparison.OrdinalIgnoreCase)).ToArray())
         {
             into.Remove(same);

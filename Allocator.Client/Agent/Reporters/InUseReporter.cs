@@ -5,18 +5,18 @@ using Microsoft.Extensions.Logging;
 
 namespace Allocator.Client.Agent.Reporters;
 
-/// <summary>Says whether the program that the workshop is about runs.</summary>
+/// <summary>Reports whether the workshop's program is running.</summary>
 internal sealed class InUseReporter(ClientOptions options, VmReports reports, TimeProvider time, Random random, ILogger<InUseReporter> log)
     : Reporter(TimeSpan.FromSeconds(30), time, random, log)
 {
-    protected override Task<bool> LookAsync(CancellationToken cancel)
+    protected override Task<bool> ObserveAsync(CancellationToken cancel)
     {
         reports.Report(new VmReport(InUse: IsRunning(options.ProcFolder, options.InUseProcess!)));
         return Task.FromResult(true);
     }
 
     /// <summary>
-    /// Whether a process has this name: as its program, or as the script that its program runs, such as
+    /// Returns whether a process has this name, as its program or as the script that its program runs, such as
     /// <c>python3 /usr/bin/sleap-label</c>.
     /// </summary>
     internal static bool IsRunning(string procFolder, string name)
@@ -33,7 +33,7 @@ internal sealed class InUseReporter(ClientOptions options, VmReports reports, Ti
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                // It has just ended, or is hidden from us.
+                // The process has just ended, or is hidden from this user.
             }
         }
         return false;

@@ -1,10 +1,11 @@
+using Allocator.Client.Agent.Processes;
 using Allocator.Contracts;
 using Allocator.Polling;
 using Microsoft.Extensions.Logging;
 
 namespace Allocator.Client.Agent.Reporters;
 
-/// <summary>Says that the VM is ready for people once a file is there and a program says so.</summary>
+/// <summary>Reports the VM as initializing until a file exists and a command succeeds.</summary>
 internal sealed partial class ReadyReporter : Reporter
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
@@ -12,27 +13,27 @@ internal sealed partial class ReadyReporter : Reporter
     private readonly ClientOptions _options;
     private readonly VmReports _reports;
     private readonly StartupTimes _startup;
-    private readonly Programs _programs;
+    private readonly ProgramRunner _programs;
     private readonly ILogger<ReadyReporter> _log;
-    private string? _told;
+    private string? _logged;
 
     public ReadyReporter(
-        ClientOptions options, VmReports reports, StartupTimes startup, Programs programs, TimeProvider time, Random random, ILogger<ReadyReporter> log)
+        ClientOptions options, VmReports reports, StartupTimes startup, ProgramRunner programs, TimeProvider time, Random random, ILogger<ReadyReporter> log)
         : base(TimeSpan.FromSeconds(5), time, random, log)
     {
         (_options, _reports, _startup, _programs, _log) = (options, reports, startup, programs, log);
-        // Before the first report goes out, which else would say that it runs.
+        // Set before the first report, which would otherwise say that the VM is running.
         reports.Report(new VmReport(VmStatus.Initializing));
     }
 
-    protected override async Task<bool> LookAsync(CancellationToken cancel)
+    protected override async Task<bool> ObserveAsync(CancellationToken cancel)
     {
         if (await NotReadyAsync(cancel) is { } why)
         {
             _reports.Report(new VmReport(Warnings: new Dictionary<string, string?> { ["ready"] = why }));
-            if (why != _told)
+            if (why != _logged)
             {
-                _told = why;
+                _logged = why;
                 Log.NotReady(_log, why);
             }
             return true;
@@ -47,11 +48,12 @@ internal sealed partial class ReadyReporter : Reporter
     {
         if (_options.ReadyFile is { } file && !File.Exists(file))
         {
-            return $"not ready: there is no {file} yet";
+            return $"not ready: {file} does not exist yet";
         }
-        if (_options.ReadyCommand.Count > 0 && await _programs.AskAsync(_options.ReadyCommand, Timeout, cancel) is { Failure: { } failure } answer)
+        if (_options.ReadyCommand.Count > 0
+            && await _programs.RunAsync(_options.ReadyCommand, Timeout, cancel) is { Failure: { } failure } result)
         {
-            return answer.Words() is { Length: > 0 } said ? $"not ready: {failure}: {said}" : $"not ready: {failure}";
+            return result.Summary() is { Length: > 0 } output ? $"not ready: {failure}: {output}" : $"not ready: {failure}";
         }
         return null;
     }

@@ -3,17 +3,17 @@ using Microsoft.Extensions.Logging;
 
 namespace Allocator.Client.Agent.Reporters;
 
-/// <summary>Looks at one thing of the VM at once and then regularly, not all VMs at the same moment, and says what it sees.</summary>
+/// <summary>Observes one fact of the VM at start and then at a jittered interval, and reports it.</summary>
 internal abstract partial class Reporter(TimeSpan interval, TimeProvider time, Random random, ILogger log) : BackgroundService
 {
-    /// <returns>Whether there will be something to see again.</returns>
-    protected abstract Task<bool> LookAsync(CancellationToken cancel);
+    /// <returns>False if there is nothing more to observe.</returns>
+    protected abstract Task<bool> ObserveAsync(CancellationToken cancel);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         try
         {
-            while (await TryToLookAsync(stoppingToken))
+            while (await TryObserveAsync(stoppingToken))
             {
                 await Task.Delay(interval * (0.9 + (0.2 * random.NextDouble())), time, stoppingToken);
             }
@@ -24,15 +24,15 @@ internal abstract partial class Reporter(TimeSpan interval, TimeProvider time, R
         }
     }
 
-    private async Task<bool> TryToLookAsync(CancellationToken cancel)
+    private async Task<bool> TryObserveAsync(CancellationToken cancel)
     {
         try
         {
-            return await LookAsync(cancel);
+            return await ObserveAsync(cancel);
         }
         catch (Exception e) when (!cancel.IsCancellationRequested)
         {
-            // The polls go on, whatever is wrong with what is looked at.
+            // A failing reporter must not stop the polls.
             Log.Failed(log, GetType().Name, e);
             return true;
         }
@@ -40,7 +40,7 @@ internal abstract partial class Reporter(TimeSpan interval, TimeProvider time, R
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "{Reporter} could not look; it will again")]
+        [LoggerMessage(Level = LogLevel.Warning, Message = "{Reporter} failed; it will try again")]
         public static partial void Failed(ILogger log, string reporter, Exception error);
     }
 }

@@ -1,3 +1,4 @@
+using Allocator.Client.Agent.Processes;
 using Allocator.Polling;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -6,12 +7,12 @@ namespace Allocator.Client.Agent.Reporters;
 internal static class ReportersSetup
 {
     /// <summary>
-    /// Registers what watches the VM and says what it sees by way of <see cref="VmReports"/>. After the polling client, so
-    /// that it stops before it and its last word is still sent.
+    /// Registers the reporters, which send their observations via <see cref="VmReports"/>. Must be called after the polling
+    /// client is registered: the reporters then stop first, and their last report is still sent.
     /// </summary>
     public static IServiceCollection AddReporters(this IServiceCollection services, ClientOptions options)
     {
-        services.AddSingleton<Programs>();
+        services.AddSingleton<ProgramRunner>();
         if (!options.IsReadyAtOnce)
         {
             services.AddHostedService<ReadyReporter>();

@@ -10,22 +10,23 @@ using Spectre.Console.Rendering;
 namespace Allocator.Client.Agent.Status;
 
 /// <summary>What <c>allocator status --json</c> prints.</summary>
-/// <param name="Problem">Why it is not well; null where it is.</param>
-/// <param name="Service">What systemd knows; null where it does not run.</param>
-/// <param name="Client">What the client knows; null where it never ran.</param>
+/// <param name="Problem">What is wrong; null if nothing is.</param>
+/// <param name="Service">The state of the service; null if systemd does not run here.</param>
+/// <param name="Client">The status that the client wrote; null if it has never run.</param>
 internal sealed record StatusReport(bool Ok, int ExitCode, string? Problem, string Version, bool Running, ServiceUnit? Service, ClientStatus? Client);
 
-/// <summary><c>allocator status</c>: what the client on this VM knows, on one screen.</summary>
+/// <summary><c>allocator status</c>: shows the state of the client on this VM.</summary>
 internal static class StatusCommand
 {
     private static readonly TimeProvider Time = TimeProvider.System;
 
     private static readonly Option<FileInfo?> Config = new("--config")
     {
-        Description = $"The settings file of the client that is asked about; {InstalledFiles.Configuration}, the service's, if absent",
+        Description = $"The settings file of the client; default: the service's, {InstalledFiles.Configuration}",
     };
 
-    public static Command Create() => new CliCommand("status", "What the client on this VM knows: does it run, when did it poll, whom does it have, how did its hook end",
+    public static Command Create() => new CliCommand(
+            "status", "Show the state of the client on this VM: service, last poll, assignment, hooks",
             "sudo allocator status", "sudo allocator status --json | jq .client.answer")
         .With(Config)
         .Does(ShowAsync);
@@ -36,7 +37,7 @@ internal static class StatusCommand
         var status = Read(config, out var path);
         var service = config is null ? await ServiceUnit.ReadAsync(cancel) : null;
         var isRunning = service?.IsActive ?? (status is { StoppedAt: null } && IsAllocator(status.ProcessId));
-        var (code, problem) = Judge(status, service, isRunning, path);
+        var (code, problem) = Diagnose(status, service, isRunning, path);
         output.Show(
             new StatusReport(code == ExitCode.Done, (int)code, problem, Version(), isRunning, service, status), AgentJson.Default.StatusReport, Render);
         if (problem is not null && !output.Json)
@@ -63,28 +64,31 @@ internal static class StatusCommand
         }
         catch (ClientOptionsException e)
         {
-            throw new CommandException(ExitCode.WrongUsage, $"{e.Message} More: sudo allocator doctor");
+            throw new CommandException(ExitCode.WrongUsage, $"{e.Message} For details, run: sudo allocator doctor");
         }
         catch (UnauthorizedAccessException)
         {
-            throw new CommandException(ExitCode.NotPermitted, "Only root and the client's own user may see who has this VM. Say: sudo allocator status");
+            throw new CommandException(ExitCode.NotPermitted, "Only root and the client's own user may see this. Run: sudo allocator status");
         }
         catch (Exception e) when (e is IOException or JsonException or InvalidDataException)
         {
-            throw new CommandException(ExitCode.Machine, $"What the client knows cannot be read: {e.GetBaseException().Message}");
+            throw new CommandException(ExitCode.Machine, $"The client's status cannot be read: {e.GetBaseException().Message}");
         }
     }
 
-    private static (ExitCode Code, string? Problem) Judge(ClientStatus? status, ServiceUnit? service, bool isRunning, string path) => (status, service) switch
+    private static (ExitCode Code, string? Problem) Diagnose(ClientStatus? status, ServiceUnit? service, bool isRunning, string path) => (status, service) switch
     {
         _ when !isRunning => (ExitCode.Service, service is null
-            ? $"The client does not run{(status is null ? $", and never did with its state in {Path.GetDirectoryName(path)}" : "")}. Say: allocator doctor"
-            : $"The client does not run: {ServiceUnit.Name} is {service.ActiveState} ({service.SubState}). Say: sudo allocator doctor"),
-        (null, _) => (ExitCode.Service, $"The client runs, and has not written {path} yet."),
-        ({ Enrolled: false, LastFailure: { } failure }, _) => (ExitCode.Credentials, $"The VM is not enrolled: {failure.Why}. Say: sudo allocator doctor"),
-        ({ FailedPolls: > 0 }, _) => (ExitCode.Unreachable, $"The last {(status.FailedPolls == 1 ? "poll" : $"{status.FailedPolls} polls")} failed; the client goes on with what it knows. Why: sudo allocator doctor"),
+            ? $"The client is not running{(status is null ? $", and has never written {path}" : "")}. Run: allocator doctor"
+            : $"The client is not running: {ServiceUnit.Name} is {service.ActiveState} ({service.SubState}). Run: sudo allocator doctor"),
+        (null, _) => (ExitCode.Service, $"The client is running, but has not written {path} yet."),
+        ({ Enrolled: false, LastFailure: { } failure }, _) => (ExitCode.Credentials, $"The VM is not enrolled: {failure.Why}. Run: sudo allocator doctor"),
+        ({ FailedPolls: > 0 }, _) => (ExitCode.Unreachable,
+            $"The last {(status.FailedPolls == 1 ? "poll" : $"{status.FailedPolls} polls")} failed; the client keeps the last known answer. "
+            + "Run: sudo allocator doctor"),
         ({ LastFailedRun: { EndedAt: { } at } }, _) when at > status.StartedAt => (ExitCode.Hook,
-            $"A hook failed: to the allocator this VM is in error, and gets nobody, until an admin says otherwise or the client starts anew: systemctl restart {ServiceUnit.Name}"),
+            "A hook failed, so the allocator marked this VM as error and will assign nobody to it. "
+            + $"Restart the client to clear it: systemctl restart {ServiceUnit.Name}"),
         _ => (ExitCode.Done, null),
     };
 
@@ -92,7 +96,8 @@ internal static class StatusCommand
     {
         List<(string, string?)> facts =
         [
-            ("client", $"{(report.Running ? "runs" : "does not run")}{(report.Service is { } service ? $": {service.ActiveState} ({service.SubState}) since {service.ActiveSince}, {service.UnitFileState}" : "")}"),
+            ("client", (report.Running ? "running" : "not running")
+                + (report.Service is { } unit ? $": {unit.ActiveState} ({unit.SubState}) since {unit.ActiveSince}, {unit.UnitFileState}" : "")),
             ("version", report.Version),
         ];
         if (report.Client is { } client)
@@ -101,38 +106,42 @@ internal static class StatusCommand
             [
                 ("allocator", $"{client.Url}"),
                 ("VM", $"{client.Hostname}{(client.Pool is { } pool ? $", pool {pool}" : "")}{(client.Enrolled ? ", enrolled" : ", not enrolled")}"),
-                ("last poll", client.PolledAt is { } polled ? $"{At(polled)}{(client.FailedPolls > 0 ? $"; {client.FailedPolls} in a row have failed" : ", answered")}" : "none yet"),
+                ("last poll", client.PolledAt is { } polled
+                    ? At(polled) + (client.FailedPolls > 0 ? $"; {client.FailedPolls} in a row have failed" : ", answered")
+                    : "none yet"),
                 ("last answer", client.FailedPolls > 0 && client.AnsweredAt is { } answered ? At(answered) : null),
                 ("last failure", client.LastFailure is { } failure ? $"{At(failure.At)}: {StatusText.OneLine(failure.Why)}" : null),
-                ("no contact", client.NoContactSince is { } since ? $"since {At(since)}" : null),
-                ("next poll", report.Running && client.NextPollAt is { } next ? $"{At(next)}{(client.Interval is { } interval ? $"; every {interval.TotalSeconds:0} to {2 * interval.TotalSeconds:0} s" : "")}" : null),
-                ("the VM is", client.Answer is { } answer ? $"{Options.WireName(answer.State)} (generation {answer.Generation})" : "nobody's, as far as is known"),
-                ("for", client.Answer?.Assignment is { } person ? $"{person.Email}, since {At(new DateTimeOffset(person.AssignedAt))}" : null),
+                ("no answer", client.NoContactSince is { } since ? $"since {At(since)}" : null),
+                ("next poll", report.Running && client.NextPollAt is { } next
+                    ? At(next) + (client.Interval is { } interval ? $"; every {interval.TotalSeconds:0} to {2 * interval.TotalSeconds:0} s" : "")
+                    : null),
+                ("state", client.Answer is { } answer ? $"{Options.WireName(answer.State)} (generation {answer.Generation})" : "unknown (no answer yet)"),
+                ("person", client.Answer?.Assignment is { } person ? $"{person.Email}, since {At(new DateTimeOffset(person.AssignedAt))}" : null),
                 ("last hook", client.LastRun is { } run ? Hook(run) : null),
                 ("", client.LastRun?.Detail),
                 ("failed hook", client.LastFailedRun is { } failed && failed != client.LastRun ? Hook(failed) : null),
                 ("", client.LastFailedRun is { Detail: { } detail } && client.LastFailedRun != client.LastRun ? detail : null),
-                ("", client.OutcomeUnheard ? "The allocator has not heard of it yet." : null),
+                ("", client.OutcomePending ? "Its outcome has not been reported yet." : null),
             ]);
         }
         return Output.Facts([.. facts]);
     }
 
     private static string Hook(HandlerRun run) =>
-        $"{(run.For == VmState.Assigned ? "assigned" : "released")} (generation {run.Generation}), began {At(run.StartedAt)}"
+        $"{(run.For == VmState.Assigned ? "assigned" : "released")} (generation {run.Generation}), started {At(run.StartedAt)}"
         + (run.EndedAt is { } ended ? $", took {(ended - run.StartedAt).TotalSeconds:0.0} s: {(run.Outcome == Outcome.Failed ? "failed" : "succeeded")}" : ", still running");
 
     private static string At(DateTimeOffset time)
     {
-        var away = Time.GetUtcNow() - time;
-        var span = away.Duration() switch
+        var distance = Time.GetUtcNow() - time;
+        var span = distance.Duration() switch
         {
             { TotalSeconds: < 120 } near => $"{near.TotalSeconds:0} s",
             { TotalMinutes: < 120 } near => $"{near.TotalMinutes:0} min",
             { TotalHours: < 48 } near => $"{near.TotalHours:0} h",
             var far => $"{far.TotalDays:0} days",
         };
-        return $"{Output.Time(time.UtcDateTime)} ({(away < TimeSpan.Zero ? $"in {span}" : $"{span} ago")})";
+        return $"{Output.Time(time.UtcDateTime)} ({(distance < TimeSpan.Zero ? $"in {span}" : $"{span} ago")})";
     }
 
     private static bool IsAllocator(int process)

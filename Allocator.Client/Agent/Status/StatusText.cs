@@ -5,7 +5,7 @@ using Allocator.Polling;
 
 namespace Allocator.Client.Agent.Status;
 
-/// <summary>How a client says how it is. In one line, for everybody on the machine: without the person.</summary>
+/// <summary>Describes a client's status in one line. Every user of the machine can read it, so it does not name the person.</summary>
 internal static class StatusText
 {
     public static string Line(ClientStatus status, TimeProvider time)
@@ -28,8 +28,8 @@ internal static class StatusText
     public static string State(ClientStatus status) => status switch
     {
         { Enrolled: false } => "not enrolled",
-        { LastRun: { EndedAt: null, For: VmState.Assigned } } => "assigned, its hook runs",
-        { LastRun: { EndedAt: null, For: VmState.Cleaning } } => "cleaning, its hook runs",
+        { LastRun: { EndedAt: null, For: VmState.Assigned } } => "assigned, hook running",
+        { LastRun: { EndedAt: null, For: VmState.Cleaning } } => "cleaning, hook running",
         { Answer: { } answer } => Options.WireName(answer.State),
         _ => "enrolled",
     };

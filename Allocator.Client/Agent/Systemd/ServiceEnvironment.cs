@@ -1,33 +1,33 @@
 namespace Allocator.Client.Agent.Systemd;
 
 /// <summary>
-/// The environment that the unit gives the client. A shell's own is another: its proxy is not the service's, and a check
-/// with it would prove nothing.
+/// The environment of the service. It differs from that of a shell, so a check with the shell's proxy settings would prove
+/// nothing about the service.
 /// </summary>
 internal static class ServiceEnvironment
 {
     private static readonly string[] Proxies = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 
-    /// <summary>Makes this process' environment what the service's is.</summary>
-    /// <returns>The shell's proxy settings that the service does not have.</returns>
+    /// <summary>Replaces the proxy settings of this process with those of the service, and adds its other variables.</summary>
+    /// <returns>The names of the shell's proxy variables that the service does not get.</returns>
     public static IReadOnlyList<string> Adopt(string file)
     {
-        var ofService = Parse(File.Exists(file) ? File.ReadAllText(file) : "");
-        var ofShellOnly = Proxies.SelectMany(name => new[] { name, name.ToUpperInvariant() })
-            .Where(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value && !(ofService.TryGetValue(name, out var known) && known == value))
+        var service = Parse(File.Exists(file) ? File.ReadAllText(file) : "");
+        var shellOnly = Proxies.SelectMany(name => new[] { name, name.ToUpperInvariant() })
+            .Where(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value && !(service.TryGetValue(name, out var known) && known == value))
             .ToArray();
-        foreach (var name in ofShellOnly)
+        foreach (var name in shellOnly)
         {
             Environment.SetEnvironmentVariable(name, null);
         }
-        foreach (var (name, value) in ofService)
+        foreach (var (name, value) in service)
         {
             Environment.SetEnvironmentVariable(name, value);
         }
-        return ofShellOnly;
+        return shellOnly;
     }
 
-    /// <summary>As systemd reads an <c>EnvironmentFile</c>: a variable on a line, in quotes or not; <c>#</c> and <c>;</c> begin a comment.</summary>
+    /// <summary>Parses an <c>EnvironmentFile</c> as systemd does: a variable per line, quoted or not; <c>#</c> and <c>;</c> begin a comment.</summary>
     public static IReadOnlyDictionary<string, string> Parse(string text)
     {
         var variables = new Dictionary<string, string>();

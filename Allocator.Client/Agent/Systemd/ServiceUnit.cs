@@ -1,10 +1,12 @@
+using Allocator.Client.Agent.Processes;
+
 namespace Allocator.Client.Agent.Systemd;
 
-/// <summary>What systemd knows of the client's service.</summary>
+/// <summary>The state of the client's service according to systemd.</summary>
 /// <param name="LoadState"><c>loaded</c>, <c>not-found</c>, …</param>
 /// <param name="UnitFileState"><c>enabled</c>, <c>disabled</c>, …</param>
 /// <param name="ActiveState"><c>active</c>, <c>failed</c>, …</param>
-/// <param name="StatusText">What the client last told systemd of itself.</param>
+/// <param name="StatusText">The last status line that the client sent.</param>
 internal sealed record ServiceUnit(
     string LoadState, string UnitFileState, string ActiveState, string SubState, string? ActiveSince, string? StatusText, string? Restarts)
 {
@@ -12,12 +14,12 @@ internal sealed record ServiceUnit(
 
     public bool IsActive => ActiveState is "active" or "reloading";
 
-    /// <summary>Null where systemd does not run: then nobody knows.</summary>
+    /// <summary>Reads the state; returns null if systemd does not run on this machine.</summary>
     public static async Task<ServiceUnit?> ReadAsync(CancellationToken cancel)
     {
-        var shown = await ExternalProgram.RunAsync(
-            "systemctl", ["show", Name, "--property=LoadState,UnitFileState,ActiveState,SubState,ActiveEnterTimestamp,StatusText,NRestarts"], cancel);
-        if (shown is not { Succeeded: true })
+        var shown = await new ProgramRunner(TimeProvider.System).RunSystemAsync(
+            ["systemctl", "show", Name, "--property=LoadState,UnitFileState,ActiveState,SubState,ActiveEnterTimestamp,StatusText,NRestarts"], cancel);
+        if (!shown.Succeeded)
         {
             return null;
         }

@@ -8,50 +8,50 @@ using Microsoft.Extensions.Logging;
 namespace Allocator.Client.Agent.Systemd;
 
 /// <summary>
-/// Tells systemd how the client is, and that it lives: only while the poll loop keeps the times that it set itself. A loop
-/// that waits for an allocator that is away keeps them; one that hangs does not, and systemd starts the client anew.
+/// Sends systemd the client's status, and notifies its watchdog while the poll loop keeps its own schedule. A loop that waits
+/// for an unreachable allocator keeps it; a loop that hangs does not, and systemd restarts the client.
 /// </summary>
 internal sealed partial class SystemdNotifications(
     ISystemdNotifier systemd, StatusWriter status, ClientOptions options, TimeProvider time, ILogger<SystemdNotifications> log) : BackgroundService
 {
-    private static readonly TimeSpan Often = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MaxInterval = TimeSpan.FromSeconds(5);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // Enrolling, reporting and polling are requests one after the other, each with its own timeout.
-        var patience = TimeSpan.FromSeconds(30) + (12 * options.RequestTimeout);
+        // A round consists of several requests (enrol, report, poll), each with its own timeout.
+        var timeout = TimeSpan.FromSeconds(30) + (12 * options.RequestTimeout);
         using var timer = new PeriodicTimer(Interval(), time);
         var isLate = false;
-        string? said = null;
+        string? sent = null;
         do
         {
-            if (status.Overdue > patience)
+            if (status.Overdue > timeout)
             {
                 if (!isLate)
                 {
                     Log.Hangs(log, status.Overdue);
                 }
                 isLate = true;
-                systemd.Notify(new ServiceState("STATUS=the poll loop hangs; the watchdog ends it"));
+                systemd.Notify(new ServiceState("STATUS=the poll loop hangs; the watchdog will end it"));
                 continue;
             }
             isLate = false;
             systemd.Notify(new ServiceState("WATCHDOG=1"));
             var line = StatusText.Line(status.Current, time);
-            if (line != said)
+            if (line != sent)
             {
-                systemd.Notify(new ServiceState($"STATUS={said = line}"));
+                systemd.Notify(new ServiceState($"STATUS={sent = line}"));
             }
         }
         while (await NextAsync(timer, stoppingToken));
     }
 
-    /// <summary>Thrice within the watchdog's time, and often enough for whoever looks.</summary>
+    /// <summary>Returns a third of the watchdog's time, or less so that the status stays current.</summary>
     private static TimeSpan Interval() =>
         long.TryParse(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), CultureInfo.InvariantCulture, out var microseconds) && microseconds > 0
-            && TimeSpan.FromMicroseconds(microseconds) / 3 is var third && third < Often
+            && TimeSpan.FromMicroseconds(microseconds) / 3 is var third && third < MaxInterval
             ? third
-            : Often;
+            : MaxInterval;
 
     private static async Task<bool> NextAsync(PeriodicTimer timer, CancellationToken cancel)
     {
@@ -67,7 +67,7 @@ internal sealed partial class SystemdNotifications(
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Critical, Message = "The poll loop should have moved {Overdue} ago: it hangs, and systemd's watchdog is to end it")]
+        [LoggerMessage(Level = LogLevel.Critical, Message = "The poll loop hangs: its next poll is {Overdue} overdue. The systemd watchdog will end the client")]
         public static partial void Hangs(ILogger log, TimeSpan overdue);
     }
 }

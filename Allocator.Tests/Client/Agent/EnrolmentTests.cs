@@ -1,5 +1,6 @@
 using System.Net;
 using Allocator.Client.Agent;
+using Allocator.Client.Agent.Processes;
 using Allocator.Tests.Infrastructure;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Time.Testing;
@@ -40,7 +41,7 @@ public sealed class EnrolmentTests
         var program = harness.Script("token", "[ -e $0.ready ] && echo \"$1\" && exit 0; echo a-secret; echo another-secret >&2; exit 3");
         await harness.RestartAsync(options => options with
         {
-            EnrolmentToken = cancel => EnrolmentTokenSource.FromProgram([program, "of the store"], new Programs(harness.HookTime), cancel),
+            EnrolmentToken = cancel => EnrolmentTokenSource.FromProgram([program, "of the store"], new ProgramRunner(harness.HookTime), cancel),
         });
         await harness.PassUntilAsync(() => harness.Log.Any(line => line.Contains("ended with exit code 3", StringComparison.Ordinal)), "it says what failed");
         await File.WriteAllTextAsync(program + ".ready", "");
@@ -58,7 +59,7 @@ public sealed class EnrolmentTests
         await using var harness = new ClientHarness();
         var program = harness.Script("token", "sleep 600 & echo $! > $0.child; wait");
         var time = new FakeTimeProvider();
-        var token = EnrolmentTokenSource.FromProgram([program], new Programs(time), default).AsTask();
+        var token = EnrolmentTokenSource.FromProgram([program], new ProgramRunner(time), default).AsTask();
         var child = await Wait.ForAsync(() => Task.FromResult(harness.ReadLines("token.child").FirstOrDefault()), "it runs");
 
         time.Advance(TimeSpan.FromSeconds(31));
@@ -132,7 +133,7 @@ public sealed class EnrolmentTests
         await harness.StartAsync();
         await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "it acts on its assignment");
         await harness.PassPollsAsync(5);
-        Assert.Single(harness.Log, line => line.Contains("a restart would forget", StringComparison.Ordinal) && line.Contains("No space left", StringComparison.Ordinal));
+        Assert.Single(harness.Log, line => line.Contains("a restart would lose", StringComparison.Ordinal) && line.Contains("No space left", StringComparison.Ordinal));
         Assert.Contains(harness.Reports, report => report.Warnings?["state"]?.Contains("No space left", StringComparison.Ordinal) == true);
         Assert.Single(harness.Enrolments);
 

@@ -25,7 +25,7 @@ public sealed class ClientStatusTests
         Assert.InRange((failing.NextPollAt - failing.PolledAt)!.Value.TotalSeconds, 15, 60);
 
         harness.OnPoll = Steady(2, () => Assigned(2, Ada, maxAge: 20), maxAge: 20);
-        await harness.PassUntilAsync(() => Read(harness) is { LastRun.EndedAt: not null, OutcomeUnheard: false }, "the hook has run and it was heard");
+        await harness.PassUntilAsync(() => Read(harness) is { LastRun.EndedAt: not null, OutcomePending: false }, "the hook has run and it was heard");
         var assigned = Read(harness);
         Assert.Equal((0, TimeSpan.FromSeconds(20)), (assigned.FailedPolls, assigned.Interval));
         Assert.Equal(("ada@example.org", VmState.Assigned), (assigned.Answer!.Assignment!.Email, assigned.Answer.State));

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json;
 using Allocator.Contracts;
 using Allocator.Tests.Infrastructure;
+using Microsoft.AspNetCore.Http;
 using Xunit;
 
 namespace Allocator.Tests.Client.Agent.Doctor;
@@ -97,10 +98,10 @@ public sealed class DoctorTests(PostgresServer server)
     [Theory]
     [InlineData("HTTP/1.1 200 OK\nContent-Type: text/html\nContent-Length: 52\n\n<html><title>Hotel Wi-Fi: sign in</title>Room?</html>", "HTTP", "a web page: 'Hotel Wi-Fi: sign in'")]
     [InlineData("HTTP/1.1 302 Found\nLocation: http://portal.example.org/\nContent-Length: 0\n\n", "HTTP", "captive portal")]
-    [InlineData("HTTP/1.1 503 Service Unavailable\nContent-Length: 0\n\n", "HTTP", "behind it nobody does")]
+    [InlineData("HTTP/1.1 503 Service Unavailable\nContent-Length: 0\n\n", "HTTP", "no healthy backend")]
     [InlineData("HTTP/1.1 404 Not Found\nContent-Length: 0\n\n", "allocator", "not an allocator")]
     [InlineData("HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "allocator", "not an allocator")]
-    [InlineData("SSH-2.0-OpenSSH_9.2p1\n", "HTTP", "not answer as an HTTP server")]
+    [InlineData("SSH-2.0-OpenSSH_9.2p1\n", "HTTP", "not respond with HTTP")]
     public async Task Whoever_answers_instead_of_the_allocator_is_told_and_gets_no_token(string answer, string step, string said)
     {
         await using var other = new RawServer(answer);
@@ -114,9 +115,9 @@ public sealed class DoctorTests(PostgresServer server)
     }
 
     [Theory]
-    [InlineData("localhost", -30, 30, false, "does not know who signed it")]
+    [InlineData("localhost", -30, 30, false, "does not trust its issuer")]
     [InlineData("localhost", -30, -1, true, "it expired on")]
-    [InlineData("localhost", 1, 30, true, "valid only from")]
+    [InlineData("localhost", 1, 30, true, "not valid before")]
     [InlineData("elsewhere.example.org", -30, 30, true, "it is for elsewhere.example.org, not for localhost")]
     public async Task Certificates_that_are_wrong_are_told_apart_and_no_token_is_sent(string name, int fromDays, int untilDays, bool isKnown, string said)
     {
@@ -144,13 +145,43 @@ public sealed class DoctorTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task Certificate_of_the_authority_in_CaFile_passes()
+    {
+        using var authority = new OwnAuthority();
+        await using var server = await authority.ServeAsync("localhost", RespondAsync);
+        using var terminal = new VmTerminal($"https://localhost:{OwnAuthority.Port(server)}", new { authority.CaFile });
+        terminal.WriteToken("vm-1.secret");
+
+        var (code, failed, steps) = await terminal.ExamineAsync();
+
+        Assert.Equal((0, null), (code, failed));
+        Assert.Equal(("passed", "passed", "passed"), (steps["TLS"].Verdict, steps["allocator"].Verdict, steps["token"].Verdict));
+    }
+
+    [Fact]
+    public async Task Requests_go_through_the_proxy_in_the_settings()
+    {
+        await using var proxy = new RawServer(RawServer.Live());
+        using var terminal = new VmTerminal("http://allocator.invalid", new { Proxy = $"http://ada:sesame@127.0.0.1:{proxy.Port}" });
+        terminal.WriteToken("vm-1.secret");
+
+        var (_, failed, steps) = await terminal.ExamineAsync();
+
+        Assert.Equal(("passed", $"http://127.0.0.1:{proxy.Port}"), (steps["proxy"].Verdict, steps["proxy"].Text));
+        Assert.Equal(("passed", "token"), (steps["allocator"].Verdict, failed));
+        Assert.Equal(
+            ["GET http://allocator.invalid/health/live", "PUT http://allocator.invalid/vms/vm-1/report"],
+            proxy.Asked.Select(request => string.Join(' ', request.Split(' ')[..2])));
+    }
+
+    [Fact]
     public async Task Port_that_speaks_no_tls_is_told_from_a_certificate_that_is_wrong()
     {
         await using var other = new RawServer(RawServer.Live());
         using var terminal = new VmTerminal($"https://localhost:{other.Port}");
         var diagnosis = await terminal.ExamineAsync();
         Assert.Equal((3, "TLS"), (diagnosis.Code, diagnosis.Failed));
-        Assert.Contains("No TLS came about", diagnosis.Steps["TLS"].Text, StringComparison.Ordinal);
+        Assert.Contains("TLS handshake failed", diagnosis.Steps["TLS"].Text, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -176,7 +207,7 @@ public sealed class DoctorTests(PostgresServer server)
         Assert.Contains($"http://127.0.0.1:{proxy.Port}", ran.Printed, StringComparison.Ordinal);
         Assert.DoesNotContain("sesame", ran.Output, StringComparison.Ordinal);
         Assert.Contains("GET http://allocator.invalid/health/live", proxy.Asked.First(), StringComparison.Ordinal);
-        Assert.Contains("In the way: token.", ran.Printed, StringComparison.Ordinal);
+        Assert.Contains("Failed: token.", ran.Printed, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -208,7 +239,7 @@ public sealed class DoctorTests(PostgresServer server)
 
     [Theory]
     [InlineData("{ \"Url\": ", 2, "configuration", "is not JSON")]
-    [InlineData("""{ "Url": "http://127.0.0.1:1", "Hostname": "vm-1", "MachineId": "uninitialized", "StateFolder": "/" }""", 6, "machine id", "tells this machine from no other")]
+    [InlineData("""{ "Url": "http://127.0.0.1:1", "Hostname": "vm-1", "MachineId": "uninitialized", "StateFolder": "/" }""", 6, "machine id", "does not identify this machine uniquely")]
     public async Task What_is_wrong_on_the_machine_comes_first(string settings, int code, string step, string said)
     {
         using var terminal = new VmTerminal("http://127.0.0.1:1");
@@ -216,6 +247,18 @@ public sealed class DoctorTests(PostgresServer server)
         var diagnosis = await terminal.ExamineAsync();
         Assert.Equal((code, step), (diagnosis.Code, diagnosis.Failed));
         Assert.Contains(said, diagnosis.Steps[step].Text, StringComparison.Ordinal);
+    }
+
+    private static async Task RespondAsync(HttpContext context)
+    {
+        if (context.Request.Path == "/health/live")
+        {
+            await context.Response.WriteAsync("live");
+        }
+        else
+        {
+            context.Response.StatusCode = StatusCodes.Status204NoContent;
+        }
     }
 
     private static void Trust(VmTerminal terminal, System.Security.Cryptography.X509Certificates.X509Certificate2? certificate)

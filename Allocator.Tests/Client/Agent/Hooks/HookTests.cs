@@ -36,9 +36,9 @@ public sealed class HookTests
     }
 
     [Theory]
-    [InlineData("echo begun; echo no display >&2; exit 3", "ended with exit code 3. It printed at its end: begun\nno display")]
+    [InlineData("echo begun; echo no display >&2; exit 3", "ended with exit code 3. The end of its output: begun\nno display")]
     [InlineData("exit 1", "ended with exit code 1.")]
-    [InlineData("printf 'a\\033[31m\\000b'; exit 1", "It printed at its end: a[31mb")]
+    [InlineData("printf 'a\\033[31m\\000b'; exit 1", "The end of its output: a[31mb")]
     public async Task Failing_hook_is_reported_with_the_end_of_its_output(string body, string detail)
     {
         await using var harness = new ClientHarness();
@@ -201,7 +201,7 @@ public sealed class HookTests
         harness.HookTime.Advance(TimeSpan.FromMinutes(5));
         await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
 
-        Assert.Contains("did not end within 00:05:00 and was stopped. It printed at its end: still here", harness.Outcomes.Single().Detail, StringComparison.Ordinal);
+        Assert.Contains("did not end within 00:05:00 and was stopped. The end of its output: still here", harness.Outcomes.Single().Detail, StringComparison.Ordinal);
         Assert.False(IsAlive(harness.ReadLines("assigned.child").Single()));
     }
 
@@ -312,7 +312,7 @@ public sealed class HookTests
         harness.OnPoll = Steady(4, () => Free(4));
         await using (var next = Executable.Start("allocator", ["run"], new Dictionary<string, string?>(settings) { ["ALLOCATOR_Hooks__Released__0"] = null }))
         {
-            await Wait.UntilAsync(() => next.Output.Contains("A hook ran when the client was killed, and is ended. Nothing of it is left.", StringComparison.Ordinal), "the next client ends it");
+            await Wait.UntilAsync(() => next.Output.Contains("Terminated a hook left running by a client that was killed; no processes remain", StringComparison.Ordinal), "the next client ends it");
             Assert.All(Children(), child => Assert.False(IsAlive(child)));
             var desktop = harness.ReadLines("assigned.desktop").Single();
             Assert.True(IsAlive(desktop));

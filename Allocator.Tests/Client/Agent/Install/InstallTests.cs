@@ -60,7 +60,7 @@ public sealed class InstallTests : IDisposable
 
         var again = await InstallAsync("--url https://allocator.example.org");
         Assert.Equal(0, again.Code);
-        Assert.All(again.Printed.Split('\n'), line => Assert.StartsWith("is so already: ", line, StringComparison.Ordinal));
+        Assert.All(again.Printed.Split('\n'), line => Assert.StartsWith("unchanged: ", line, StringComparison.Ordinal));
         Assert.Equal(edited, Read(Settings));
 
         Assert.Equal(0, (await InstallAsync("--url https://new.example.org --assigned-hook /opt/hooks/open")).Code);
@@ -91,7 +91,7 @@ public sealed class InstallTests : IDisposable
         var ran = await InstallAsync("--url https://allocator.example.org --dry-run");
         Assert.Equal(0, ran.Code);
         Assert.Contains("would write /etc/systemd/system/allocator.service", ran.Printed, StringComparison.Ordinal);
-        Assert.Contains("would make the user allocator", ran.Printed, StringComparison.Ordinal);
+        Assert.Contains("would create the user allocator", ran.Printed, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(_root));
     }
 
@@ -115,7 +115,7 @@ public sealed class InstallTests : IDisposable
 
     [Theory]
     [InlineData("install", 2, "Url (environment variable ALLOCATOR_Url) is ''; it must be the allocator's address")]
-    [InlineData("install --url allocator.example.org", 2, "With this the client would not start: Url")]
+    [InlineData("install --url allocator.example.org", 2, "The client would not start with these settings: Url")]
     [InlineData("install --url https://allocator.example.org --enrolment-token-file /no/such/file", 4, "/no/such/file")]
     public async Task What_would_not_work_is_refused_before_anything_is_written(string words, int code, string said)
     {

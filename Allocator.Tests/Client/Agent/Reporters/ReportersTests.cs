@@ -1,4 +1,4 @@
-using Allocator.Client.Agent;
+using Allocator.Client.Agent.Processes;
 using System.Diagnostics;
 using System.Text;
 using Allocator.Client.Agent.Reporters;
@@ -33,7 +33,7 @@ public sealed class ReportersTests
         Assert.Equal(heard, harness.Reports.Count);
 
         harness.Script("nvidia-smi", "exit 0");
-        Assert.Contains("names no GPU", (await HearAsync(harness, report => report.Warnings?["gpu"] is { } words && words.Contains("no GPU", StringComparison.Ordinal))).Warnings!["gpu"]!, StringComparison.Ordinal);
+        Assert.Contains("lists no GPU", (await HearAsync(harness, report => report.Warnings?["gpu"] is { } words && words.Contains("no GPU", StringComparison.Ordinal))).Warnings!["gpu"]!, StringComparison.Ordinal);
         harness.Script("nvidia-smi", "echo 'Tesla T4'");
         Assert.Null((await HearAsync(harness, report => report.Gpu == GpuHealth.Healthy)).Warnings!["gpu"]);
     }
@@ -64,7 +64,7 @@ public sealed class ReportersTests
         await harness.RestartAsync(options => options with { ReadyFile = program + ".file", ReadyCommand = [program], Uptime = TimeSpan.FromSeconds(20) });
         var first = await HearAsync(harness, report => report.BootId == "boot-1");
         Assert.Equal(VmStatus.Initializing, first.Status);
-        await HearAsync(harness, report => report.Warnings?["ready"] == $"not ready: there is no {program}.file yet");
+        await HearAsync(harness, report => report.Warnings?["ready"] == $"not ready: {program}.file does not exist yet");
         await File.WriteAllTextAsync(program + ".file", "");
         await HearAsync(harness, report => report.Warnings?["ready"] == $"not ready: '{program}' ended with exit code 1: the desktop starts");
         Assert.DoesNotContain(harness.Reports, report => report.Status == VmStatus.Running);
@@ -174,7 +174,7 @@ public sealed class ReportersTests
     private static ClientHarness Watched()
     {
         var harness = new ClientHarness(options => options with { GpuProgram = "", SystemctlProgram = "/no/such/systemctl", DiskWarnAbove = 100 });
-        harness.OnBuild = services => services.AddReporters(harness.Options).AddSingleton(new Programs(harness.HookTime));
+        harness.OnBuild = services => services.AddReporters(harness.Options).AddSingleton(new ProgramRunner(harness.HookTime));
         return harness;
     }
 

@@ -36,7 +36,7 @@ public sealed class StatusTests(PostgresServer server)
         Assert.Equal(0, await client.StopAsync());
         var stopped = await terminal.RunAsync("status");
         Assert.Equal(8, stopped.Code);
-        Assert.Contains("The client does not run", stopped.Output, StringComparison.Ordinal);
+        Assert.Contains("The client is not running", stopped.Output, StringComparison.Ordinal);
     }
 
     [Fact]
