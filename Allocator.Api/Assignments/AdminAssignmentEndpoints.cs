@@ -74,18 +74,14 @@ internal static class AdminAssignmentEndpoints
 
     private static async Task<Results<Ok<Page<Assignment>>, ValidationProblem, CsvResult<Assignment>>> ListAsync(
         HttpRequest request, AssignmentStore store, CancellationToken cancel,
-        string? pool = null, EnumQuery<AssignmentState>? state = null, string? hostname = null, string? email = null, string? text = null,
+        string? pool = null, EnumQuery<AssignmentState>? state = null, Hostname? hostname = null, string? email = null, string? text = null,
         Guid? after = null, int limit = Limits.DefaultPage)
     {
-        if (Limits.Wrong(pool, limit, text) is { } wrong)
+        if (Limits.Validate(pool, limit, text) is { } invalid)
         {
-            return wrong;
+            return invalid;
         }
-        if (hostname is not null && !Hostname.IsValid(hostname))
-        {
-            return Problems.Invalid("hostname", Hostname.Rule);
-        }
-        if (!Limits.IsText(email))
+        if (!Limits.IsSearchText(email))
         {
             return Problems.Invalid("email", "an e-mail address");
         }
@@ -102,9 +98,8 @@ internal static class AdminAssignmentEndpoints
         Guid id, MoveRequest move, AdminAssignmentStore store, AssignmentStore assignments, VmStore vms, FleetStore fleetStore, VmFleet fleet,
         ClaimsPrincipal admin, CancellationToken cancel)
     {
-        var hostname = move.Hostname is null ? null : Hostname.Normalise(move.Hostname);
-        var from = move.From is null ? null : Hostname.Normalise(move.From);
-        switch (await store.MoveAsync(id, hostname, from, admin.Actor(), cancel))
+        var hostname = Hostname.Of(move.Hostname);
+        switch (await store.MoveAsync(id, hostname, Hostname.Of(move.From), admin.Actor(), cancel))
         {
             case MoveOutcome.Moved moved:
                 await RefreshAsync(moved, fleetStore, fleet, cancel);
@@ -115,21 +110,20 @@ internal static class AdminAssignmentEndpoints
                 return Problems.AssignmentEnded;
             case MoveOutcome.NoVm:
                 var pool = (await FindAsync(id, assignments, cancel)).Pool;
-                return hostname is null ? Problems.NoFreeVm(pool) : await WhyNotAsync(hostname, pool, vms, cancel);
+                return hostname is { } wanted ? await WhyNotAsync(wanted, pool, vms, cancel) : Problems.NoFreeVm(pool);
             default:
                 return Problems.UnknownAssignment;
         }
     }
 
     private static async Task<Results<Created<Assignment>, Ok<Assignment>, ProblemHttpResult>> AssignAsync(
-        string hostname, VmAssignmentRequest request, AdminAssignmentStore store, AssignmentStore assignments, VmStore vms, FleetStore fleetStore, VmFleet fleet,
+        Hostname hostname, VmAssignmentRequest request, AdminAssignmentStore store, AssignmentStore assignments, VmStore vms, FleetStore fleetStore, VmFleet fleet,
         ClaimsPrincipal admin, CancellationToken cancel)
     {
         if (await VmEndpoints.MissingAsync(hostname, vms, cancel) is { } missing)
         {
             return missing;
         }
-        hostname = Hostname.Normalise(hostname);
         var code = string.IsNullOrWhiteSpace(request.Command) ? null : RemoteDesktopCode.Code(request.Command);
         switch (await store.AssignAsync(hostname, request.Email!, code, admin.Actor(), cancel))
         {
@@ -176,7 +170,7 @@ internal static class AdminAssignmentEndpoints
     private static async Task<Assignment> FindAsync(Guid id, AssignmentStore assignments, CancellationToken cancel) =>
         (await assignments.FindAsync(id, cancel))!.Value.Assignment with { Pin = null };
 
-    private static async Task<ProblemHttpResult> WhyNotAsync(string hostname, string? pool, VmStore vms, CancellationToken cancel) =>
+    private static async Task<ProblemHttpResult> WhyNotAsync(Hostname hostname, string? pool, VmStore vms, CancellationToken cancel) =>
         await VmEndpoints.MissingAsync(hostname, vms, cancel) is { } missing ? missing
         : await vms.FindAsync(hostname, cancel) is not { } vm ? Problems.UnknownVm(hostname)
         : pool is not null && vm.Pool != pool ? Problems.VmOfAnotherPool(hostname, vm.Pool)

@@ -1,5 +1,6 @@
 using System.Data;
 using Allocator.Api.Data;
+using Allocator.Api.Web;
 using Allocator.Contracts;
 using Npgsql;
 
@@ -208,9 +209,9 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
 
     /// <param name="hostname">The VM to move to, or null for any free VM of the pool.</param>
     /// <param name="from">The VM on which the admin saw the person, or null for any.</param>
-    public async Task<MoveOutcome> MoveAsync(Guid id, string? hostname, string? from, string actor, CancellationToken cancel)
+    public async Task<MoveOutcome> MoveAsync(Guid id, Hostname? hostname, Hostname? from, string actor, CancellationToken cancel)
     {
-        await using var command = database.Command(Move, id, hostname, from, actor);
+        await using var command = database.Command(Move, id, hostname?.ToString(), from?.ToString(), actor);
         await using var row = await command.ExecuteReaderAsync(cancel);
         return !await row.ReadAsync(cancel) ? new MoveOutcome.UnknownAssignment()
             : row.GetEnum<AssignmentState>("state") == AssignmentState.Ended ? new MoveOutcome.AssignmentEnded()
@@ -219,10 +220,10 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
             : new MoveOutcome.NoVm();
     }
 
-    public async Task<MoveOutcome> AssignAsync(string hostname, string email, string? code, string actor, CancellationToken cancel)
+    public async Task<MoveOutcome> AssignAsync(Hostname hostname, string email, string? code, string actor, CancellationToken cancel)
     {
         var id = Guid.CreateVersion7();
-        object?[] values = [id, hostname, EmailKey.Normalise(email), EmailKey.Of(email), code, AssignmentStore.NewPin(code), actor];
+        object?[] values = [id, hostname.ToString(), EmailKey.Normalise(email), EmailKey.Of(email), code, AssignmentStore.NewPin(code), actor];
         try
         {
             return await AssignOnceAsync(id, hostname, values, cancel);

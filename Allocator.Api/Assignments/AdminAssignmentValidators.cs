@@ -1,5 +1,3 @@
-using Allocator.Api.Pools;
-using Allocator.Api.Vms;
 using Allocator.Api.Web;
 using Allocator.Contracts;
 using FluentValidation;
@@ -15,13 +13,13 @@ internal sealed class AssignmentSelectionValidator : AbstractValidator<Assignmen
         RuleFor(selection => selection.Pool).IsPoolName();
         RuleFor(selection => selection.Hostname).IsHostname();
         RuleFor(selection => selection.Email)
-            .Must(Limits.IsText).WithMessage("Must be an e-mail address.");
+            .Must(Limits.IsSearchText).WithMessage("Must be an e-mail address.");
         RuleFor(selection => selection.Text)
-            .Must(Limits.IsText).WithMessage($"Must be {Limits.TextRule}.");
-        // A forgotten filter must not send everybody home.
+            .Must(Limits.IsSearchText).WithMessage($"Must be {Limits.SearchTextRule}.");
+        // Guards against releasing everybody because a filter was forgotten.
         RuleFor(selection => selection.All)
             .Must((selection, all) => all != (selection with { All = false, DryRun = false } != new AssignmentSelection()))
-            .WithMessage("Must be true where no filter is given, to mean every live assignment, and only there.");
+            .WithMessage("Set `all` to true to select every live assignment; it cannot be combined with filters.");
     }
 }
 
@@ -42,7 +40,7 @@ internal sealed class ExtensionRequestValidator : AbstractValidator<ExtensionReq
     public ExtensionRequestValidator()
     {
         RuleFor(extension => extension.By)
-            .Must((extension, by) => (by is null) != (extension.ExpiresAt is null)).WithMessage("Must be given where expiresAt is not, and only there.");
+            .Must((extension, by) => (by is null) != (extension.ExpiresAt is null)).WithMessage("Give exactly one of `by` and `expiresAt`.");
         RuleFor(extension => extension.By)
             .Must(by => by is null || (by >= Min && by <= Max)).WithMessage($"Must be a time (hh:mm:ss) from {Min} to {Max}.");
         RuleFor(extension => extension.ExpiresAt)
@@ -55,8 +53,8 @@ internal sealed class VmAssignmentRequestValidator : AbstractValidator<VmAssignm
     public VmAssignmentRequestValidator()
     {
         RuleFor(request => request.Email).Cascade(CascadeMode.Stop)
-            .NotEmpty().WithMessage("Is needed: the address of the person who is to have the VM.")
-            .Must(AssignmentRequestValidator.IsAddress).WithMessage(AssignmentRequestValidator.AddressRule);
+            .NotEmpty().WithMessage("Is required: the e-mail address of the person who gets the VM.")
+            .Must(EmailAddress.IsValid).WithMessage($"Must be {EmailAddress.Rule}.");
         RuleFor(request => request.Command)
             .Must(command => string.IsNullOrWhiteSpace(command) || RemoteDesktopCode.Code(command) is not null)
             .WithMessage($"Must be {RemoteDesktopCode.Rule}.");

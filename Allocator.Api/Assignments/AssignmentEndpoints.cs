@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Claims;
+using Allocator.Api.Data;
 using Allocator.Api.Fleet;
 using Allocator.Api.Security;
 using Allocator.Api.Web;
@@ -50,7 +51,7 @@ internal static class AssignmentEndpoints
     private static async Task<Results<Accepted<Assignment>, Ok<Assignment>, ProblemHttpResult>> AskAsync(
         AssignmentRequest request, AssignmentStore store, WaitEstimate estimate, VmFleet fleet, HttpResponse response, CancellationToken cancel)
     {
-        var pool = request.Pool ?? Pools.PoolName.Default;
+        var pool = request.Pool ?? PoolName.Default;
         var code = string.IsNullOrWhiteSpace(request.Command) ? null : RemoteDesktopCode.Code(request.Command);
         var address = response.HttpContext.Connection.RemoteIpAddress;
         address = address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address;

@@ -1,4 +1,5 @@
 using Allocator.Api.Data;
+using Allocator.Api.Web;
 using Allocator.Contracts;
 
 namespace Allocator.Api.Assignments;
@@ -7,7 +8,7 @@ namespace Allocator.Api.Assignments;
 internal sealed record AssignmentFilter(
     string? Pool = null,
     AssignmentState? State = null,
-    string? Hostname = null,
+    Hostname? Hostname = null,
     string? Email = null,
     string? Text = null,
     IReadOnlyList<Guid>? Ids = null)
@@ -24,13 +25,13 @@ internal sealed record AssignmentFilter(
         """;
 
     public AssignmentFilter(AssignmentSelection selection)
-        : this(selection.Pool, selection.State, selection.Hostname, selection.Email, selection.Text, selection.Ids)
+        : this(selection.Pool, selection.State, Web.Hostname.Of(selection.Hostname), selection.Email, selection.Text, selection.Ids)
     {
     }
 
     public object?[] Values =>
     [
-        Pool, State?.Text(), Hostname is null ? null : Vms.Hostname.Normalise(Hostname), Email is null ? null : EmailKey.Of(Email),
+        Pool, State?.Text(), Hostname?.ToString(), Email is null ? null : EmailKey.Of(Email),
         Text?.ToLowerInvariant(), Ids?.ToArray(),
     ];
 }

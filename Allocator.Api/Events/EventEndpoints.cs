@@ -1,5 +1,4 @@
 using Allocator.Api.Security;
-using Allocator.Api.Vms;
 using Allocator.Api.Web;
 using Allocator.Contracts;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -50,22 +49,18 @@ internal static class EventEndpoints
 
     private static async Task<Results<Ok<Page<EventRecord>>, ValidationProblem, CsvResult<EventRecord>>> ListAsync(
         HttpRequest request, EventStore store, CancellationToken cancel,
-        string? hostname = null, Guid? assignment = null, string? email = null, string? pool = null, string? actor = null, string? action = null,
+        Hostname? hostname = null, Guid? assignment = null, string? email = null, string? pool = null, string? actor = null, string? action = null,
         DateTime? since = null, DateTime? until = null, EnumQuery<EventOrder>? order = null, long? after = null, int limit = Limits.DefaultPage)
     {
-        if (Limits.Wrong(pool, limit) is { } wrong)
+        if (Limits.Validate(pool, limit) is { } invalid)
         {
-            return wrong;
-        }
-        if (hostname is not null && !Hostname.IsValid(hostname))
-        {
-            return Problems.Invalid("hostname", Hostname.Rule);
+            return invalid;
         }
         foreach (var (name, text) in new[] { ("email", email), ("actor", actor), ("action", action) })
         {
-            if (!Limits.IsText(text))
+            if (!Limits.IsSearchText(text))
             {
-                return Problems.Invalid(name, Limits.TextRule);
+                return Problems.Invalid(name, Limits.SearchTextRule);
             }
         }
         foreach (var (name, time) in new[] { ("since", since), ("until", until) })
@@ -75,7 +70,7 @@ internal static class EventEndpoints
                 return Problems.Invalid(name, Instant.Rule);
             }
         }
-        var which = new EventFilter(hostname is null ? null : Hostname.Normalise(hostname), assignment, email, pool, actor, action, since, until);
+        var which = new EventFilter(hostname?.ToString(), assignment, email, pool, actor, action, since, until);
         var newestFirst = order?.Value == EventOrder.Desc;
         if (Csv.IsWanted(request))
         {

@@ -1,6 +1,5 @@
 using System.Data;
 using System.Text.Json;
-using Allocator.Api.Assignments;
 using Allocator.Api.Data;
 using Allocator.Contracts;
 using Npgsql;

@@ -1,4 +1,3 @@
-using Allocator.Api.Vms;
 using Allocator.Api.Web;
 using Allocator.Contracts;
 using FluentValidation;
@@ -7,7 +6,6 @@ namespace Allocator.Api.Pools;
 
 internal sealed class PoolSettingsValidator : AbstractValidator<PoolSettings>
 {
-    public const int MaxAccessCode = 64;
     private const int MaxDomains = 100;
     private static readonly TimeSpan MinDuration = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan MaxDuration = TimeSpan.FromDays(366);
@@ -15,8 +13,8 @@ internal sealed class PoolSettingsValidator : AbstractValidator<PoolSettings>
     public PoolSettingsValidator()
     {
         RuleFor(settings => settings.AccessCode)
-            .Must(code => code is null || (code.Length <= MaxAccessCode && !code.Any(char.IsControl)))
-            .WithMessage($"Must be 1 to {MaxAccessCode} printable characters; empty where none is needed; null to leave it as it is.");
+            .Must(code => code is null || (code.Length <= Limits.MaxAccessCode && !code.Any(char.IsControl)))
+            .WithMessage($"Must be 1 to {Limits.MaxAccessCode} printable characters; empty where none is needed; null to leave it as it is.");
         RuleFor(settings => settings.OpensAt).Must(Instant.HasTimeZone).WithMessage($"Must be {Instant.Rule}.");
         RuleFor(settings => settings.ClosesAt).Cascade(CascadeMode.Stop)
             .Must(Instant.HasTimeZone).WithMessage($"Must be {Instant.Rule}.")
@@ -29,7 +27,7 @@ internal sealed class PoolSettingsValidator : AbstractValidator<PoolSettings>
             .Must((settings, warning) => warning is null || (warning > TimeSpan.Zero && warning < settings.Duration))
             .WithMessage("Must be a time (hh:mm:ss) shorter than duration, or null where nobody is to be warned.");
         RuleFor(settings => settings.EmailDomains)
-            .Must(domains => domains is null || (domains.Count is > 0 and <= MaxDomains && domains.All(domain => Hostname.IsValid(domain) && domain.Contains('.', StringComparison.Ordinal))))
+            .Must(domains => domains is null || (domains.Count is > 0 and <= MaxDomains && domains.All(domain => Hostname.TryParse(domain, out _) && domain.Contains('.', StringComparison.Ordinal))))
             .WithMessage($"Must be 1 to {MaxDomains} domains such as example.org, or null for any.");
         RuleFor(settings => settings.MostPerAddress)
             .Must(most => most is null or > 0).WithMessage("Must be at least 1, or null for any number.");

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Allocator.Api.Data;
 using Allocator.Api.Events;
 using Allocator.Api.Vms;
+using Allocator.Api.Web;
 using Allocator.Contracts;
 using Npgsql;
 

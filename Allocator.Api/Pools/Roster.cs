@@ -1,5 +1,6 @@
 using System.Globalization;
-using Allocator.Api.Assignments;
+using Allocator.Api.Data;
+using Allocator.Api.Web;
 using CsvHelper;
 using CsvHelper.Configuration;
 
@@ -44,9 +45,9 @@ internal static class Roster
                 column = 0;
             }
             var email = record.ElementAtOrDefault(column);
-            if (!AssignmentRequestValidator.IsAddress(email))
+            if (!EmailAddress.IsValid(email))
             {
-                errors.Add($"Line {reader.RawRow} has no e-mail address where one must be.");
+                errors.Add($"Line {reader.RawRow} must have an e-mail address.");
             }
             else
             {
@@ -55,7 +56,7 @@ internal static class Roster
         }
         if (errors.Count == 0 && people.Count is 0 or > MaxPeople)
         {
-            errors.Add($"Must name 1 to {MaxPeople:N0} people. To admit everybody, delete the roster.");
+            errors.Add($"Must list 1 to {MaxPeople:N0} people. To admit everybody, delete the roster.");
         }
         return (people, errors);
     }

@@ -1,6 +1,6 @@
 using System.Security.Claims;
 using System.Text;
-using Allocator.Api.Assignments;
+using Allocator.Api.Data;
 using Allocator.Api.Security;
 using Allocator.Api.Web;
 using Allocator.Contracts;
@@ -51,11 +51,11 @@ internal static class RosterEndpoints
     private static async Task<Results<Ok<Page<RosterEntry>>, ValidationProblem, ProblemHttpResult, CsvResult<RosterEntry>>> ListAsync(
         string pool, HttpRequest request, RosterStore store, CancellationToken cancel, string? after = null, int limit = Limits.DefaultPage)
     {
-        if (Limits.Wrong(null, limit) is { } wrong)
+        if (Limits.Validate(null, limit) is { } invalid)
         {
-            return wrong;
+            return invalid;
         }
-        if (!Limits.IsText(after))
+        if (!Limits.IsSearchText(after))
         {
             return Problems.Invalid("after", "the 'next' of the page before");
         }

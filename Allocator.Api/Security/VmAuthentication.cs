@@ -1,7 +1,6 @@
 using System.Security.Claims;
 using System.Text.Encodings.Web;
 using Allocator.Api.Fleet;
-using Allocator.Api.Vms;
 using Allocator.Api.Web;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http.Features;
@@ -29,23 +28,21 @@ internal sealed class VmAuthentication(
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        var hostname = Request.RouteValues["hostname"] as string ?? "";
         var token = VmToken.FromHeader(Request.Headers.Authorization).Text.ToString();
         if (token.Length == 0)
         {
             return Refuse(Problems.NeedsVmToken);
         }
-        if (!Hostname.IsValid(hostname))
+        if (!Hostname.TryParse(Request.RouteValues["hostname"] as string, out var hostname))
         {
             return Refuse(Problems.MalformedHostname);
         }
-        hostname = Hostname.Normalise(hostname);
         try
         {
             var tokenIsFor = VmToken.Parse(token).Hostname.ToString();
             if (tokenIsFor != hostname)
             {
-                return Refuse(Hostname.IsValid(tokenIsFor) && (await FindAsync(tokenIsFor, token)).Known
+                return Refuse(Hostname.TryParse(tokenIsFor, out _) && (await FindAsync(tokenIsFor, token)).Known
                     ? Problems.TokenOfAnotherVm(hostname)
                     : Problems.WrongVmToken);
             }
@@ -65,7 +62,7 @@ internal sealed class VmAuthentication(
             // It may be a VM that has just enrolled elsewhere: whether it may pass is not known, so it is not refused.
             return Refuse(Problems.TryAgain());
         }
-        var identity = new ClaimsIdentity([new Claim(ClaimTypes.Name, hostname)], Name);
+        var identity = new ClaimsIdentity([new Claim(ClaimTypes.Name, $"{hostname}")], Name);
         return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), Name));
     }
 

@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using Allocator.Api.Pools;
+using Allocator.Api.Web;
 using Allocator.Contracts;
 using FluentValidation;
 
@@ -15,7 +15,7 @@ internal sealed partial class EnrolmentRequestValidator : AbstractValidator<Enro
     {
         RuleFor(request => request.Hostname).Cascade(CascadeMode.Stop)
             .NotEmpty().WithMessage("Is needed: the VM's host name.")
-            .Must(Hostname.IsValid).WithMessage($"Must be {Hostname.Rule}.");
+            .Must(name => Hostname.TryParse(name, out _)).WithMessage($"Must be {Hostname.Rule}.");
         RuleFor(request => request.MachineId).Cascade(CascadeMode.Stop)
             .NotEmpty().WithMessage("Is needed: what tells this machine from another under the same name, such as the content of /etc/machine-id.")
             .Must(id => MachineId().IsMatch(id!)).WithMessage("Must be 1 to 128 letters, digits or . _ : -");

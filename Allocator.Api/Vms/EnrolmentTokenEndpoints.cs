@@ -43,17 +43,13 @@ internal static class EnrolmentTokenEndpoints
     }
 
     private static async Task<Results<Ok<Page<EnrolmentToken>>, ValidationProblem>> ListAsync(
-        EnrolmentTokenStore store, CancellationToken cancel, string? pool = null, string? hostname = null, Guid? after = null, int limit = Limits.DefaultPage)
+        EnrolmentTokenStore store, CancellationToken cancel, string? pool = null, Hostname? hostname = null, Guid? after = null, int limit = Limits.DefaultPage)
     {
-        if (Limits.Wrong(pool, limit) is { } wrong)
+        if (Limits.Validate(pool, limit) is { } invalid)
         {
-            return wrong;
+            return invalid;
         }
-        if (hostname is not null && !Hostname.IsValid(hostname))
-        {
-            return Problems.Invalid("hostname", Hostname.Rule);
-        }
-        var page = await store.ListAsync(pool, hostname is null ? null : Hostname.Normalise(hostname), after ?? Guid.Empty, limit, cancel);
+        var page = await store.ListAsync(pool, hostname?.ToString(), after ?? Guid.Empty, limit, cancel);
         return TypedResults.Ok(new Page<EnrolmentToken>(page, page.Count == limit ? $"{page[^1].Id}" : null));
     }
 

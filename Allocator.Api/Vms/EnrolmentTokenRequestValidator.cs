@@ -1,4 +1,3 @@
-using Allocator.Api.Pools;
 using Allocator.Api.Web;
 using Allocator.Contracts;
 using FluentValidation;

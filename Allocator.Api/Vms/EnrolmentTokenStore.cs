@@ -1,6 +1,7 @@
 using System.Data;
 using Allocator.Api.Data;
 using Allocator.Api.Security;
+using Allocator.Api.Web;
 using Allocator.Contracts;
 using Npgsql;
 
@@ -88,7 +89,7 @@ internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
         var tokens = ids.Select(id => (Id: id, Token: EnrolmentAuthentication.CreateToken())).ToArray();
         await using var command = database.Command(
             Make, tokens.Select(token => token.Id).ToArray(), tokens.Select(token => TokenHash.Of(token.Token).ToArray()).ToArray(),
-            request.Pool, request.Hostname is null ? null : Hostname.Normalise(request.Hostname), request.Uses, actor,
+            request.Pool, Hostname.Of(request.Hostname)?.ToString(), request.Uses, actor,
             request.ExpiresAt?.ToUniversalTime(), request.ValidFor ?? DefaultLifetime);
         await using var reader = await command.ExecuteReaderAsync(cancel);
         await reader.ReadAsync(cancel);

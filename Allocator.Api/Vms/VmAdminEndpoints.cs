@@ -38,13 +38,12 @@ internal static class VmAdminEndpoints
     {
         var name = char.ToUpperInvariant(verb[0]) + verb[1..];
         vms.MapPost($"/{{hostname}}/{verb}", async Task<Results<NoContent, ProblemHttpResult>> (
-                string hostname, VmAdminStore store, VmStore vmStore, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal admin, CancellationToken cancel) =>
+                Hostname hostname, VmAdminStore store, VmStore vmStore, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal admin, CancellationToken cancel) =>
             {
                 if (await VmEndpoints.MissingAsync(hostname, vmStore, cancel) is { } missing)
                 {
                     return missing;
                 }
-                hostname = Hostname.Normalise(hostname);
                 await change(store, VmFilter.Of(hostname), admin.Actor(), false, cancel);
                 await fleetStore.RefreshAsync(hostname, fleet, cancel);
                 return TypedResults.NoContent();
@@ -65,21 +64,16 @@ internal static class VmAdminEndpoints
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
-        string hostname, VmAdminStore store, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal admin, CancellationToken cancel)
+        Hostname hostname, VmAdminStore store, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal admin, CancellationToken cancel)
     {
-        if (!Hostname.IsValid(hostname))
-        {
-            return Problems.UnknownVm(hostname);
-        }
-        var normalised = Hostname.Normalise(hostname);
-        switch (await store.DeleteAsync(normalised, admin.Actor(), cancel))
+        switch (await store.DeleteAsync(hostname, admin.Actor(), cancel))
         {
             case DeletionOutcome.UnknownVm:
                 return Problems.UnknownVm(hostname);
             case DeletionOutcome.HasPerson:
                 return Problems.VmHasPerson(hostname);
             default:
-                await fleetStore.RefreshAsync(normalised, fleet, cancel);
+                await fleetStore.RefreshAsync(hostname, fleet, cancel);
                 return TypedResults.NoContent();
         }
     }

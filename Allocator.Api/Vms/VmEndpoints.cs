@@ -1,6 +1,5 @@
 using System.Security.Claims;
 using Allocator.Api.Fleet;
-using Allocator.Api.Pools;
 using Allocator.Api.Security;
 using Allocator.Api.Web;
 using Allocator.Contracts;
@@ -68,7 +67,7 @@ internal static class VmEndpoints
     private static async Task<Results<Created<Enrolment>, ProblemHttpResult>> EnrolAsync(
         EnrolmentRequest request, VmStore store, HttpContext context, CancellationToken cancel)
     {
-        var hostname = Hostname.Normalise(request.Hostname!);
+        string hostname = Hostname.Of(request.Hostname)!.Value;
         var presented = EnrolmentAuthentication.Presented(context);
         var pool = request.Pool ?? presented?.Pool ?? PoolName.Default;
         if (presented is not null && (presented.Hostname ?? hostname, presented.Pool ?? pool) != (hostname, pool))
@@ -105,32 +104,31 @@ internal static class VmEndpoints
         EnumQuery<VmHold>? hold = null, EnumQuery<GpuHealth>? gpu = null, EnumQuery<VmOccupancy>? assignment = null, bool? free = null,
         string? text = null, string? after = null, int limit = Limits.DefaultPage)
     {
-        if (Limits.Wrong(pool, limit, text) is { } wrong)
+        if (Limits.Validate(pool, limit, text) is { } invalid)
         {
-            return wrong;
+            return invalid;
         }
-        if (after is not null && !Hostname.IsValid(after))
+        if (!Hostname.TryParse(after, out var start) && after is not null)
         {
             return Problems.Invalid("after", "the 'next' of the page before");
         }
         var which = new VmFilter(pool, state?.Value, status?.Value, presence?.Value, hold?.Value, gpu?.Value, assignment?.Value, free, text);
-        var start = Hostname.Normalise(after ?? "");
         if (Csv.IsWanted(request))
         {
-            return new CsvResult<Vm>(CsvColumns, (last, cancel) => store.ListAsync(which, last?.Hostname ?? start, Limits.MaxPage, cancel));
+            return new CsvResult<Vm>(CsvColumns, (last, cancel) => store.ListAsync(which, last?.Hostname ?? $"{start}", Limits.MaxPage, cancel));
         }
-        var page = await store.ListAsync(which, start, limit, cancel);
+        var page = await store.ListAsync(which, $"{start}", limit, cancel);
         return TypedResults.Ok(new Page<Vm>(page, page.Count == limit ? page[^1].Hostname : null));
     }
 
-    private static async Task<Results<Ok<VmDetail>, ProblemHttpResult>> FindAsync(string hostname, VmStore store, CancellationToken cancel) =>
-        Hostname.IsValid(hostname) && await store.FindAsync(Hostname.Normalise(hostname), cancel) is { } vm
+    private static async Task<Results<Ok<VmDetail>, ProblemHttpResult>> FindAsync(Hostname hostname, VmStore store, CancellationToken cancel) =>
+        await store.FindAsync(hostname, cancel) is { } vm
             ? TypedResults.Ok(vm)
             : await MissingAsync(hostname, store, cancel) ?? Problems.UnknownVm(hostname);
 
     /// <summary>Why there is no such VM: it is deleted, or it never was. Null where there is one.</summary>
-    public static async Task<ProblemHttpResult?> MissingAsync(string hostname, VmStore store, CancellationToken cancel) =>
-        (Hostname.IsValid(hostname) ? await store.IsDeletedAsync(Hostname.Normalise(hostname), cancel) : null) switch
+    public static async Task<ProblemHttpResult?> MissingAsync(Hostname hostname, VmStore store, CancellationToken cancel) =>
+        await store.IsDeletedAsync(hostname, cancel) switch
         {
             true => Problems.VmDeleted(hostname),
             false => null,

@@ -43,7 +43,7 @@ internal sealed record VmFilter(
         : this(
             selection.Pool, selection.State, selection.Status, selection.Presence, selection.Hold, selection.Gpu,
             selection.Assignment, selection.Free, selection.Text,
-            selection.Hostnames is null ? null : [.. selection.Hostnames.Select(Hostname.Normalise)])
+            selection.Hostnames is null ? null : [.. selection.Hostnames.Select(name => name.ToLowerInvariant())])
     {
     }
 

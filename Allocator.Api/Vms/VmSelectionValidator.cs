@@ -1,4 +1,3 @@
-using Allocator.Api.Pools;
 using Allocator.Api.Web;
 using Allocator.Contracts;
 using FluentValidation;
@@ -10,11 +9,11 @@ internal sealed class VmSelectionValidator : AbstractValidator<VmSelection>
     public VmSelectionValidator()
     {
         RuleFor(selection => selection.Hostnames)
-            .Must(names => names is null || (names.Count is > 0 and <= Limits.MaxNamed && names.All(Hostname.IsValid)))
+            .Must(names => names is null || (names.Count is > 0 and <= Limits.MaxNamed && names.All(name => Hostname.TryParse(name, out _))))
             .WithMessage($"Must be 1 to {Limits.MaxNamed:N0} host names.");
         RuleFor(selection => selection.Pool).IsPoolName();
         RuleFor(selection => selection.Text)
-            .Must(Limits.IsText).WithMessage($"Must be {Limits.TextRule}.");
+            .Must(Limits.IsSearchText).WithMessage($"Must be {Limits.SearchTextRule}.");
         // A forgotten filter must not empty the whole house.
         RuleFor(selection => selection.All)
             .Must((selection, all) => all != IsFiltered(selection))

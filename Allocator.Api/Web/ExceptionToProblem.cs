@@ -30,6 +30,8 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
         JsonException { InnerException: JsonException } syntax => Problems.Make(400, "not-json", "The body is not JSON",
             $"It stops being JSON in line {syntax.LineNumber + 1}, at byte {syntax.BytePositionInLine + 1}."),
         JsonException { Path: { Length: > 2 } path } => Problems.Invalid(path[2..], Expected(context, path)),
+        _ when BadParameter().Match(bad.Message) is { Success: true } match && HostnameInPath(context, match.Groups["name"].Value) is { } hostname =>
+            Problems.UnknownVm(hostname),
         _ when BadParameter().Match(bad.Message) is { Success: true } match => Problems.Invalid(
             match.Groups["name"].Value, InWords(TypeOfParameter(context, match.Groups["name"].Value), null)),
         _ when BodyType(context) is not null => Problems.Make(bad.StatusCode, "not-json", "The body is not a JSON object", "Send one JSON object."),
@@ -63,6 +65,7 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
         { IsEnum: true } => "one of " + string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.CamelCase.ConvertName)),
         not null when type == typeof(string) => "a string",
         not null when type == typeof(Guid) => "an id",
+        not null when type == typeof(Hostname) => Hostname.Rule,
         not null when type == typeof(bool) => "true or false",
         not null when type == typeof(double) => "a number",
         not null when type == typeof(DateTime) => Instant.Rule,
@@ -75,6 +78,10 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
             _ => "of another type; /openapi/v1.json says which",
         },
     };
+
+    /// <summary>Returns the part of the path that should have been a host name, or null if the parameter is another one.</summary>
+    private static string? HostnameInPath(HttpContext context, string name) =>
+        TypeOfParameter(context, name) == typeof(Hostname) ? context.Features.Get<IExceptionHandlerFeature>()?.RouteValues?[name] as string : null;
 
     private static Type? BodyType(HttpContext context) => Endpoint(context)?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
 

@@ -39,6 +39,10 @@ internal static class OpenApiSetup
                 (schema.Type, schema.Properties, schema.Required) = (JsonSchemaType.String, null, null);
                 schema.Enum = [.. Enum.GetNames(type.GenericTypeArguments[0]).Select(name => (JsonNode)JsonNamingPolicy.CamelCase.ConvertName(name))];
             }
+            if (type == typeof(Hostname))
+            {
+                (schema.Type, schema.Properties, schema.Required) = (JsonSchemaType.String, null, null);
+            }
             return Task.CompletedTask;
         });
 

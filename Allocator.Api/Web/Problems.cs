@@ -1,6 +1,4 @@
 using System.Globalization;
-using Allocator.Api.Pools;
-using Allocator.Api.Vms;
 using Allocator.Contracts;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Http.Metadata;

@@ -1,9 +1,9 @@
 using System.Text.RegularExpressions;
 using FluentValidation;
 
-namespace Allocator.Api.Pools;
+namespace Allocator.Api.Web;
 
-/// <summary>What a pool may be called.</summary>
+/// <summary>The rule for the names of pools.</summary>
 internal static partial class PoolName
 {
     public const string Default = "default";
@@ -12,7 +12,7 @@ internal static partial class PoolName
 
     public static bool IsValid(string name) => Pattern().IsMatch(name);
 
-    /// <summary>The rule for a pool's name that may be absent.</summary>
+    /// <summary>Requires the name of a pool, or null.</summary>
     public static void IsPoolName<T>(this IRuleBuilder<T, string?> rule) =>
         rule.Must(name => name is null || IsValid(name)).WithMessage($"Must be {Rule}.");
 

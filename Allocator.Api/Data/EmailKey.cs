@@ -1,12 +1,12 @@
-namespace Allocator.Api.Assignments;
+namespace Allocator.Api.Data;
 
-/// <summary>An address as it is compared: one person, however they type it.</summary>
+/// <summary>The form of an e-mail address that is compared, so that a person is the same however they type their address.</summary>
 internal static class EmailKey
 {
     public static string Normalise(string email) => email.Trim().Normalize();
 
     public static string Of(string email) => Normalise(email).ToLowerInvariant();
 
-    /// <summary>What follows the @.</summary>
+    /// <summary>Returns the part of a key behind the @.</summary>
     public static string Domain(string key) => key[(key.LastIndexOf('@') + 1)..];
 }
