@@ -70,11 +70,11 @@ wait_for() { # what, its log, its process, command …
 }
 
 step "Starting PostgreSQL …"
-export Database__DataFolder=$data
-start database postgres "$allocator_api" database
+start database postgres "$PWD/Allocator.DevDatabase/bin/Release/net10.0/Allocator.DevDatabase" "$data"
 wait_for PostgreSQL postgres "${database[0]}" grep -q '^Host=' "$data/postgres.log"
 Database__ConnectionString=$(grep -m1 '^Host=' "$data/postgres.log")
-export Database__ConnectionString
+# By the environment: arguments can be read by every user of the machine.
+export Database__ConnectionString Database__DataFolder=$data
 
 # Secrets are made once and kept; the API gets their hashes, by the environment and not by arguments.
 secret() { [ -s "$data/$1" ] || (umask 077; head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$data/$1"); cat "$data/$1"; }

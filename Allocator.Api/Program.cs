@@ -12,6 +12,7 @@ using Allocator.Api.Security;
 using Allocator.Api.Telemetry;
 using Allocator.Api.Vms;
 using Allocator.Api.Web;
+using Microsoft.Extensions.Options;
 
 try
 {
@@ -20,10 +21,10 @@ try
         return exitCode;
     }
 
-    // The settings lie at the repository's root and are copied beside the program.
+    // appsettings.json lies beside the program, whatever the working folder is.
     var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
     builder.AddSecretFiles();
-    await builder.AddDatabaseAsync();
+    builder.AddDatabase();
     builder.AddWeb();
     builder.AddSecurity();
     builder.AddFleet();
@@ -59,11 +60,12 @@ try
     app.MapConfiguration();
     app.MapOpenApi();
 
-    app.CheckSettings();
+    // Every wrong setting is reported before anything starts.
+    app.Services.GetRequiredService<IStartupValidator>().Validate();
     return await app.RunUntilStoppedAsync();
 }
-catch (Exception e) when (StartFailure.Describe(e) is { } words)
+catch (Exception e) when (StartupErrors.Describe(e) is { } message)
 {
-    await Console.Error.WriteLineAsync(words);
+    await Console.Error.WriteLineAsync(message);
     return 1;
 }

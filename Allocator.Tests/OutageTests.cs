@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
-using Allocator.Api.Data;
 using Allocator.Contracts;
+using Allocator.DevDatabase;
 using Allocator.Tests.Infrastructure;
 using Xunit;
 

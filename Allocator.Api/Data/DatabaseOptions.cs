@@ -18,8 +18,9 @@ internal enum MigrateAt
 internal sealed class DatabaseOptions
 {
     public const string Section = "Database";
+    private const string ConnectionStringExpected = "an Npgsql connection string such as Host=db;Database=allocator;Username=allocator";
 
-    /// <summary>An Npgsql connection string. Empty: a private PostgreSQL is started.</summary>
+    /// <summary>The Npgsql connection string. It must be set.</summary>
     [Secret(IsConnectionString = true)]
     public string ConnectionString { get; set; } = "";
 
@@ -36,7 +37,7 @@ internal sealed class DatabaseOptions
     /// <summary>How long one statement may take; 1 s – 10 min.</summary>
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Where the private PostgreSQL keeps its data. Empty: <c>.data</c> beside the solution, or in the working folder.</summary>
+    /// <summary>The folder of the credentials that are made in development. Empty: <c>.data</c> beside the solution, or in the working folder.</summary>
     public string DataFolder { get; set; } = "";
 
     internal sealed class Validator : IValidateOptions<DatabaseOptions>
@@ -46,6 +47,7 @@ internal sealed class DatabaseOptions
             var problems = new SettingProblems(Section);
             problems.Require(options.PoolSize is >= 2 and <= 100, nameof(PoolSize), options.PoolSize, "2 to 100 connections");
             problems.RequireBetween(nameof(CommandTimeout), options.CommandTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10));
+            problems.Require(!string.IsNullOrWhiteSpace(options.ConnectionString), nameof(ConnectionString), "", $"{ConnectionStringExpected}. To try the system with a private database, run ./run.sh");
             try
             {
                 _ = new NpgsqlConnectionStringBuilder(options.ConnectionString);
@@ -53,9 +55,8 @@ internal sealed class DatabaseOptions
             catch (ArgumentException e)
             {
                 // The value itself may hold a password, and so may the parser's message.
-                problems.Require(false, nameof(ConnectionString), $"(hidden, {e.GetType().Name})", "an Npgsql connection string such as Host=db;Database=allocator;Username=allocator");
+                problems.Require(false, nameof(ConnectionString), $"(hidden, {e.GetType().Name})", ConnectionStringExpected);
             }
-            problems.Require(options.Password.Length == 0 || !string.IsNullOrWhiteSpace(options.ConnectionString), nameof(ConnectionString), "", $"set where {Section}:{nameof(Password)} is");
             return problems.Result;
         }
     }

@@ -1,35 +1,22 @@
 using System.Diagnostics;
 using Allocator.Api.Settings;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Allocator.Api.Data;
 
-/// <summary>Registers the database, starting a private one where none is named.</summary>
-internal static partial class DatabaseSetup
+/// <summary>Registers the database.</summary>
+internal static class DatabaseSetup
 {
-    public static async Task AddDatabaseAsync(this IHostApplicationBuilder builder)
+    public static void AddDatabase(this IHostApplicationBuilder builder)
     {
         builder.Services.AddSettings<DatabaseOptions, DatabaseOptions.Validator>(DatabaseOptions.Section);
         builder.Services.AddSingleton<Migrator>();
-
-        var options = builder.Configuration.GetSection(DatabaseOptions.Section).Get<DatabaseOptions>() ?? new();
-        if (string.IsNullOrWhiteSpace(options.ConnectionString))
-        {
-            var postgres = await PrivatePostgres.StartAsync(DataFolder(options));
-            options.ConnectionString = postgres.ConnectionString;
-            // By a factory, so that the container stops it, after the data source that is made from it.
-            builder.Services.AddSingleton(_ => postgres);
-            builder.Services.AddHostedService<Announcement>();
-        }
-
-        builder.Services.AddSingleton(services =>
-        {
-            _ = services.GetService<PrivatePostgres>();
-            return CreateDataSource(options, services.GetRequiredService<ILoggerFactory>());
-        });
+        builder.Services.AddSingleton(services => CreateDataSource(
+            services.GetRequiredService<IOptions<DatabaseOptions>>().Value, services.GetRequiredService<ILoggerFactory>()));
     }
 
-    /// <summary>Where a development machine keeps what must survive a restart.</summary>
+    /// <summary>Returns the folder for files that a development machine keeps between runs.</summary>
     public static string DataFolder(DatabaseOptions options)
     {
         if (!string.IsNullOrWhiteSpace(options.DataFolder))
@@ -52,12 +39,12 @@ internal static partial class DatabaseSetup
         {
             MaxPoolSize = options.PoolSize,
             CommandTimeout = (int)options.CommandTimeout.TotalSeconds,
-            // Nothing holds state in a session, so there is nothing to reset; poolers in transaction mode need it so.
+            // No code keeps state in a session, so there is nothing to reset; poolers in transaction mode require this.
             NoResetOnClose = true,
         };
         if (!settings.ContainsKey("Timeout"))
         {
-            // To connect, in seconds. A VM that polls meanwhile waits as long, and gives up after ten.
+            // Seconds to connect. A polling VM may wait for it, and gives up after ten.
             settings.Timeout = 5;
         }
         if (options.Password.Length > 0)
@@ -67,25 +54,10 @@ internal static partial class DatabaseSetup
         settings.ApplicationName ??= ReplicaName.Value;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         builder.UseLoggerFactory(logs);
-        // In signals, instead of the connection string.
+        // The name in metrics and traces, in place of the connection string.
         builder.Name = "allocator";
-        // The feed asks all the time and is nobody's request.
+        // Trace only statements that belong to a request; the feed runs all the time.
         builder.ConfigureTracing(traces => traces.ConfigureCommandFilter(_ => Activity.Current is not null));
         return builder.Build();
-    }
-
-    private sealed partial class Announcement(PrivatePostgres postgres, ILogger<PrivatePostgres> log) : IHostedService
-    {
-        public Task StartAsync(CancellationToken cancellationToken)
-        {
-            Started(log, postgres.ConnectionString);
-            return Task.CompletedTask;
-        }
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        [LoggerMessage(Level = LogLevel.Warning, Message =
-            "No connection string is set: using a private PostgreSQL ({ConnectionString}). For a real one set Database__ConnectionString.")]
-        private static partial void Started(ILogger log, string connectionString);
     }
 }

@@ -4,6 +4,7 @@ using System.Net.Http.Json;
 using Allocator.Api.Data;
 using Allocator.Api.Security;
 using Allocator.Contracts;
+using Allocator.DevDatabase;
 using Allocator.Tests.Infrastructure;
 using Npgsql;
 using Xunit;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Allocator.Api.Data;
+using Allocator.DevDatabase;
 using Allocator.Tests.Infrastructure;
 using Npgsql;
 using Xunit;
@@ -36,16 +36,16 @@ public sealed class PrivatePostgresTests : IDisposable
     {
         await using var first = await PrivatePostgres.StartAsync(_folder);
         var refused = await Assert.ThrowsAsync<PrivatePostgresException>(() => PrivatePostgres.StartAsync(_folder));
-        Assert.Contains("Database__DataFolder", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("--data FOLDER", refused.Message, StringComparison.Ordinal);
         Assert.Equal(1, await ExecuteAsync(first, "select 1"));
     }
 
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Server_ends_with_the_process_that_started_it_even_if_that_is_killed(bool killed)
+    public async Task Server_ends_with_the_process_that_started_it(bool killed)
     {
-        await using var program = Executable.Start("Allocator.Api", ["database"], new Dictionary<string, string?> { ["Database__DataFolder"] = _folder });
+        await using var program = Executable.Start("Allocator.DevDatabase", [_folder], new Dictionary<string, string?>());
         await Wait.UntilAsync(() => program.Output.Contains("Host=", StringComparison.Ordinal), "the database runs");
         var postmaster = await File.ReadAllLinesAsync(Path.Combine(_folder, "postgres", "postmaster.pid"));
         var (server, socket) = (int.Parse(postmaster[0], null), postmaster[4]);
@@ -80,10 +80,10 @@ public sealed class PrivatePostgresTests : IDisposable
 
         await postgres.StartAsync();
         Assert.Equal(1, await ExecuteAsync(postgres, "select 1"));
-        var others = Path.Combine(socket, "somebody-else's");
-        await File.WriteAllTextAsync(others, "");
+        var otherFile = Path.Combine(socket, "other-file");
+        await File.WriteAllTextAsync(otherFile, "");
         await postgres.StopAsync();
-        Assert.Equal([others], Directory.GetFileSystemEntries(socket));
+        Assert.Equal([otherFile], Directory.GetFileSystemEntries(socket));
         Directory.Delete(socket, recursive: true);
     }
 

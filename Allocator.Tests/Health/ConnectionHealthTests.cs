@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Allocator.Api.Data;
+using Allocator.DevDatabase;
 using Allocator.Tests.Infrastructure;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;

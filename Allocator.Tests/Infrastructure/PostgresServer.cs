@@ -1,4 +1,5 @@
 using Allocator.Api.Data;
+using Allocator.DevDatabase;
 using Allocator.Tests.Infrastructure;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;

@@ -12,6 +12,8 @@ public sealed class SettingsTests(PostgresServer server)
     [InlineData("Database__PoolSize", "0", "Database:PoolSize", "2 to 100")]
     [InlineData("Database__PoolSize", "many", "Database:PoolSize", "many")]
     [InlineData("Database__ConnectionString", "Hots=nowhere;Password=s3cret", "Database:ConnectionString", "Npgsql connection string")]
+    [InlineData("Database__ConnectionString", null, "Database:ConnectionString", "./run.sh")]
+    [InlineData("Database__ConnectionString", " ", "Database:ConnectionString", "./run.sh")]
     [InlineData("Database__PoolSizes", "s3cret", "Database:PoolSizes", "Database:PoolSize, ")]
     [InlineData("Database__Migrate", "Sometimes", "Database:Migrate", "one of Start, Command")]
     [InlineData("Database__Migrate", "7", "Database:Migrate", "one of Start, Command")]
@@ -54,6 +56,29 @@ public sealed class SettingsTests(PostgresServer server)
         {
             Assert.DoesNotContain(secret, program.Output, StringComparison.Ordinal);
         }
+    }
+
+    [Theory]
+    [InlineData("Production", "")]
+    [InlineData("Development", "")]
+    [InlineData("Production", "migrate")]
+    public async Task Missing_connection_string_stops_the_start_in_every_environment(string environment, string command)
+    {
+        await using var program = Executable.Start("Allocator.Api", command.Length == 0 ? [] : [command], new Dictionary<string, string?>
+        {
+            ["ASPNETCORE_ENVIRONMENT"] = environment,
+            ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
+            ["Database__ConnectionString"] = null,
+            ["Admin__ApiKeys__tests"] = AnyHash,
+            ["Enrolment__TokenHashes__0"] = AnyHash,
+        });
+
+        Assert.Equal(1, await program.WaitForExitAsync());
+
+        Assert.Equal(
+            "Database:ConnectionString (environment variable Database__ConnectionString) is ''; it must be an Npgsql connection string "
+            + "such as Host=db;Database=allocator;Username=allocator. To try the system with a private database, run ./run.sh.",
+            program.Output);
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Allocator.Api.Data;
+using Allocator.DevDatabase;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Npgsql;

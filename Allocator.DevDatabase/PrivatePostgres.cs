@@ -5,16 +5,16 @@ using System.Security.Cryptography;
 using System.Text;
 using Npgsql;
 
-namespace Allocator.Api.Data;
+namespace Allocator.DevDatabase;
 
 /// <summary>
-/// A PostgreSQL of one's own, for development and tests: the installed server's binaries, a data folder that is kept
-/// between runs, and no door but a unix socket that only its owner can reach. It ends with this process, even when
-/// the process is killed.
+/// A private PostgreSQL server for development and tests. It runs the installed server's binaries on a data folder that
+/// is kept between runs, and listens only on a unix socket that only its owner can reach. It ends with this process, even
+/// when the process is killed.
 /// </summary>
 internal sealed class PrivatePostgres : IAsyncDisposable
 {
-    private const int OldestVersion = 15;
+    private const int MinVersion = 15;
     private const string Owner = "allocator";
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
 
@@ -22,7 +22,7 @@ internal sealed class PrivatePostgres : IAsyncDisposable
     private readonly string _data;
     private readonly string _socket;
     private readonly string[] _settings;
-    private readonly Queue<string> _lastWords = new();
+    private readonly Queue<string> _lastLines = new();
     private Process? _server;
 
     private PrivatePostgres(string binaries, string folder, string[] settings)
@@ -30,17 +30,17 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         _binaries = binaries;
         _settings = settings;
         _data = Path.Combine(folder, "postgres");
-        // A socket's path has room for 107 bytes only, so it cannot lie in a folder of any depth.
+        // The path of a socket has at most 107 bytes, so the socket cannot be placed in the data folder.
         var hash = SHA256.HashData(Encoding.UTF8.GetBytes(_data));
         _socket = Path.Combine(Path.GetTempPath(), "allocator-" + Convert.ToHexStringLower(hash.AsSpan(0, 6)));
     }
 
-    /// <summary>How to reach the database <c>allocator</c> in it.</summary>
+    /// <summary>Gets the connection string of the database <c>allocator</c> on this server.</summary>
     public string ConnectionString => ConnectionStringTo("allocator");
 
-    /// <summary>Starts a server on the data in <paramref name="folder"/>, making it if it is not there.</summary>
-    /// <param name="settings">More of the server's settings, as <c>name=value</c>.</param>
-    /// <exception cref="PrivatePostgresException">It cannot run here; the message says what to do.</exception>
+    /// <summary>Starts a server on the data in <paramref name="folder"/>, which is created if it does not exist.</summary>
+    /// <param name="settings">Further settings of the server, as <c>name=value</c>.</param>
+    /// <exception cref="PrivatePostgresException">The server cannot run here; the message says what to do.</exception>
     public static async Task<PrivatePostgres> StartAsync(string folder, string[]? settings = null, CancellationToken cancel = default)
     {
         var postgres = new PrivatePostgres(FindBinaries(), Path.GetFullPath(folder), settings ?? []);
@@ -52,24 +52,24 @@ internal sealed class PrivatePostgres : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancel = default)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(_data)!);
-        await MakeFolderAsync(_socket, cancel);
+        await CreateFolderAsync(_socket, cancel);
         if (!File.Exists(Path.Combine(_data, "PG_VERSION")) && !Directory.Exists(Path.Combine(_data, "base")))
         {
-            // Under another name until it is whole: a half-made folder is never mistaken for data.
+            // Created under another name and renamed when complete, so that an interrupted initdb is never mistaken for data.
             var unfinished = _data + ".new";
             await RunAsync(["rm", "-rf", unfinished], cancel);
-            await MakeFolderAsync(unfinished, cancel);
+            await CreateFolderAsync(unfinished, cancel);
             await RunAsync(
                 [.. AsOwner(), Binary("initdb"), "-D", unfinished, "-U", Owner, "-E", "UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync"],
                 cancel);
             await RunAsync(["mv", "-T", unfinished, _data], cancel);
         }
         StartServer();
-        await WaitUntilItAnswersAsync(cancel);
+        await WaitUntilReadyAsync(cancel);
         await CreateDatabaseAsync("allocator", cancel);
     }
 
-    /// <summary>Stops the server; its data stays.</summary>
+    /// <summary>Stops the server and keeps its data.</summary>
     public async Task StopAsync()
     {
         if (_server is { HasExited: false })
@@ -81,26 +81,28 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         _server = null;
         try
         {
-            // The server has taken its socket with it.
+            // The server has removed its socket; remove the folder too.
             Directory.Delete(_socket);
         }
         catch (IOException)
         {
-            // Gone already, or something lies there that is not this server's.
+            // The folder is gone already, or contains files of someone else.
         }
     }
 
-    /// <summary>How to reach one database in it.</summary>
+    /// <summary>Returns the connection string of one database on this server.</summary>
     public string ConnectionStringTo(string database) =>
         new NpgsqlConnectionStringBuilder { Host = _socket, Username = Owner, Database = database }.ConnectionString;
 
     public async Task CreateDatabaseAsync(string name, CancellationToken cancel = default)
     {
         await using var admin = NpgsqlDataSource.Create(ConnectionStringTo("postgres") + ";Pooling=false");
-        await using var exists = admin.Command("select 1 from pg_database where datname = $1", name);
-        if (await exists.ExecuteScalarAsync(cancel) is null)
+        await using var find = admin.CreateCommand("select 1 from pg_database where datname = $1");
+        find.Parameters.Add(new() { Value = name });
+        if (await find.ExecuteScalarAsync(cancel) is null)
         {
-            await admin.Command($"create database \"{name}\"").ExecuteAsync(cancel);
+            await using var create = admin.CreateCommand($"create database \"{name}\"");
+            await create.ExecuteNonQueryAsync(cancel);
         }
     }
 
@@ -115,15 +117,15 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         return found.Concat(onPath)
             .Where(folder => File.Exists(Path.Combine(folder, "postgres")) && File.Exists(Path.Combine(folder, "initdb")))
             .OrderByDescending(Version)
-            .FirstOrDefault(folder => Version(folder) >= OldestVersion)
+            .FirstOrDefault(folder => Version(folder) >= MinVersion)
             ?? throw new PrivatePostgresException(
                 $"""
-                No connection string is set, and PostgreSQL {OldestVersion} or newer is not installed, so that none can be started here.
-                Install it:                       apt-get install -y postgresql
-                Or name a server that is there:   export Database__ConnectionString='Host=…;Database=…;Username=…;Password=…'
+                PostgreSQL {MinVersion} or newer is not installed, so a private database cannot be started.
+                Install it:                    apt-get install -y postgresql
+                Or use an existing server:     Database__ConnectionString='Host=…;Database=…;Username=…;Password=…' Allocator.Api
                 """);
 
-        // Debian's folders are named by the version; elsewhere the binary has to be asked.
+        // Debian names the folders after the version; elsewhere the binary prints it.
         static int Version(string folder)
         {
             var parent = Path.GetFileName(Path.GetDirectoryName(folder));
@@ -133,13 +135,13 @@ internal sealed class PrivatePostgres : IAsyncDisposable
             }
             try
             {
-                using var asked = Start([Path.Combine(folder, "postgres"), "--version"]);
-                var words = asked.StandardOutput.ReadToEnd().Split(' ', '.');
+                using var process = Start([Path.Combine(folder, "postgres"), "--version"]);
+                var words = process.StandardOutput.ReadToEnd().Split(' ', '.');
                 return words.Select(word => int.TryParse(word, out var number) ? number : 0).FirstOrDefault(number => number > 0);
             }
             catch (Win32Exception)
             {
-                // Named so, but nothing that runs.
+                // A file of this name that is not a program.
                 return 0;
             }
         }
@@ -148,8 +150,9 @@ internal sealed class PrivatePostgres : IAsyncDisposable
     private string Binary(string name) => Path.Combine(_binaries, name);
 
     /// <summary>
-    /// The server refuses to run as root, so root lends it to the account that the package made. Where the data lies
-    /// below a folder closed to that account, the one capability that opens closed folders is lent with it.
+    /// Returns the command prefix that runs the server as its owner. The server refuses to run as root, so root runs it as
+    /// the account that the package created. Where that account cannot enter a parent folder of the data, it also gets the
+    /// capability to do so (CAP_DAC_OVERRIDE).
     /// </summary>
     private string[] AsOwner(params string[] more)
     {
@@ -157,10 +160,10 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         {
             return ["setpriv", .. more];
         }
-        string[] become = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", .. more];
+        string[] asPostgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", .. more];
         return IsOpenToAll(Path.GetDirectoryName(_data)!)
-            ? become
-            : [.. become, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"];
+            ? asPostgres
+            : [.. asPostgres, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"];
 
         static bool IsOpenToAll(string folder)
         {
@@ -175,8 +178,8 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         }
     }
 
-    /// <summary>Makes a folder that is the server's own, and closed to all others.</summary>
-    private static Task MakeFolderAsync(string path, CancellationToken cancel)
+    /// <summary>Creates a folder that only the server's account can enter.</summary>
+    private static Task CreateFolderAsync(string path, CancellationToken cancel)
     {
         string[] ownedBy = Environment.IsPrivilegedProcess ? ["-o", "postgres", "-g", "postgres"] : [];
         return RunAsync(["install", "-d", "-m", "0700", .. ownedBy, path], cancel);
@@ -184,7 +187,7 @@ internal sealed class PrivatePostgres : IAsyncDisposable
 
     private void StartServer()
     {
-        // The signal on the parent's death is bound to the thread that starts the server, so that thread stays.
+        // PR_SET_PDEATHSIG follows the thread that starts the server, not the process, so that thread must stay alive.
         using var started = new ManualResetEventSlim();
         Exception? failure = null;
         var keeper = new Thread(() =>
@@ -193,7 +196,7 @@ internal sealed class PrivatePostgres : IAsyncDisposable
             {
                 _server = Start(
                 [
-                    // In a session of its own: the Ctrl-C that stops this process must not stop the server before it.
+                    // A session of its own: the Ctrl-C that stops this process must not stop the server first.
                     .. AsOwner("--pdeathsig", "INT"), "setsid", Binary("postgres"), "-D", _data, "-k", _socket,
                     "-c", "listen_addresses=", "-c", "unix_socket_permissions=0700", "-c", "max_connections=100",
                     "-c", "log_min_messages=warning", .. _settings.SelectMany(setting => new[] { "-c", setting }),
@@ -222,7 +225,7 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         }
     }
 
-    private async Task WaitUntilItAnswersAsync(CancellationToken cancel)
+    private async Task WaitUntilReadyAsync(CancellationToken cancel)
     {
         await using var probe = NpgsqlDataSource.Create(ConnectionStringTo("postgres") + ";Pooling=false;Timeout=5");
         var started = Stopwatch.GetTimestamp();
@@ -231,14 +234,14 @@ internal sealed class PrivatePostgres : IAsyncDisposable
             try
             {
                 await using var connection = await probe.OpenConnectionAsync(cancel);
-                // Another process's server may have answered, in which case ours is about to end.
-                var answering = (await File.ReadAllLinesAsync(Path.Combine(_data, "postmaster.pid"), cancel))[0];
-                if (answering == _server!.Id.ToString(CultureInfo.InvariantCulture))
+                // The server of another process may have answered; in that case ours is about to end.
+                var answeringId = (await File.ReadAllLinesAsync(Path.Combine(_data, "postmaster.pid"), cancel))[0];
+                if (answeringId == _server!.Id.ToString(CultureInfo.InvariantCulture))
                 {
                     return;
                 }
                 await _server.WaitForExitAsync(cancel);
-                throw new NpgsqlException("another server runs on this data");
+                throw new NpgsqlException("another server uses this data");
             }
             catch (NpgsqlException) when (_server is { HasExited: false } && Stopwatch.GetElapsedTime(started) < StartTimeout)
             {
@@ -246,26 +249,27 @@ internal sealed class PrivatePostgres : IAsyncDisposable
             }
             catch (NpgsqlException e)
             {
-                var words = string.Join(Environment.NewLine, _lastWords);
-                var inUse = words.Contains("postmaster.pid", StringComparison.Ordinal)
-                    ? $"{Environment.NewLine}Another process runs on this data. Stop it, or choose another folder: Database__DataFolder."
+                var output = string.Join(Environment.NewLine, _lastLines);
+                var inUse = output.Contains("postmaster.pid", StringComparison.Ordinal)
+                    ? $"{Environment.NewLine}Another process uses this data. Stop it, or choose another folder (run.sh: --data FOLDER)."
                     : "";
-                throw new PrivatePostgresException($"The private PostgreSQL in {_data} does not start: {e.Message}{Environment.NewLine}{words}{inUse}");
+                throw new PrivatePostgresException(
+                    $"The private PostgreSQL in {_data} does not start: {e.Message}{Environment.NewLine}{output}{inUse}");
             }
         }
     }
 
     private void Remember(string? line)
     {
-        lock (_lastWords)
+        lock (_lastLines)
         {
             if (line is not null)
             {
-                _lastWords.Enqueue(line);
+                _lastLines.Enqueue(line);
             }
-            while (_lastWords.Count > 20)
+            while (_lastLines.Count > 20)
             {
-                _lastWords.Dequeue();
+                _lastLines.Dequeue();
             }
         }
     }
@@ -274,7 +278,7 @@ internal sealed class PrivatePostgres : IAsyncDisposable
     {
         RedirectStandardOutput = true,
         RedirectStandardError = true,
-        // The account may not be able to read the folder this process happens to be in.
+        // The account may be unable to read the current folder.
         WorkingDirectory = "/",
     })!;
 
@@ -292,5 +296,5 @@ internal sealed class PrivatePostgres : IAsyncDisposable
     }
 }
 
-/// <summary>The private PostgreSQL cannot run here; the message says what to do about it.</summary>
+/// <summary>The exception for a private PostgreSQL that cannot run here; its message says what to do.</summary>
 internal sealed class PrivatePostgresException(string message) : Exception(message);

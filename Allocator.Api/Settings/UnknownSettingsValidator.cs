@@ -6,7 +6,7 @@ namespace Allocator.Api.Settings;
 /// Finds what the framework takes in silence: a setting that nobody reads because its name is misspelt, a time without
 /// colons, which it takes for days, and a number in place of a word.
 /// </summary>
-internal sealed class Spelling<TOptions>(SettingsSection section, IConfiguration configuration) : IValidateOptions<TOptions>
+internal sealed class UnknownSettingsValidator<TOptions>(SettingsSection section, IConfiguration configuration) : IValidateOptions<TOptions>
     where TOptions : class
 {
     public ValidateOptionsResult Validate(string? name, TOptions options)
@@ -16,8 +16,8 @@ internal sealed class Spelling<TOptions>(SettingsSection section, IConfiguration
         foreach (var (key, setting) in settings)
         {
             var (type, value) = (setting.PropertyType, configuration[key]);
-            problems.Require(type != typeof(TimeSpan) || value?.Contains(':', StringComparison.Ordinal) != false, key, value, Words.For(type));
-            problems.Require(!type.IsEnum || value is null || Enum.GetNames(type).Contains(value, StringComparer.OrdinalIgnoreCase), key, value, Words.For(type));
+            problems.Require(type != typeof(TimeSpan) || value?.Contains(':', StringComparison.Ordinal) != false, key, value, SettingTypeNames.For(type));
+            problems.Require(!type.IsEnum || value is null || Enum.GetNames(type).Contains(value, StringComparer.OrdinalIgnoreCase), key, value, SettingTypeNames.For(type));
         }
         if (section.Name.Length > 0)
         {

@@ -1,7 +1,7 @@
 namespace Allocator.Api.Settings;
 
 /// <summary>What a setting's type takes, in words.</summary>
-internal static class Words
+internal static class SettingTypeNames
 {
     public static string For(Type? type) => type switch
     {
