@@ -3,11 +3,11 @@ using Refit;
 
 namespace Allocator.Client.Admin.Rehearsal;
 
-/// <summary>The calls of a person's page.</summary>
+/// <summary>The part of the API that a person's page calls.</summary>
 internal interface IPersonApi
 {
     [Post("/assignments")]
-    Task<IApiResponse<Assignment>> AskAsync([Body] AssignmentRequest request, CancellationToken cancel);
+    Task<IApiResponse<Assignment>> RequestAsync([Body] AssignmentRequest request, CancellationToken cancel);
 
     [Get("/assignments/{id}")]
     Task<IApiResponse<Assignment>> FindAsync(Guid id, [Header("If-None-Match")] string? etag, CancellationToken cancel);

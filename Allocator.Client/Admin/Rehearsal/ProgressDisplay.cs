@@ -3,47 +3,47 @@ using Spectre.Console;
 
 namespace Allocator.Client.Admin.Rehearsal;
 
-/// <summary>Shows a rehearsal while it is played: as bars at a terminal, as lines elsewhere.</summary>
+/// <summary>Displays the progress of a rehearsal: as bars on a terminal, as lines elsewhere.</summary>
 internal sealed class ProgressDisplay(IAnsiConsole terminal, RehearsalPlan plan, Recorder recorder, TimeProvider time)
 {
-    private static readonly TimeSpan RefreshEvery = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LineEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RefreshInterval = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LineInterval = TimeSpan.FromSeconds(10);
 
-    private (string What, int Of, Func<int> Count)[] Counts =>
+    private (string Label, int Total, Func<int> Count)[] Counts =>
     [
         ("VMs free", plan.Vms, () => recorder.Free),
-        ("People with a VM", plan.Visits, () => recorder.Told),
+        ("People with a VM", plan.Visits, () => recorder.Assigned),
         ("People connected", plan.Visits, () => recorder.Connected),
         ("People done", plan.Visits, () => recorder.Done),
     ];
 
-    /// <summary>Until it is over, however it ends.</summary>
-    public Task ShowAsync(Task play) => terminal.Profile.Out.IsTerminal ? BarsAsync(play) : LinesAsync(play);
+    /// <summary>Updates the display until the rehearsal has ended, whether it succeeds or throws.</summary>
+    public Task ShowAsync(Task rehearsal) => terminal.Profile.Out.IsTerminal ? ShowBarsAsync(rehearsal) : ShowLinesAsync(rehearsal);
 
-    private Task BarsAsync(Task play) => terminal.Progress()
+    private Task ShowBarsAsync(Task rehearsal) => terminal.Progress()
         .AutoClear(true)
         .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new ElapsedTimeColumn())
         .StartAsync(async bars =>
         {
-            var shown = Counts.Select(count => (Bar: bars.AddTask(count.What, maxValue: count.Of), count)).ToList();
-            while (!play.IsCompleted)
+            var rows = Counts.Select(count => (Bar: bars.AddTask(count.Label, maxValue: count.Total), count)).ToList();
+            while (!rehearsal.IsCompleted)
             {
-                foreach (var (bar, count) in shown)
+                foreach (var (bar, count) in rows)
                 {
-                    var now = Math.Min(count.Count(), count.Of);
+                    var now = Math.Min(count.Count(), count.Total);
                     bar.Value = now;
-                    bar.Description = string.Create(CultureInfo.InvariantCulture, $"{count.What,-24}{now,9:N0} / {count.Of:N0}");
+                    bar.Description = string.Create(CultureInfo.InvariantCulture, $"{count.Label,-17}{now,7:N0} / {count.Total:N0}");
                 }
-                await Task.WhenAny(play, Task.Delay(RefreshEvery, time));
+                await Task.WhenAny(rehearsal, Task.Delay(RefreshInterval, time));
             }
         });
 
-    private async Task LinesAsync(Task play)
+    private async Task ShowLinesAsync(Task rehearsal)
     {
-        while (await Task.WhenAny(play, Task.Delay(LineEvery, time)) != play)
+        while (await Task.WhenAny(rehearsal, Task.Delay(LineInterval, time)) != rehearsal)
         {
-            terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{recorder.Now:hh\\:mm\\:ss}  ")
-                + string.Join(", ", Counts.Select(count => string.Create(CultureInfo.InvariantCulture, $"{count.What} {count.Count():N0}/{count.Of:N0}"))));
+            var counts = Counts.Select(count => string.Create(CultureInfo.InvariantCulture, $"{count.Label} {count.Count():N0}/{count.Total:N0}"));
+            terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{recorder.Now:hh\\:mm\\:ss}  {string.Join(", ", counts)}"));
         }
     }
 }

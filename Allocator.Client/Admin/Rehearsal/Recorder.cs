@@ -3,56 +3,56 @@ using Allocator.Contracts;
 
 namespace Allocator.Client.Admin.Rehearsal;
 
-/// <summary>An answer that a VM got, where it was another than the one before.</summary>
-internal sealed record VmAnswer(TimeSpan At, VmAssignment Answer);
+/// <summary>A response to a VM's poll that differed from the one before.</summary>
+internal sealed record VmAnswer(TimeSpan At, VmAssignment Body);
 
-/// <summary>A page that a person saw, where it was another than the one before.</summary>
+/// <summary>A page shown to a person that differed from the one before.</summary>
 internal sealed record PageView(TimeSpan At, Assignment Page);
 
-/// <summary>What one VM was told, in order. Written by that VM alone, read when it has stopped.</summary>
+/// <summary>The responses that one VM received, in order. That VM alone writes it; it is read when the VM has stopped.</summary>
 internal sealed class VmLog(string hostname)
 {
     public string Hostname { get; } = hostname;
 
-    public List<VmAnswer> Told { get; } = [];
+    public List<VmAnswer> Answers { get; } = [];
 }
 
-/// <summary>One request for a VM and what the person saw of it. Written by that person alone, read when they are done.</summary>
-internal sealed class Visit(string email, string code, TimeSpan askedAt)
+/// <summary>One request for a VM and the pages that followed. That person alone writes it; it is read when they are done.</summary>
+internal sealed class Visit(string email, string code, TimeSpan requestedAt)
 {
     public string Email { get; } = email;
 
-    /// <summary>What they gave Chrome Remote Desktop's host to start with.</summary>
+    /// <summary>The Chrome Remote Desktop code that the person sent with the request.</summary>
     public string Code { get; } = code;
 
-    public TimeSpan AskedAt { get; } = askedAt;
+    public TimeSpan RequestedAt { get; } = requestedAt;
 
     public Guid? Id { get; set; }
 
-    public List<PageView> Seen { get; } = [];
+    public List<PageView> Views { get; } = [];
 
-    /// <summary>When they said that they give the VM back.</summary>
+    /// <summary>When the person released the VM.</summary>
     public TimeSpan? LeftAt { get; set; }
 
-    /// <summary>Why they got nothing, where the allocator said so.</summary>
+    /// <summary>Why the visit failed; null if the allocator refused nothing.</summary>
     public string? Refusal { get; set; }
 }
 
-/// <summary>Sees what happens: on the wire, from both sides, on one clock.</summary>
+/// <summary>Records the responses that VMs and people receive, all on one clock.</summary>
 internal sealed class Recorder(TimeProvider time)
 {
     private readonly long _start = time.GetTimestamp();
     private long _changedAt;
-    private int _free, _told, _connected, _done;
+    private int _free, _assigned, _connected, _done;
 
     public ConcurrentQueue<Visit> Visits { get; } = new();
 
     public TimeSpan Now => time.GetElapsedTime(_start);
 
-    /// <summary>For how long nothing has happened.</summary>
+    /// <summary>The time since the last change.</summary>
     public TimeSpan Idle => Now - TimeSpan.FromTicks(Volatile.Read(ref _changedAt));
 
-    /// <summary>VMs that the allocator counts as free.</summary>
+    /// <summary>The number of VMs that the allocator counts as free.</summary>
     public int Free
     {
         get => Volatile.Read(ref _free);
@@ -60,53 +60,53 @@ internal sealed class Recorder(TimeProvider time)
         {
             if (Interlocked.Exchange(ref _free, value) != value)
             {
-                Changed();
+                MarkChanged();
             }
         }
     }
 
-    /// <summary>How often a VM was told of a person.</summary>
-    public int Told => Volatile.Read(ref _told);
+    /// <summary>The number of times that a VM received an assignment.</summary>
+    public int Assigned => Volatile.Read(ref _assigned);
 
-    /// <summary>How often a person could connect.</summary>
+    /// <summary>The number of visits in which the person could connect.</summary>
     public int Connected => Volatile.Read(ref _connected);
 
-    /// <summary>Visits that are over.</summary>
+    /// <summary>The number of completed visits.</summary>
     public int Done => Volatile.Read(ref _done);
 
-    public void Tell(VmLog vm, VmAssignment answer)
+    public void RecordAnswer(VmLog vm, VmAssignment answer)
     {
-        if (vm.Told is [.., { Answer: var last }] && last == answer)
+        if (vm.Answers is [.., { Body: var last }] && last == answer)
         {
             return;
         }
-        vm.Told.Add(new VmAnswer(Now, answer));
+        vm.Answers.Add(new VmAnswer(Now, answer));
         if (answer.State == VmState.Assigned)
         {
-            Interlocked.Increment(ref _told);
+            Interlocked.Increment(ref _assigned);
         }
-        Changed();
+        MarkChanged();
     }
 
-    public void See(Visit visit, Assignment page)
+    public void RecordView(Visit visit, Assignment page)
     {
-        if (visit.Seen is [.., { Page: var last }] && last == page)
+        if (visit.Views is [.., { Page: var last }] && last == page)
         {
             return;
         }
-        if (page.State == AssignmentState.Connected && visit.Seen.All(view => view.Page.State != AssignmentState.Connected))
+        if (page.State == AssignmentState.Connected && visit.Views.All(view => view.Page.State != AssignmentState.Connected))
         {
             Interlocked.Increment(ref _connected);
         }
-        visit.Seen.Add(new PageView(Now, page));
-        Changed();
+        visit.Views.Add(new PageView(Now, page));
+        MarkChanged();
     }
 
-    public void End()
+    public void RecordDone()
     {
         Interlocked.Increment(ref _done);
-        Changed();
+        MarkChanged();
     }
 
-    private void Changed() => Volatile.Write(ref _changedAt, Now.Ticks);
+    private void MarkChanged() => Volatile.Write(ref _changedAt, Now.Ticks);
 }

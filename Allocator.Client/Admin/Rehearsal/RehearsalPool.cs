@@ -7,24 +7,23 @@ using Allocator.Contracts;
 namespace Allocator.Client.Admin.Rehearsal;
 
 /// <summary>
-/// The pool that a rehearsal plays in: made for it, closed to everybody who does not know its code, and removed with all
-/// that is in it. It closes by itself unless it is renewed all the time, and so one that is closed has been left behind.
+/// Creates the pool of a rehearsal, keeps it open and deletes it with everything in it. The pool requires an access code
+/// that only this process knows, and closes by itself unless it is renewed: a closed one was left by a rehearsal that died.
 /// </summary>
 internal sealed class RehearsalPool(IAdminApi api, string name, TimeProvider time)
 {
     private static readonly TimeSpan Lease = TimeSpan.FromMinutes(2);
-    private static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(20);
-    private static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(2);
-    private const int UsesOfToken = 20;
+    private static readonly TimeSpan RenewalInterval = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(2);
+    private const int UsesPerToken = 20;
     private const int MaxTokens = 1_000;
 
-    /// <summary>By how much the allocator's clock is ahead of this machine's.</summary>
-    private TimeSpan _ahead;
+    /// <summary>The allocator's clock minus this machine's.</summary>
+    private TimeSpan _clockOffset;
 
-    /// <summary>Nobody else ever knows it.</summary>
     public string AccessCode { get; } = RandomNumberGenerator.GetHexString(48, lowercase: true);
 
-    /// <exception cref="CommandException">There is a pool of this name already.</exception>
+    /// <exception cref="CommandException">A pool with this name exists.</exception>
     public async Task CheckNameAsync(CancellationToken cancel)
     {
         var found = await api.FindPoolAsync(name, cancel);
@@ -32,79 +31,79 @@ internal sealed class RehearsalPool(IAdminApi api, string name, TimeProvider tim
         {
             var pool = Reply.Content(found);
             throw new CommandException(ExitCode.WrongUsage, pool.Settings.Rehearsal
-                ? $"Another rehearsal is being played in pool '{name}', or ended less than {Lease.TotalMinutes:0} minutes ago. Choose another name."
-                : $"Pool '{name}' is a real one, with {pool.Vms.Total:N0} VMs. A rehearsal makes a pool of its own: choose another name.");
+                ? $"Another rehearsal is running in pool '{name}', or ended less than {Lease.TotalMinutes:0} minutes ago. Choose another name."
+                : $"Pool '{name}' is not a rehearsal pool; it has {Vms(pool.Vms.Total)}. A rehearsal creates its own pool: choose another name.");
         }
-        _ahead = found.Headers?.Date - time.GetUtcNow() ?? TimeSpan.Zero;
+        _clockOffset = found.Headers?.Date - time.GetUtcNow() ?? TimeSpan.Zero;
     }
 
-    /// <summary>Makes the pool, and what lets so many VMs into it.</summary>
-    /// <returns>Enrolment tokens, for some VMs each: all that use the same one wait for each other.</returns>
-    public async Task<IReadOnlyList<string>> MakeAsync(int vms, CancellationToken cancel)
+    /// <summary>Creates the pool and the enrolment tokens for its VMs.</summary>
+    /// <returns>Tokens for some VMs each, because enrolments with the same token are serialized by the database.</returns>
+    public async Task<IReadOnlyList<string>> CreateAsync(int vms, CancellationToken cancel)
     {
         Reply.Check(await api.PutPoolAsync(name, Settings() with { AccessCode = AccessCode }, cancel));
-        var uses = Math.Max(UsesOfToken, (vms + MaxTokens - 1) / MaxTokens);
+        var uses = Math.Max(UsesPerToken, (vms + MaxTokens - 1) / MaxTokens);
         var request = new EnrolmentTokenRequest(name, Uses: uses, Count: (vms + uses - 1) / uses);
         return [.. Reply.Content(await api.MakeEnrolmentTokensAsync(request, cancel)).Items.Select(made => made.Token)];
     }
 
-    /// <summary>Keeps the pool open for as long as this program lives.</summary>
+    /// <summary>Keeps the pool open until canceled.</summary>
     public async Task RenewAsync(CancellationToken cancel)
     {
-        using var timer = new PeriodicTimer(RenewEvery, time);
+        using var timer = new PeriodicTimer(RenewalInterval, time);
         try
         {
             while (await timer.WaitForNextTickAsync(cancel))
             {
-                // One that fails is made up for by the next.
+                // A failure is ignored: the lease outlasts several renewals.
                 using var reply = await api.PutPoolAsync(name, Settings(), cancel);
             }
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            // The rehearsal is over.
+            // The rehearsal has ended.
         }
     }
 
-    /// <summary>Removes the pool, and keeps trying where the allocator is away.</summary>
-    /// <exception cref="CommandException">It could not be removed.</exception>
-    public async Task RemoveAsync(TimeSpan patience)
+    /// <summary>Deletes the pool, and retries until the timeout while the allocator is unreachable.</summary>
+    /// <exception cref="CommandException">The pool could not be deleted.</exception>
+    public async Task DeleteAsync(TimeSpan timeout)
     {
         var started = time.GetTimestamp();
         while (true)
         {
             try
             {
-                await RemoveAsync(api, name, CancellationToken.None);
+                await DeleteAsync(api, name, CancellationToken.None);
                 return;
             }
-            catch (CommandException e) when (e.Code == ExitCode.Unreachable && time.GetElapsedTime(started) < patience)
+            catch (CommandException e) when (e.Code == ExitCode.Unreachable && time.GetElapsedTime(started) < timeout)
             {
-                await Task.Delay(RetryEvery, time, CancellationToken.None);
+                await Task.Delay(RetryInterval, time, CancellationToken.None);
             }
         }
     }
 
-    /// <summary>Removes what rehearsals have left behind that were ended by force.</summary>
-    /// <returns>What was found, in words.</returns>
-    public static async IAsyncEnumerable<string> RemoveLeftBehindAsync(IAdminApi api, [EnumeratorCancellation] CancellationToken cancel)
+    /// <summary>Deletes the pools of rehearsals that were killed.</summary>
+    /// <returns>A sentence for each rehearsal pool found.</returns>
+    public static async IAsyncEnumerable<string> DeleteLeftoversAsync(IAdminApi api, [EnumeratorCancellation] CancellationToken cancel)
     {
         foreach (var pool in Reply.Content(await api.ListPoolsAsync(cancel)).Where(pool => pool.Settings.Rehearsal))
         {
             if (pool.Open)
             {
-                yield return $"Rehearsal {pool.Name} is being played, or ended less than {Lease.TotalMinutes:0} minutes ago: left alone.";
+                yield return $"Rehearsal {pool.Name} is running, or ended less than {Lease.TotalMinutes:0} minutes ago: not deleted.";
             }
             else
             {
-                await RemoveAsync(api, pool.Name, cancel);
-                yield return $"Removed what an earlier rehearsal left behind: {pool.Name}, with {pool.Vms.Total:N0} VMs.";
+                await DeleteAsync(api, pool.Name, cancel);
+                yield return $"Deleted pool {pool.Name} of an earlier rehearsal, with {Vms(pool.Vms.Total)}.";
             }
         }
     }
 
-    /// <summary>With all that is in it, provided that all of it is a rehearsal's.</summary>
-    private static async Task RemoveAsync(IAdminApi api, string name, CancellationToken cancel)
+    /// <summary>Deletes the pool with everything in it, unless a VM in it is not simulated.</summary>
+    private static async Task DeleteAsync(IAdminApi api, string name, CancellationToken cancel)
     {
         var found = await api.FindPoolAsync(name, cancel);
         if (found.StatusCode == HttpStatusCode.NotFound)
@@ -113,17 +112,20 @@ internal sealed class RehearsalPool(IAdminApi api, string name, TimeProvider tim
         }
         if (!Reply.Content(found).Settings.Rehearsal)
         {
-            throw new CommandException(ExitCode.Refused, $"Pool '{name}' is a real one. It is left as it is.");
+            throw new CommandException(ExitCode.Refused, $"Pool '{name}' is not a rehearsal pool, so it was not deleted.");
         }
         var vms = await Reply.AllAsync(int.MaxValue, (after, limit) =>
             api.ListVmsAsync(name, null, null, null, null, null, null, null, null, after, limit, cancel));
         if (vms.Items.FirstOrDefault(vm => !vm.Hostname.StartsWith($"{name}-", StringComparison.Ordinal)) is { } real)
         {
             throw new CommandException(ExitCode.Refused,
-                $"Pool '{name}' is a rehearsal's, and yet {real.Hostname} has joined it, which is not. It is left as it is: let that VM enrol elsewhere, then say: allocator pools delete {name}");
+                $"Rehearsal pool '{name}' was not deleted, because {real.Hostname} has joined it and is not a simulated VM. "
+                + $"Enrol that VM in another pool, then run: allocator pools delete {name}");
         }
         Reply.Check(await api.DeletePoolAsync(name, cancel));
     }
 
-    private PoolSettings Settings() => new(ClosesAt: (time.GetUtcNow() + _ahead + Lease).UtcDateTime, Rehearsal: true);
+    private PoolSettings Settings() => new(ClosesAt: (time.GetUtcNow() + _clockOffset + Lease).UtcDateTime, Rehearsal: true);
+
+    private static string Vms(long count) => count == 1 ? "1 VM" : $"{count:N0} VMs";
 }

@@ -7,110 +7,126 @@ using Spectre.Console;
 
 namespace Allocator.Client.Admin.Rehearsal;
 
-/// <summary><c>allocator rehearse</c>: a whole workshop, the evening before.</summary>
+/// <summary>Implements <c>allocator rehearse</c>.</summary>
 internal static class RehearseCommand
 {
-    private const int Max = 100_000;
+    private const int MaxCount = 100_000;
 
-    /// <summary>A host name's first part has at most 63 characters, and the VM's number takes some of them.</summary>
-    private const int MaxPool = 50;
+    /// <summary>The first label of a host name has at most 63 characters, and the VM's number needs some of them.</summary>
+    private const int MaxPoolLength = 50;
 
-    /// <summary>How long it is tried to leave nothing behind, where the allocator is away.</summary>
-    private static readonly TimeSpan CleaningTimeout = TimeSpan.FromMinutes(1);
+    /// <summary>How long deleting the pool is retried while the allocator is unreachable.</summary>
+    private static readonly TimeSpan CleanUpTimeout = TimeSpan.FromMinutes(1);
 
-    private static readonly Option<int> Vms = Number("--vms", "VMs that enrol and poll as real ones do");
-    private static readonly Option<int> People = Number("--people", "People who come; a third of them comes again");
-    private static readonly Option<TimeSpan?> Arrive = Options.Duration("--arrive", "Over how long people come; 60s if absent");
-    private static readonly Option<bool> AtOnce = new("--at-once") { Description = "All people come in the same moment" };
-    private static readonly Option<TimeSpan?> Stay = Options.Duration("--stay", "How long each keeps their VM; 30s if absent");
-    private static readonly Option<TimeSpan?> Timeout = Options.Duration("--patience", "When nothing has happened for so long, it is over; 2m if absent");
-    private static readonly Option<string> Prefix = new("--pool-prefix") { Description = "How the pool's name begins that is made for it", HelpName = "prefix", DefaultValueFactory = _ => "rehearsal" };
-    private static readonly Option<string?> Pool = Options.Text("--pool", "The pool's whole name; there must be none of this name", "pool");
-    private static readonly Option<string?> Json = Options.Text("--json", "Write the report with all figures to this file; - for standard output", "file|-");
-    private static readonly Option<bool> Yes = new("--yes") { Description = "Do not ask" };
-    private static readonly Option<bool> CleanUp = new("--clean-up") { Description = "Only remove what rehearsals left behind that were ended by force" };
+    private static readonly Option<int> Vms = Number("--vms", "Number of simulated VMs");
+    private static readonly Option<int> People = Number("--people", "Number of simulated people; every third one makes a second request");
+    private static readonly Option<TimeSpan?> Arrive = Options.Duration(
+        "--arrive", "People arrive at random times within this duration; default 60s");
+    private static readonly Option<bool> AtOnce = new("--at-once") { Description = "All people arrive at the same moment" };
+    private static readonly Option<TimeSpan?> Stay = Options.Duration("--stay", "How long each person keeps the VM once connected; default 30s");
+    private static readonly Option<TimeSpan?> Timeout = Options.Duration(
+        "--patience", "End the rehearsal when nothing has changed for this long; default 2m");
+    private static readonly Option<string> Prefix = new("--pool-prefix")
+    {
+        Description = "Start of the generated name of the rehearsal's pool",
+        HelpName = "prefix",
+        DefaultValueFactory = _ => "rehearsal",
+    };
+    private static readonly Option<string?> Pool = Options.Text(
+        "--pool", "Name of the rehearsal's pool instead of a generated one; it must not exist", "pool");
+    private static readonly Option<string?> Json = Options.Text(
+        "--json", "Write the report with all figures to this file; - writes it to standard output", "file|-");
+    private static readonly Option<bool> Yes = new("--yes") { Description = "Do not ask for confirmation" };
+    private static readonly Option<bool> CleanUp = new("--clean-up") { Description = "Only delete what killed rehearsals left behind" };
 
-    public static Command Create() => new CliCommand("rehearse", "Play a whole workshop against this allocator, and say whether all went well; leaves nothing behind",
-            "allocator rehearse --vms 30 --people 35", "allocator rehearse --vms 500 --people 500 --at-once --yes --json report.json", "allocator rehearse --clean-up")
+    public static Command Create() => new CliCommand("rehearse",
+            "Simulate a whole workshop, its VMs and its people, against this allocator and check the results. "
+            + "It runs in a pool of its own, which is deleted at the end.",
+            "allocator rehearse --vms 30 --people 35",
+            "allocator rehearse --vms 500 --people 500 --at-once --yes --json report.json",
+            "allocator rehearse --clean-up")
         .With(Vms, People, Arrive, AtOnce, Stay, Timeout, Prefix, Pool, Json, Yes, CleanUp).Does(RunAsync);
 
     private static async Task<ExitCode> RunAsync(ParseResult parsed, CancellationToken cancel)
     {
-        // What scripts read goes to standard output alone.
+        // With --json -, standard output has nothing but the report.
         var terminal = (parsed.GetValue(Json) == "-" ? Output.OnStandardError() : new Output(false)).Terminal;
         var access = AdminAccess.Read();
         var api = access.Connect();
         if (parsed.GetValue(CleanUp))
         {
-            if (!await CleanUpAsync(api, terminal, cancel))
+            if (!await DeleteLeftoversAsync(api, terminal, cancel))
             {
-                terminal.WriteLine("Nothing was left behind.");
+                terminal.WriteLine("No rehearsal pool was left behind.");
             }
             return ExitCode.Done;
         }
         var plan = ReadPlan(parsed, access.Url);
-        CheckFile(parsed.GetValue(Json));
+        CheckFolder(parsed.GetValue(Json));
         var pool = new RehearsalPool(api, plan.Pool, TimeProvider.System);
-        await CleanUpAsync(api, terminal, cancel);
+        await DeleteLeftoversAsync(api, terminal, cancel);
         await pool.CheckNameAsync(cancel);
-        if (!parsed.GetValue(Yes) && !await ConfirmedAsync(plan, cancel))
+        if (!parsed.GetValue(Yes) && !await ConfirmAsync(plan, cancel))
         {
             return ExitCode.WrongUsage;
         }
-        using var impatience = Impatience(terminal, plan.Pool);
+        using var interrupt = ExitOnSecondInterrupt(terminal, plan.Pool);
         try
         {
-            terminal.WriteLine($"{plan.Vms:N0} VMs and {plan.People:N0} people in pool {plan.Pool} at {plan.Url}");
-            using var workshop = new WorkshopSimulation(plan, api, pool, TimeProvider.System);
-            var play = workshop.PlayAsync(cancel);
-            await new ProgressDisplay(terminal, plan, workshop.Recorder, TimeProvider.System).ShowAsync(play);
-            var report = await play;
+            terminal.WriteLine($"Simulating {Size(plan)} in pool {plan.Pool} at {plan.Url}");
+            using var simulation = new WorkshopSimulation(plan, api, pool, TimeProvider.System);
+            var run = simulation.RunAsync(cancel);
+            await new ProgressDisplay(terminal, plan, simulation.Recorder, TimeProvider.System).ShowAsync(run);
+            var report = await run;
             report.Write(terminal);
-            await WriteAsync(report, parsed.GetValue(Json));
+            await WriteJsonAsync(report, parsed.GetValue(Json));
             return report.Passed ? ExitCode.Done : ExitCode.Refused;
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            terminal.WriteLine("Interrupted. Cleaning up …");
+            terminal.WriteLine("Interrupted. Deleting the rehearsal's pool …");
             return ExitCode.Interrupted;
         }
         finally
         {
-            await RemoveAsync(pool, plan.Pool);
+            await DeleteAsync(pool, plan.Pool);
         }
     }
 
-    /// <returns>Whether there was anything.</returns>
-    private static async Task<bool> CleanUpAsync(IAdminApi api, IAnsiConsole terminal, CancellationToken cancel)
+    /// <returns>True if there was any rehearsal pool.</returns>
+    private static async Task<bool> DeleteLeftoversAsync(IAdminApi api, IAnsiConsole terminal, CancellationToken cancel)
     {
         var any = false;
-        await foreach (var found in RehearsalPool.RemoveLeftBehindAsync(api, cancel))
+        await foreach (var result in RehearsalPool.DeleteLeftoversAsync(api, cancel))
         {
             any = true;
-            terminal.WriteLine(found);
+            terminal.WriteLine(result);
         }
         return any;
     }
 
-    private static async Task RemoveAsync(RehearsalPool pool, string name)
+    private static async Task DeleteAsync(RehearsalPool pool, string name)
     {
         try
         {
-            await pool.RemoveAsync(CleaningTimeout);
+            await pool.DeleteAsync(CleanUpTimeout);
         }
         catch (CommandException e)
         {
-            throw new CommandException(e.Code, $"Pool {name} is left behind: {e.Message} Remove it later: allocator rehearse --clean-up");
+            throw new CommandException(
+                e.Code, $"Pool {name} could not be deleted: {e.Message} To delete it later, run: allocator rehearse --clean-up");
         }
     }
 
     private static RehearsalPlan ReadPlan(ParseResult parsed, Uri url)
     {
-        // Sorts by day, and nobody else makes the same.
-        var pool = parsed.GetValue(Pool) ?? $"{parsed.GetRequiredValue(Prefix)}-{TimeProvider.System.GetUtcNow():yyyyMMdd}-{RandomNumberGenerator.GetHexString(8, lowercase: true)}";
-        if (pool.Length > MaxPool)
+        // The name sorts by day, and the random part makes it unique.
+        var random = RandomNumberGenerator.GetHexString(8, lowercase: true);
+        var pool = parsed.GetValue(Pool) ?? $"{parsed.GetRequiredValue(Prefix)}-{TimeProvider.System.GetUtcNow():yyyyMMdd}-{random}";
+        if (pool.Length > MaxPoolLength)
         {
-            throw new CommandException(ExitCode.WrongUsage, $"The pool's name may have {MaxPool} characters, and '{pool}' has {pool.Length}.");
+            throw new CommandException(
+                ExitCode.WrongUsage, $"The name '{pool}' has {pool.Length} characters; a rehearsal's pool may have at most {MaxPoolLength}.");
         }
         return new RehearsalPlan(
             url, pool, parsed.GetValue(Vms), parsed.GetValue(People),
@@ -119,26 +135,29 @@ internal static class RehearseCommand
             parsed.GetValue(Timeout) ?? TimeSpan.FromMinutes(2));
     }
 
-    private static async Task<bool> ConfirmedAsync(RehearsalPlan plan, CancellationToken cancel)
+    private static async Task<bool> ConfirmAsync(RehearsalPlan plan, CancellationToken cancel)
     {
         if (Console.IsInputRedirected)
         {
-            throw new CommandException(ExitCode.WrongUsage, "Nobody is here to be asked: say --yes.");
+            throw new CommandException(ExitCode.WrongUsage, "Not a terminal, cannot prompt: pass --yes.");
         }
-        await Console.Error.WriteAsync($"Play a workshop of {plan.Vms:N0} VMs and {plan.People:N0} people against {plan.Url}? [y/N] ");
+        await Console.Error.WriteAsync($"Simulate a workshop of {Size(plan)} against {plan.Url}? [y/N] ");
         return (await Console.In.ReadLineAsync(cancel))?.Trim() is "y" or "Y" or "yes";
     }
 
-    /// <summary>Before it is played, not after.</summary>
-    private static void CheckFile(string? file)
+    private static string Size(RehearsalPlan plan) =>
+        $"{plan.Vms:N0} {(plan.Vms == 1 ? "VM" : "VMs")} and {plan.People:N0} {(plan.People == 1 ? "person" : "people")}";
+
+    /// <summary>Finds a missing folder before the rehearsal runs, not after.</summary>
+    private static void CheckFolder(string? file)
     {
         if (file is not (null or "-") && Path.GetDirectoryName(Path.GetFullPath(file)) is { } folder && !Directory.Exists(folder))
         {
-            throw new CommandException(ExitCode.WrongUsage, $"There is no folder {folder} to write the report to.");
+            throw new CommandException(ExitCode.WrongUsage, $"Cannot write the report to {file}: the folder {folder} does not exist.");
         }
     }
 
-    private static async Task WriteAsync(RehearsalReport report, string? file)
+    private static async Task WriteJsonAsync(RehearsalReport report, string? file)
     {
         var json = JsonSerializer.Serialize(report, RehearsalJson.Default.RehearsalReport);
         try
@@ -154,12 +173,12 @@ internal static class RehearseCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new CommandException(ExitCode.WrongUsage, $"The report cannot be written: {e.Message}");
+            throw new CommandException(ExitCode.WrongUsage, $"Cannot write the report to {file}: {e.Message}");
         }
     }
 
-    /// <summary>The second Ctrl-C does not wait for the cleaning.</summary>
-    private static PosixSignalRegistration Impatience(IAnsiConsole terminal, string pool)
+    /// <summary>Lets a second Ctrl-C end the program without waiting until the pool is deleted.</summary>
+    private static PosixSignalRegistration ExitOnSecondInterrupt(IAnsiConsole terminal, string pool)
     {
         var interrupts = 0;
         return PosixSignalRegistration.Create(PosixSignal.SIGINT, _ =>
@@ -167,7 +186,7 @@ internal static class RehearseCommand
             if (Interlocked.Increment(ref interrupts) > 1)
             {
                 terminal.Cursor.Show();
-                Console.Error.WriteLine($"Pool {pool} is left behind. Remove it later: allocator rehearse --clean-up");
+                Console.Error.WriteLine($"Pool {pool} was not deleted. To delete it later, run: allocator rehearse --clean-up");
                 Environment.Exit((int)ExitCode.Interrupted);
             }
         });
@@ -182,9 +201,9 @@ internal static class RehearseCommand
         {
             result =>
             {
-                if (result.Tokens is [.., var word] && (!int.TryParse(word.Value, out var number) || number is < 1 or > Max))
+                if (result.Tokens is [.., var token] && (!int.TryParse(token.Value, out var number) || number is < 1 or > MaxCount))
                 {
-                    result.AddError($"{name} must be a number from 1 to {Max:N0}.");
+                    result.AddError($"{name} must be a number from 1 to {MaxCount:N0}.");
                 }
             },
         },

@@ -2,9 +2,10 @@ using System.Net;
 
 namespace Allocator.Client.Admin.Rehearsal;
 
-/// <summary>Counts and times every request of VMs and people.</summary>
+/// <summary>Counts and times every request of the simulated VMs and people.</summary>
 internal sealed class RequestMetrics(TimeProvider time, HttpMessageHandler inner) : DelegatingHandler(inner)
 {
+    /// <summary>A request that is canceled sooner has not timed out: the rehearsal was ending.</summary>
     private static readonly TimeSpan MinTimeout = TimeSpan.FromSeconds(9);
 
     private readonly Lock _lock = new();
@@ -17,19 +18,22 @@ internal sealed class RequestMetrics(TimeProvider time, HttpMessageHandler inner
 
     public int Requests { get { lock (_lock) { return _perSecond.Sum(); } } }
 
-    /// <summary>In one second, at most.</summary>
+    /// <summary>The largest number of requests in one second.</summary>
     public int Peak { get { lock (_lock) { return _perSecond.DefaultIfEmpty().Max(); } } }
 
     public double NotModifiedShare { get { lock (_lock) { return _pollSeconds.Count == 0 ? 0 : (double)_notModified / _pollSeconds.Count; } } }
 
-    /// <summary>How long each poll took that was answered.</summary>
+    /// <summary>The duration of each answered poll.</summary>
     public IReadOnlyList<double> PollSeconds { get { lock (_lock) { return [.. _pollSeconds]; } } }
 
-    /// <summary>How long each request of a person took that was answered.</summary>
+    /// <summary>The duration of each answered request of a person.</summary>
     public IReadOnlyList<double> PageSeconds { get { lock (_lock) { return [.. _pageSeconds]; } } }
 
-    /// <summary>Requests that were not answered as they should, by what was asked and what went wrong.</summary>
-    public IReadOnlyDictionary<string, int> Failures { get { lock (_lock) { return _failures.OrderBy(kind => kind.Key, StringComparer.Ordinal).ToDictionary(); } } }
+    /// <summary>The number of failed requests by kind and error, such as <c>poll: 503</c>.</summary>
+    public IReadOnlyDictionary<string, int> Failures
+    {
+        get { lock (_lock) { return _failures.OrderBy(failure => failure.Key, StringComparer.Ordinal).ToDictionary(); } }
+    }
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
@@ -39,18 +43,17 @@ internal sealed class RequestMetrics(TimeProvider time, HttpMessageHandler inner
         try
         {
             var response = await base.SendAsync(request, cancellationToken);
-            Note(kind, response.StatusCode, time.GetElapsedTime(started));
+            Record(kind, response.StatusCode, time.GetElapsedTime(started));
             return response;
         }
         catch (HttpRequestException e)
         {
-            Fail($"{kind}: {e.HttpRequestError}");
+            CountFailure($"{kind}: {e.HttpRequestError}");
             throw;
         }
         catch (OperationCanceledException) when (time.GetElapsedTime(started) > MinTimeout)
         {
-            // Whoever stops at the end of the rehearsal has not waited for so long.
-            Fail($"{kind}: no answer in time");
+            CountFailure($"{kind}: no answer in time");
             throw;
         }
     }
@@ -79,7 +82,7 @@ internal sealed class RequestMetrics(TimeProvider time, HttpMessageHandler inner
         }
     }
 
-    private void Note(string kind, HttpStatusCode status, TimeSpan took)
+    private void Record(string kind, HttpStatusCode status, TimeSpan took)
     {
         lock (_lock)
         {
@@ -93,18 +96,18 @@ internal sealed class RequestMetrics(TimeProvider time, HttpMessageHandler inner
                 _pageSeconds.Add(took.TotalSeconds);
             }
         }
-        // 409 to an outcome: what it was about was over meanwhile, which is nobody's fault.
+        // A 409 to an outcome is no failure: the generation ended while the VM was still working on it.
         if ((int)status is not (>= 200 and < 300 or 304) && (kind, status) is not ("outcome", HttpStatusCode.Conflict))
         {
-            Fail($"{kind}: {(int)status}");
+            CountFailure($"{kind}: {(int)status}");
         }
     }
 
-    private void Fail(string kind)
+    private void CountFailure(string failure)
     {
         lock (_lock)
         {
-            _failures[kind] = _failures.GetValueOrDefault(kind) + 1;
+            _failures[failure] = _failures.GetValueOrDefault(failure) + 1;
         }
     }
 }

@@ -4,42 +4,43 @@ using Allocator.Contracts;
 
 namespace Allocator.Client.Admin.Rehearsal;
 
-/// <summary>Somebody who asks for a VM, watches their page, uses the VM and gives it back.</summary>
-internal sealed class SimulatedPerson(RehearsalPlan plan, int number, string accessCode, IPersonApi api, Recorder recorder, TimeProvider time)
+/// <summary>Simulates a person who requests a VM, watches the page, stays for a while and releases the VM.</summary>
+internal sealed class SimulatedPerson(
+    RehearsalPlan plan, int number, string accessCode, IPersonApi api, Recorder recorder, TimeProvider time)
 {
-    private static readonly TimeSpan WhileWaiting = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan WhileConnected = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan UntilAskingAgain = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan WaitingInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ConnectedInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan TimeBetweenVisits = TimeSpan.FromSeconds(2);
 
-    /// <param name="giveUp">Nothing happens any more: gives back what there is, and goes.</param>
-    public async Task LiveAsync(CancellationToken giveUp, CancellationToken cancel)
+    /// <param name="giveUp">Canceled when the rehearsal makes no progress: the person releases the VM and leaves.</param>
+    public async Task RunAsync(CancellationToken giveUp, CancellationToken cancel)
     {
-        using var going = CancellationTokenSource.CreateLinkedTokenSource(giveUp, cancel);
+        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(giveUp, cancel);
         try
         {
-            await Task.Delay(plan.Arrival * Random.Shared.NextDouble(), time, going.Token);
-            await VisitAsync(going.Token, cancel);
-            if (RehearsalPlan.AsksAgain(number))
+            await Task.Delay(plan.Arrival * Random.Shared.NextDouble(), time, leaving.Token);
+            await VisitAsync(leaving.Token, cancel);
+            if (RehearsalPlan.ReturnsLater(number))
             {
-                await PauseAsync(UntilAskingAgain, going.Token);
-                await VisitAsync(going.Token, cancel);
+                await PauseAsync(TimeBetweenVisits, leaving.Token);
+                await VisitAsync(leaving.Token, cancel);
             }
         }
         catch (OperationCanceledException) when (giveUp.IsCancellationRequested && !cancel.IsCancellationRequested)
         {
-            // What they have seen until now is what counts.
+            // The verifier reports what was recorded until now.
         }
     }
 
-    private async Task VisitAsync(CancellationToken going, CancellationToken cancel)
+    private async Task VisitAsync(CancellationToken leaving, CancellationToken cancel)
     {
         var visit = new Visit(plan.Email(number), $"4/0{RandomNumberGenerator.GetHexString(24)}", recorder.Now);
         recorder.Visits.Enqueue(visit);
         try
         {
-            if (await AskAsync(visit, going) && await FollowAsync(visit, going))
+            if (await RequestAsync(visit, leaving) && await FollowAsync(visit, leaving))
             {
-                recorder.End();
+                recorder.RecordDone();
             }
         }
         finally
@@ -47,23 +48,23 @@ internal sealed class SimulatedPerson(RehearsalPlan plan, int number, string acc
             if (visit.Id is { } id && !cancel.IsCancellationRequested)
             {
                 visit.LeftAt = recorder.Now;
-                await EndAsync(id, going, cancel);
+                await EndAsync(id, leaving, cancel);
             }
         }
     }
 
-    /// <returns>Whether they are in the queue.</returns>
-    private async Task<bool> AskAsync(Visit visit, CancellationToken cancel)
+    /// <returns>True if the request was accepted.</returns>
+    private async Task<bool> RequestAsync(Visit visit, CancellationToken cancel)
     {
         var request = new AssignmentRequest(visit.Email, plan.Pool, accessCode, $"start-host --code=\"{visit.Code}\"");
         while (true)
         {
-            using var reply = await api.AskAsync(request, cancel);
+            using var reply = await api.RequestAsync(request, cancel);
             cancel.ThrowIfCancellationRequested();
             if (reply is { IsSuccessful: true, Content: { } assignment })
             {
                 visit.Id = assignment.Id;
-                recorder.See(visit, assignment);
+                recorder.RecordView(visit, assignment);
                 return true;
             }
             if (IsFinal(reply.StatusCode))
@@ -71,15 +72,15 @@ internal sealed class SimulatedPerson(RehearsalPlan plan, int number, string acc
                 visit.Refusal = $"the request was answered with {(int)reply.StatusCode!}";
                 return false;
             }
-            await PauseAsync(WhileWaiting, cancel);
+            await PauseAsync(WaitingInterval, cancel);
         }
     }
 
-    /// <returns>Whether they have stayed for as long as they wanted.</returns>
+    /// <returns>True if the person stayed connected for the planned time.</returns>
     private async Task<bool> FollowAsync(Visit visit, CancellationToken cancel)
     {
         string? etag = null;
-        TimeSpan? leaves = null;
+        TimeSpan? leavesAt = null;
         while (true)
         {
             using (var reply = await api.FindAsync(visit.Id!.Value, etag, cancel))
@@ -88,13 +89,13 @@ internal sealed class SimulatedPerson(RehearsalPlan plan, int number, string acc
                 if (reply is { IsSuccessful: true, Content: { } page })
                 {
                     etag = reply.Headers?.ETag?.ToString();
-                    recorder.See(visit, page);
+                    recorder.RecordView(visit, page);
                     if (page.State == AssignmentState.Ended)
                     {
-                        visit.Refusal = $"the assignment ended by itself ({page.EndReason})";
+                        visit.Refusal = $"the allocator ended the assignment ({page.EndReason})";
                         return false;
                     }
-                    leaves = page.State == AssignmentState.Connected ? leaves ?? recorder.Now + plan.Stay : null;
+                    leavesAt = page.State == AssignmentState.Connected ? leavesAt ?? recorder.Now + plan.Stay : null;
                 }
                 else if (IsFinal(reply.StatusCode))
                 {
@@ -102,32 +103,33 @@ internal sealed class SimulatedPerson(RehearsalPlan plan, int number, string acc
                     return false;
                 }
             }
-            var rest = leaves - recorder.Now;
-            if (rest <= TimeSpan.Zero)
+            var remaining = leavesAt - recorder.Now;
+            if (remaining <= TimeSpan.Zero)
             {
                 return true;
             }
-            await PauseAsync(rest is not { } left ? WhileWaiting : left < WhileConnected ? left : WhileConnected, cancel);
+            await PauseAsync(remaining is not { } left ? WaitingInterval : left < ConnectedInterval ? left : ConnectedInterval, cancel);
         }
     }
 
-    private async Task EndAsync(Guid id, CancellationToken going, CancellationToken cancel)
+    private async Task EndAsync(Guid id, CancellationToken leaving, CancellationToken cancel)
     {
         while (true)
         {
             using var reply = await api.EndAsync(id, cancel);
-            if (reply.IsSuccessful || IsFinal(reply.StatusCode) || going.IsCancellationRequested)
+            if (reply.IsSuccessful || IsFinal(reply.StatusCode) || leaving.IsCancellationRequested)
             {
                 return;
             }
-            await PauseAsync(WhileWaiting, cancel);
+            await PauseAsync(WaitingInterval, cancel);
         }
     }
 
     private static bool IsFinal(HttpStatusCode? status) =>
-        status is >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError and not HttpStatusCode.RequestTimeout and not HttpStatusCode.TooManyRequests;
+        status is >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError
+            and not HttpStatusCode.RequestTimeout and not HttpStatusCode.TooManyRequests;
 
-    /// <summary>About so long: people who came together do not stay in step.</summary>
-    private Task PauseAsync(TimeSpan about, CancellationToken cancel) =>
-        Task.Delay(about * (0.75 + (0.5 * Random.Shared.NextDouble())), time, cancel);
+    /// <summary>Waits for 75 to 125 % of the duration, so that people who arrived together do not send requests in step.</summary>
+    private Task PauseAsync(TimeSpan duration, CancellationToken cancel) =>
+        Task.Delay(duration * (0.75 + (0.5 * Random.Shared.NextDouble())), time, cancel);
 }

@@ -6,13 +6,13 @@ using Refit;
 namespace Allocator.Client.Admin.Rehearsal;
 
 /// <summary>
-/// A VM as the allocator sees one: the library's own client, in memory, with a handler that only takes a moment. It
-/// stands between that client and the wire, and so sees what the VM is really told.
+/// Runs the library's client in memory, with a handler that only waits for a moment. The class also stands between that
+/// client and the API, so that it records each response that the VM receives.
 /// </summary>
 internal sealed class SimulatedVm : IAssignmentHandler, IAllocatorApi, IAsyncDisposable
 {
-    /// <summary>What preparing and cleaning take, at least and at most.</summary>
-    private static readonly (TimeSpan Min, TimeSpan Max) Work = (TimeSpan.FromSeconds(0.3), TimeSpan.FromSeconds(1.5));
+    /// <summary>The shortest and the longest time that preparing or cleaning takes.</summary>
+    private static readonly (TimeSpan Min, TimeSpan Max) WorkTime = (TimeSpan.FromSeconds(0.3), TimeSpan.FromSeconds(1.5));
 
     private readonly IAllocatorApi _api;
     private readonly Recorder _recorder;
@@ -21,17 +21,17 @@ internal sealed class SimulatedVm : IAssignmentHandler, IAllocatorApi, IAsyncDis
     private readonly ConnectivityMonitor _connectivity;
     private readonly PollLoop _loop;
 
-    /// <param name="api">The same one for all VMs: they share its connections.</param>
+    /// <param name="api">All VMs use the same one, so that they share its connections.</param>
     public SimulatedVm(RehearsalPlan plan, int number, string enrolmentToken, IAllocatorApi api, Recorder recorder, TimeProvider time)
     {
-        (_api, _recorder, _time, Seen) = (api, recorder, time, new VmLog(plan.Hostname(number)));
+        (_api, _recorder, _time, Log) = (api, recorder, time, new VmLog(plan.Hostname(number)));
         var options = new AllocatorClientOptions
         {
             Url = plan.Url,
-            Hostname = Seen.Hostname,
+            Hostname = Log.Hostname,
             Pool = plan.Pool,
-            MachineId = Seen.Hostname,
-            BootId = Seen.Hostname,
+            MachineId = Log.Hostname,
+            BootId = Log.Hostname,
             EnrolmentToken = _ => new(enrolmentToken),
             KeepsNothing = true,
             FirstPollWithin = plan.BootsWithin,
@@ -41,13 +41,14 @@ internal sealed class SimulatedVm : IAssignmentHandler, IAllocatorApi, IAsyncDis
         var state = new StateStore(options, status, reports, time, NullLogger<StateStore>.Instance);
         _worker = new AssignmentWorker(state, this, options, time, NullLogger<AssignmentWorker>.Instance);
         _connectivity = new ConnectivityMonitor(this, options, status, time, NullLogger<ConnectivityMonitor>.Instance);
+        var startup = new StartupTimes(options, state, reports, time);
         _loop = new PollLoop(
-            this, options, state, _worker, reports, _connectivity, status, new StartupTimes(options, state, reports, time), time, Random.Shared, NullLogger<PollLoop>.Instance);
+            this, options, state, _worker, reports, _connectivity, status, startup, time, Random.Shared, NullLogger<PollLoop>.Instance);
     }
 
-    public VmLog Seen { get; }
+    public VmLog Log { get; }
 
-    /// <summary>Where the person finds the desktop of this VM, which only they are shown.</summary>
+    /// <summary>Returns an address that is unique to the assignment, so that the verifier notices when another person sees it.</summary>
     public static string ConnectUrl(string hostname, Guid assignment) => $"https://{hostname}.invalid/{assignment:N}";
 
     public Task StartAsync() => _loop.StartAsync(CancellationToken.None);
@@ -63,7 +64,7 @@ internal sealed class SimulatedVm : IAssignmentHandler, IAllocatorApi, IAsyncDis
     public async Task<HandlerResult> AssignedAsync(VmAssignment vm, AssignedPerson person, CancellationToken cancel)
     {
         await WorkAsync(cancel);
-        return HandlerResult.Connected(ConnectUrl(Seen.Hostname, person.Id));
+        return HandlerResult.Connected(ConnectUrl(Log.Hostname, person.Id));
     }
 
     public async Task<HandlerResult> ReleasedAsync(VmAssignment vm, CancellationToken cancel)
@@ -77,7 +78,7 @@ internal sealed class SimulatedVm : IAssignmentHandler, IAllocatorApi, IAsyncDis
         var reply = await _api.PollAsync(hostname, etag, token, cancel);
         if (reply is { IsSuccessful: true, Content: { } answer })
         {
-            _recorder.Tell(Seen, answer);
+            _recorder.RecordAnswer(Log, answer);
         }
         return reply;
     }
@@ -92,5 +93,5 @@ internal sealed class SimulatedVm : IAssignmentHandler, IAllocatorApi, IAsyncDis
         _api.ReportAsync(hostname, report, token, cancel);
 
     private Task WorkAsync(CancellationToken cancel) =>
-        Task.Delay(Work.Min + ((Work.Max - Work.Min) * Random.Shared.NextDouble()), _time, cancel);
+        Task.Delay(WorkTime.Min + ((WorkTime.Max - WorkTime.Min) * Random.Shared.NextDouble()), _time, cancel);
 }

@@ -8,83 +8,84 @@ using Refit;
 namespace Allocator.Client.Admin.Rehearsal;
 
 /// <summary>
-/// A whole workshop, played against a real deployment: VMs enrol and poll, people come, get one, stay, and give it back.
+/// Simulates a whole workshop against a real deployment: VMs enrol and poll; people request a VM, stay, and release it.
 /// </summary>
 internal sealed class WorkshopSimulation(RehearsalPlan plan, IAdminApi admin, RehearsalPool pool, TimeProvider time) : IDisposable
 {
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LookAtConnectionsEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan PoolCheckInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ConnectionCheckInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan BrowserTimeout = TimeSpan.FromMinutes(1);
 
-    /// <summary>Of the requests; a few that are repeated hurt nobody.</summary>
-    private const double TolerableFailures = 0.01;
+    /// <summary>The share of requests that may fail: each of them is repeated.</summary>
+    private const double MaxFailureShare = 0.01;
 
-    private readonly RequestMetrics _requests = new(time, Open(plan.Url));
+    private readonly RequestMetrics _requests = new(time, CreateHandler(plan.Url));
 
     private readonly List<ConnectionHealth> _connections = [];
-    private TimeSpan _late;
+    private TimeSpan _maxTimerDelay;
 
     public Recorder Recorder { get; } = new(time);
 
     public void Dispose() => _requests.Dispose();
 
-    public async Task<RehearsalReport> PlayAsync(CancellationToken cancel)
+    public async Task<RehearsalReport> RunAsync(CancellationToken cancel)
     {
         var startedAt = time.GetUtcNow().UtcDateTime;
-        await LookAtConnectionsAsync(cancel);
-        var tokens = await pool.MakeAsync(plan.Vms, cancel);
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var watching = Task.WhenAll(pool.RenewAsync(over.Token), WatchAsync(over.Token), TimeTimersAsync(over.Token));
-        var options = new AllocatorClientOptions { Url = plan.Url };
-        var api = RestService.ForGenerated<IAllocatorApi>(Http(new ResponseBuffer { InnerHandler = _requests }, options.RequestTimeout), Refit());
-        var vms = Enumerable.Range(0, plan.Vms).Select(number => new SimulatedVm(plan, number, tokens[number % tokens.Count], api, Recorder, time)).ToList();
-        var findings = new List<RehearsalCheck>();
+        await ReadConnectionsAsync(cancel);
+        var tokens = await pool.CreateAsync(plan.Vms, cancel);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var background = Task.WhenAll(pool.RenewAsync(ended.Token), WatchConnectionsAsync(ended.Token), MeasureTimersAsync(ended.Token));
+        var timeout = new AllocatorClientOptions { Url = plan.Url }.RequestTimeout;
+        var http = CreateClient(new ResponseBuffer { InnerHandler = _requests }, timeout);
+        var api = RestService.ForGenerated<IAllocatorApi>(http, CreateRefitSettings());
+        var vms = Enumerable.Range(0, plan.Vms)
+            .Select(number => new SimulatedVm(plan, number, tokens[number % tokens.Count], api, Recorder, time)).ToList();
+        var checks = new List<RehearsalCheck>();
         try
         {
             await Task.WhenAll(vms.Select(vm => vm.StartAsync()));
-            if (await UntilFreeAsync(cancel))
+            var ready = await WaitUntilFreeAsync(cancel);
+            checks.Add(new RehearsalCheck("vmsReady", ready, ready
+                ? Text($"All {plan.Vms:N0} VMs enrolled and became free.")
+                : Text($"Only {Recorder.Free:N0} of {plan.Vms:N0} VMs enrolled and became free, so no people were simulated."), []));
+            if (ready)
             {
-                findings.Add(new RehearsalCheck("vmsReady", true, Text($"All {plan.Vms:N0} VMs enrolled and were free."), []));
-                await PlayPeopleAsync(cancel);
-                var clean = await UntilFreeAsync(cancel);
-                findings.Add(new RehearsalCheck("vmsClean", clean, clean
+                await SimulatePeopleAsync(cancel);
+                var clean = await WaitUntilFreeAsync(cancel);
+                checks.Add(new RehearsalCheck("vmsClean", clean, clean
                     ? "At the end every VM was clean and free again."
                     : Text($"At the end only {Recorder.Free:N0} of {plan.Vms:N0} VMs were clean and free again."), []));
-            }
-            else
-            {
-                findings.Add(new RehearsalCheck("vmsReady", false, Text($"Only {Recorder.Free:N0} of {plan.Vms:N0} VMs enrolled and became free; so nobody came."), []));
             }
         }
         finally
         {
-            await over.CancelAsync();
+            await ended.CancelAsync();
             await Task.WhenAll(vms.Select(vm => vm.DisposeAsync().AsTask()));
-            await watching;
+            await background;
         }
         var visits = Recorder.Visits.ToList();
-        var verifier = new Verifier([.. vms.Select(vm => vm.Seen)], visits, id => EventsAsync(id, cancel));
+        var verifier = new Verifier([.. vms.Select(vm => vm.Log)], visits, id => ListEventsAsync(id, cancel));
         if (visits.Count > 0)
         {
-            findings.InsertRange(1, await verifier.VerifyAsync());
+            checks.InsertRange(1, await verifier.VerifyAsync());
         }
-        findings.AddRange([Requests(), Connections()]);
-        return Write(startedAt, findings, verifier, visits.Count);
+        checks.AddRange([CheckRequests(), CheckConnections()]);
+        return CreateReport(startedAt, checks, verifier, visits.Count);
     }
 
-    private async Task PlayPeopleAsync(CancellationToken cancel)
+    private async Task SimulatePeopleAsync(CancellationToken cancel)
     {
-        var api = RestService.ForGenerated<IPersonApi>(Http(_requests, BrowserTimeout), Refit());
+        var api = RestService.ForGenerated<IPersonApi>(CreateClient(_requests, BrowserTimeout), CreateRefitSettings());
         using var giveUp = new CancellationTokenSource();
-        var from = Recorder.Now;
+        var started = Recorder.Now;
         var people = Task.WhenAll(Enumerable.Range(0, plan.People).Select(number =>
-            new SimulatedPerson(plan, number, pool.AccessCode, api, Recorder, time).LiveAsync(giveUp.Token, cancel)));
+            new SimulatedPerson(plan, number, pool.AccessCode, api, Recorder, time).RunAsync(giveUp.Token, cancel)));
         try
         {
-            while (await Task.WhenAny(people, Task.Delay(LookEvery, time, cancel)) != people)
+            while (await Task.WhenAny(people, Task.Delay(PoolCheckInterval, time, cancel)) != people)
             {
-                await LookAtPoolAsync(cancel);
-                if (Recorder.Now - from > plan.Arrival && Recorder.Idle > plan.Stay + plan.Timeout)
+                await ReadPoolAsync(cancel);
+                if (Recorder.Now - started > plan.Arrival && Recorder.Idle > plan.Stay + plan.Timeout)
                 {
                     await giveUp.CancelAsync();
                 }
@@ -97,24 +98,24 @@ internal sealed class WorkshopSimulation(RehearsalPlan plan, IAdminApi admin, Re
         await people;
     }
 
-    /// <summary>Until the allocator counts all VMs as free.</summary>
-    /// <returns>False where nothing happens any more.</returns>
-    private async Task<bool> UntilFreeAsync(CancellationToken cancel)
+    /// <summary>Waits until the allocator counts all VMs as free.</summary>
+    /// <returns>False if nothing changed for the plan's timeout.</returns>
+    private async Task<bool> WaitUntilFreeAsync(CancellationToken cancel)
     {
-        // People may have gone because nothing happened: their VMs still get the time to clean.
-        var from = Recorder.Now;
+        // People may have left because nothing changed; their VMs still get the whole timeout to clean.
+        var started = Recorder.Now;
         while (true)
         {
-            await LookAtPoolAsync(cancel);
-            if (Recorder.Free == plan.Vms || (Recorder.Idle > plan.Timeout && Recorder.Now - from > plan.Timeout))
+            await ReadPoolAsync(cancel);
+            if (Recorder.Free == plan.Vms || (Recorder.Idle > plan.Timeout && Recorder.Now - started > plan.Timeout))
             {
                 return Recorder.Free == plan.Vms;
             }
-            await Task.Delay(LookEvery, time, cancel);
+            await Task.Delay(PoolCheckInterval, time, cancel);
         }
     }
 
-    private async Task LookAtPoolAsync(CancellationToken cancel)
+    private async Task ReadPoolAsync(CancellationToken cancel)
     {
         using var reply = await admin.FindPoolAsync(plan.Pool, cancel);
         cancel.ThrowIfCancellationRequested();
@@ -124,36 +125,38 @@ internal sealed class WorkshopSimulation(RehearsalPlan plan, IAdminApi admin, Re
         }
     }
 
-    private async Task WatchAsync(CancellationToken cancel)
+    private async Task WatchConnectionsAsync(CancellationToken cancel)
     {
-        using var timer = new PeriodicTimer(LookAtConnectionsEvery, time);
+        using var timer = new PeriodicTimer(ConnectionCheckInterval, time);
         try
         {
             while (await timer.WaitForNextTickAsync(cancel))
             {
-                await LookAtConnectionsAsync(cancel);
+                await ReadConnectionsAsync(cancel);
             }
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            // The rehearsal is over.
+            // The rehearsal has ended.
         }
     }
 
-    private async Task LookAtConnectionsAsync(CancellationToken cancel)
+    private async Task ReadConnectionsAsync(CancellationToken cancel)
     {
         using var reply = await admin.FindConnectionsAsync(cancel);
-        if ((reply.Content ?? OfRefusal(reply)) is { ActiveConnections: not null } health)
+        if ((reply.Content ?? ReadError(reply)) is { ActiveConnections: not null } health)
         {
             _connections.Add(health);
         }
 
-        // When the connections run out, the answer is 503, and yet says how many there are.
-        static ConnectionHealth? OfRefusal(IApiResponse reply)
+        // When the connections run out, the status is 503 but the body still has the counts.
+        static ConnectionHealth? ReadError(IApiResponse reply)
         {
             try
             {
-                return (reply.Error as ApiException)?.Content is { } body ? JsonSerializer.Deserialize(body, WireJson.Default.ConnectionHealth) : null;
+                return (reply.Error as ApiException)?.Content is { } body
+                    ? JsonSerializer.Deserialize(body, WireJson.Default.ConnectionHealth)
+                    : null;
             }
             catch (JsonException)
             {
@@ -162,66 +165,92 @@ internal sealed class WorkshopSimulation(RehearsalPlan plan, IAdminApi admin, Re
         }
     }
 
-    /// <summary>Whether this machine can keep up.</summary>
-    private async Task TimeTimersAsync(CancellationToken cancel)
+    /// <summary>Measures how late timers fire, which shows whether this machine keeps up.</summary>
+    private async Task MeasureTimersAsync(CancellationToken cancel)
     {
+        var interval = PoolCheckInterval;
         while (!cancel.IsCancellationRequested)
         {
             var started = time.GetTimestamp();
-            await Task.Delay(LookEvery, time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            var late = time.GetElapsedTime(started) - LookEvery;
-            _late = late > _late ? late : _late;
+            await Task.Delay(interval, time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            var delay = time.GetElapsedTime(started) - interval;
+            _maxTimerDelay = delay > _maxTimerDelay ? delay : _maxTimerDelay;
         }
     }
 
-    /// <summary>None where they cannot be had: then they excuse nothing.</summary>
-    private async Task<IReadOnlyList<EventRecord>> EventsAsync(Guid assignment, CancellationToken cancel)
+    /// <summary>Returns an empty list if the events cannot be read; a move is then treated as an error.</summary>
+    private async Task<IReadOnlyList<EventRecord>> ListEventsAsync(Guid assignment, CancellationToken cancel)
     {
         using var reply = await admin.ListEventsAsync(null, $"{assignment}", null, null, null, null, null, null, null, null, 1_000, cancel);
         return reply.Content?.Items ?? [];
     }
 
-    private RehearsalCheck Requests()
+    private RehearsalCheck CheckRequests()
     {
         var (failed, all) = (_requests.Failures.Values.Sum(), _requests.Requests);
-        return new RehearsalCheck("requests", failed <= all * TolerableFailures,
-            failed == 0 ? "No request failed." : Text($"{failed:N0} of {all:N0} requests failed and were made again."), []);
+        return new RehearsalCheck("requests", failed <= all * MaxFailureShare,
+            failed == 0 ? "No request failed." : Text($"{failed:N0} of {all:N0} requests failed and were repeated."), []);
     }
 
-    private RehearsalCheck Connections()
+    private RehearsalCheck CheckConnections()
     {
-        var most = _connections.MaxBy(health => health.ActiveConnections);
-        return new RehearsalCheck("connections", _connections.TrueForAll(health => !health.Critical), most is null
-            ? "Nobody could say how many connections the database has."
-            : Text($"The database had at most {most.ActiveConnections:N0} of {most.MaxConnections:N0} connections{(most.Critical ? ", which is too near to the end" : "")}."), []);
+        var peak = _connections.MaxBy(health => health.ActiveConnections);
+        var critical = peak is { Critical: true } ? ", which is too close to its limit" : "";
+        return new RehearsalCheck("connections", _connections.TrueForAll(health => !health.Critical), peak is null
+            ? "The number of database connections could not be read."
+            : Text($"The database had at most {peak.ActiveConnections:N0} of {peak.MaxConnections:N0} connections{critical}."), []);
     }
 
-    private RehearsalReport Write(DateTime startedAt, List<RehearsalCheck> findings, Verifier verifier, int visits)
+    private RehearsalReport CreateReport(DateTime startedAt, List<RehearsalCheck> checks, Verifier verifier, int visits)
     {
-        var most = _connections.MaxBy(health => health.ActiveConnections);
+        var peak = _connections.MaxBy(health => health.ActiveConnections);
         using var process = Process.GetCurrentProcess();
         var seconds = Recorder.Now.TotalSeconds;
         var pickups = verifier.Pickups();
-        return new RehearsalReport(
-            findings.TrueForAll(finding => finding.Passed), plan.Url, plan.Pool, startedAt, seconds, plan.Vms, plan.People, visits,
-            plan.Arrival.TotalSeconds, plan.Stay.TotalSeconds, findings,
-            Quantiles.Of(pickups[true]), Quantiles.Of(pickups[false]), pickups[false].Count(), Quantiles.Of(verifier.Connections()), Quantiles.Of(_requests.PollSeconds), Quantiles.Of(_requests.PageSeconds),
-            _requests.PollSeconds.Count, _requests.NotModifiedShare, _requests.Requests, _requests.Requests / seconds, _requests.Peak, _requests.Failures,
-            new ConnectionsSeen(_connections.FirstOrDefault()?.ActiveConnections, most?.ActiveConnections, most?.MaxConnections, most?.ReplicasSeen, most?.ConnectionBudget),
-            new Effort(process.TotalProcessorTime.TotalSeconds, process.PeakWorkingSet64 / 1048576.0, _late.TotalSeconds));
+        return new RehearsalReport
+        {
+            Passed = checks.TrueForAll(check => check.Passed),
+            Url = plan.Url,
+            Pool = plan.Pool,
+            StartedAt = startedAt,
+            Seconds = seconds,
+            Vms = plan.Vms,
+            People = plan.People,
+            Visits = visits,
+            ArrivalSeconds = plan.Arrival.TotalSeconds,
+            StaySeconds = plan.Stay.TotalSeconds,
+            Findings = checks,
+            Pickup = Quantiles.Of(pickups[true]),
+            Waited = Quantiles.Of(pickups[false]),
+            WaitedVisits = pickups[false].Count(),
+            Connect = Quantiles.Of(verifier.Connections()),
+            Poll = Quantiles.Of(_requests.PollSeconds),
+            Page = Quantiles.Of(_requests.PageSeconds),
+            Polls = _requests.PollSeconds.Count,
+            NotModifiedShare = _requests.NotModifiedShare,
+            Requests = _requests.Requests,
+            RequestsPerSecond = _requests.Requests / seconds,
+            PeakRequestsPerSecond = _requests.Peak,
+            Failures = _requests.Failures,
+            Connections = new ConnectionUse(
+                _connections.FirstOrDefault()?.ActiveConnections, peak?.ActiveConnections, peak?.MaxConnections,
+                peak?.ReplicasSeen, peak?.ConnectionBudget),
+            Effort = new MachineUse(process.TotalProcessorTime.TotalSeconds, process.PeakWorkingSet64 / 1048576.0, _maxTimerDelay.TotalSeconds),
+        };
     }
 
-    private HttpClient Http(HttpMessageHandler handler, TimeSpan timeout) => new(handler, disposeHandler: false) { BaseAddress = plan.Url, Timeout = timeout };
+    private HttpClient CreateClient(HttpMessageHandler handler, TimeSpan timeout) =>
+        new(handler, disposeHandler: false) { BaseAddress = plan.Url, Timeout = timeout };
 
-    /// <summary>As the library does it, but for thousands: what is idle goes before the load balancer closes it.</summary>
-    private static SocketsHttpHandler Open(Uri url)
+    /// <summary>Creates the library's handler, but closes idle connections before a load balancer does: there are thousands here.</summary>
+    private static SocketsHttpHandler CreateHandler(Uri url)
     {
-        var connections = Polling.Connections.Create(new AllocatorClientOptions { Url = url });
-        connections.PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20);
-        return connections;
+        var handler = Polling.Connections.Create(new AllocatorClientOptions { Url = url });
+        handler.PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20);
+        return handler;
     }
 
-    private static RefitSettings Refit() =>
+    private static RefitSettings CreateRefitSettings() =>
         new(new SystemTextJsonContentSerializer(new JsonSerializerOptions(JsonSerializerDefaults.Web) { TypeInfoResolver = WireJson.Default }));
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

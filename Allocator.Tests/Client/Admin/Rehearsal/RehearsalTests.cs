@@ -6,15 +6,15 @@ using Xunit;
 
 namespace Allocator.Tests.Client.Admin.Rehearsal;
 
-/// <summary><c>allocator rehearse</c> as a process of its own, against the real API; faults are a proxy's between them.</summary>
+/// <summary>Runs <c>allocator rehearse</c> as a process against the real API; a proxy between them injects faults.</summary>
 public sealed class RehearsalTests(PostgresServer server)
 {
-    private static readonly Dictionary<string, string> Brisk = new() { ["Polls:MaxAge"] = "00:00:01", ["Polls:RushMaxAge"] = "00:00:01" };
+    private static readonly Dictionary<string, string> FastPolls = new() { ["Polls:MaxAge"] = "00:00:01", ["Polls:RushMaxAge"] = "00:00:01" };
 
     [Fact]
-    public async Task Workshop_that_goes_well_passes_and_leaves_nothing_behind()
+    public async Task Successful_rehearsal_passes_and_leaves_nothing_behind()
     {
-        await using var deployment = await Deployment.StartAsync(server, replicas: 2, Brisk);
+        await using var deployment = await Deployment.StartAsync(server, replicas: 2, FastPolls);
         using var admin = Operator(deployment);
         await deployment.EnrolFreeAsync("vm-1");
         var file = Path.Combine(admin.Home, "report.json");
@@ -22,7 +22,7 @@ public sealed class RehearsalTests(PostgresServer server)
         var ran = await admin.RunAsync($"rehearse --vms 4 --people 6 --arrive 2s --stay 2s --yes --json {file}");
 
         Assert.True(ran.Code == 0, ran.Output);
-        Assert.Contains("PASS  Everybody had a VM: 6 people, who asked 8 times.", ran.Printed, StringComparison.Ordinal);
+        Assert.Contains("PASS  Everybody got a VM: 6 people made 8 requests.", ran.Printed, StringComparison.Ordinal);
         Assert.Contains("PASS  4 VMs, 6 people", ran.Printed, StringComparison.Ordinal);
         Assert.DoesNotContain("FAIL", ran.Printed, StringComparison.Ordinal);
         var report = JsonNode.Parse(await File.ReadAllTextAsync(file))!;
@@ -33,15 +33,15 @@ public sealed class RehearsalTests(PostgresServer server)
         Assert.InRange(report["connections"]!["during"]!.GetValue<int>(), 1, 300);
         Assert.Empty(report["failures"]!.AsObject());
         await AssertNothingLeftAsync(deployment);
-        // Who is real has noticed nothing.
+        // The real pool is unchanged.
         Assert.True((await deployment.FindVmAsync("vm-1")).Free);
         Assert.Equal(["pool_made", "pool_deleted"], (await deployment.EventsAsync($"pool={report["pool"]}")).Select(one => one.Action));
     }
 
     [Fact]
-    public async Task Report_goes_to_standard_output_alone_where_a_script_wants_it()
+    public async Task Report_is_all_that_standard_output_has_with_a_dash()
     {
-        await using var deployment = await Deployment.StartAsync(server, settings: Brisk);
+        await using var deployment = await Deployment.StartAsync(server, settings: FastPolls);
         using var admin = Operator(deployment);
         var ran = await admin.RunAsync("rehearse --vms 1 --people 1 --at-once --stay 1s --yes --json -");
         Assert.True(ran.Code == 0, ran.Output);
@@ -54,7 +54,7 @@ public sealed class RehearsalTests(PostgresServer server)
     [InlineData("select count(*) >= 2 from assignments where state = 'connected'")]
     public async Task Interrupted_rehearsal_leaves_nothing_behind(string reached)
     {
-        await using var deployment = await Deployment.StartAsync(server, settings: Brisk);
+        await using var deployment = await Deployment.StartAsync(server, settings: FastPolls);
         using var admin = Operator(deployment);
         await using var rehearsal = admin.Start("rehearse --vms 3 --people 3 --at-once --stay 5m --yes");
         await Wait.UntilAsync(() => deployment.QueryAsync<bool>(reached), "it is under way");
@@ -68,11 +68,12 @@ public sealed class RehearsalTests(PostgresServer server)
     [Fact]
     public async Task Rehearsal_whose_server_goes_away_cleans_up_when_it_is_back()
     {
-        await using var deployment = await Deployment.StartAsync(server, settings: Brisk);
+        await using var deployment = await Deployment.StartAsync(server, settings: FastPolls);
         await using var proxy = await FaultyProxy.StartAsync(deployment.Replica.Address);
         using var admin = Operator(deployment, proxy);
         await using var rehearsal = admin.Start("rehearse --vms 2 --people 2 --at-once --stay 5m --yes");
-        await Wait.UntilAsync(() => deployment.QueryAsync<bool>("select count(*) = 2 from assignments where state = 'connected'"), "people are connected");
+        await Wait.UntilAsync(
+            () => deployment.QueryAsync<bool>("select count(*) = 2 from assignments where state = 'connected'"), "people are connected");
         proxy.IsDown = true;
         var stopping = rehearsal.StopAsync();
         await Wait.UntilAsync(() => rehearsal.Output.Contains("Interrupted", StringComparison.Ordinal), "it cleans up");
@@ -82,37 +83,40 @@ public sealed class RehearsalTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task What_a_killed_rehearsal_left_is_removed_by_the_next_but_not_while_it_may_be_alive()
+    public async Task Next_rehearsal_deletes_what_a_killed_one_left_once_its_lease_is_over()
     {
-        await using var deployment = await Deployment.StartAsync(server, settings: Brisk);
+        await using var deployment = await Deployment.StartAsync(server, settings: FastPolls);
         using var admin = Operator(deployment);
         await using var killed = admin.Start("rehearse --vms 3 --people 3 --at-once --stay 5m --yes");
-        await Wait.UntilAsync(() => deployment.QueryAsync<bool>("select count(*) >= 2 from assignments where state = 'connected'"), "it is under way");
+        await Wait.UntilAsync(
+            () => deployment.QueryAsync<bool>("select count(*) >= 2 from assignments where state = 'connected'"), "it is under way");
         await killed.KillAsync();
 
         var early = await admin.RunAsync("rehearse --clean-up");
         Assert.Equal(0, early.Code);
-        Assert.Contains("is being played, or ended less than 2 minutes ago: left alone.", early.Printed, StringComparison.Ordinal);
+        Assert.Contains("is running, or ended less than 2 minutes ago: not deleted.", early.Printed, StringComparison.Ordinal);
         Assert.Equal(3, await deployment.QueryAsync<long>("select count(*) from vms"));
-        // As two minutes later: nobody renews it any more.
+        // The killed rehearsal no longer renews its lease, so this is the state two minutes later.
         await deployment.ExecuteAsync("update pools set closes_at = clock() - interval '1 second' where rehearsal");
         var next = await admin.RunAsync("rehearse --vms 1 --people 1 --at-once --stay 1s --yes");
 
         Assert.True(next.Code == 0, next.Output);
-        Assert.Contains("Removed what an earlier rehearsal left behind", next.Printed, StringComparison.Ordinal);
+        Assert.Contains("of an earlier rehearsal, with 3 VMs.", next.Printed, StringComparison.Ordinal);
         await AssertNothingLeftAsync(deployment);
     }
 
     [Fact]
     public async Task Real_pools_and_real_vms_are_not_touched()
     {
-        await using var deployment = await Deployment.StartAsync(server, settings: Brisk);
+        await using var deployment = await Deployment.StartAsync(server, settings: FastPolls);
         using var admin = Operator(deployment);
         await deployment.EnrolFreeAsync("vm-1");
         var refused = await admin.RunAsync("rehearse --pool default --vms 1 --people 1 --yes");
-        Assert.Equal((2, "Pool 'default' is a real one, with 1 VMs. A rehearsal makes a pool of its own: choose another name."), (refused.Code, refused.Output));
+        Assert.Equal(
+            (2, "Pool 'default' is not a rehearsal pool; it has 1 VM. A rehearsal creates its own pool: choose another name."),
+            (refused.Code, refused.Output));
 
-        // A real VM that has strayed into a rehearsal's pool keeps it from being removed.
+        // A rehearsal pool that a real VM has joined is not deleted.
         await deployment.PutPoolAsync("played", new PoolSettings(Rehearsal: true));
         Assert.Contains("Another rehearsal", (await admin.RunAsync("rehearse --pool played --yes")).Output, StringComparison.Ordinal);
         await deployment.EnrolAsync("vm-2", "played");
@@ -124,27 +128,27 @@ public sealed class RehearsalTests(PostgresServer server)
     }
 
     [Theory]
-    [InlineData("rehearse", 2, "say --yes")]
+    [InlineData("rehearse", 2, "pass --yes")]
     [InlineData("rehearse --vms 0 --yes", 2, "--vms must be a number from 1 to 100,000.")]
     [InlineData("rehearse --arrive soon --yes", 2, "--arrive must be a time span, such as 02:00:00, 90s, 15m or 2h, not 'soon'.")]
-    [InlineData("rehearse --json /nowhere/report.json --yes", 2, "There is no folder /nowhere")]
+    [InlineData("rehearse --json /nowhere/report.json --yes", 2, "the folder /nowhere does not exist")]
     [InlineData("rehearse --pool Mine --yes", 1, "pool: Must be a pool's name")]
-    public async Task Wrong_usage_is_told_before_anything_is_made(string words, int code, string told)
+    public async Task Wrong_usage_is_reported_before_anything_is_created(string command, int code, string message)
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var admin = Operator(deployment);
-        var ran = await admin.RunAsync(words);
+        var ran = await admin.RunAsync(command);
         Assert.Equal(code, ran.Code);
-        Assert.Contains(told, ran.Output, StringComparison.Ordinal);
+        Assert.Contains(message, ran.Output, StringComparison.Ordinal);
         await AssertNothingLeftAsync(deployment);
     }
 
     [Fact]
-    public async Task Person_who_is_given_to_two_vms_is_found()
+    public async Task Person_with_two_vms_is_detected()
     {
-        await using var deployment = await Deployment.StartAsync(server, settings: Brisk);
+        await using var deployment = await Deployment.StartAsync(server, settings: FastPolls);
         await using var proxy = await FaultyProxy.StartAsync(deployment.Replica.Address);
-        var planted = new Lock();
+        var guard = new Lock();
         VmAssignment? first = null;
         string? second = null;
         var free = new HashSet<string>();
@@ -152,7 +156,7 @@ public sealed class RehearsalTests(PostgresServer server)
         {
             if (Answer(exchange) is { } answer)
             {
-                lock (planted)
+                lock (guard)
                 {
                     _ = answer.State == VmState.Free ? free.Add(answer.Hostname) : free.Remove(answer.Hostname);
                     first ??= answer.State == VmState.Assigned ? answer : null;
@@ -161,11 +165,11 @@ public sealed class RehearsalTests(PostgresServer server)
         };
         proxy.Intercept = exchange =>
         {
-            lock (planted)
+            lock (guard)
             {
-                // One that is free and asks just now; from then on the API does not hear of it.
+                // Chooses a free VM that is polling now; from then on its polls do not reach the API.
                 second ??= first is not null && HostnameOf(exchange) is { } hostname && free.Contains(hostname) ? hostname : null;
-                return second is not null && HostnameOf(exchange) == second && Tell(exchange, first! with { Hostname = second, Generation = 99 });
+                return second is not null && HostnameOf(exchange) == second && Reply(exchange, first! with { Hostname = second, Generation = 99 });
             }
         };
 
@@ -177,21 +181,23 @@ public sealed class RehearsalTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Vm_that_is_given_two_people_is_found()
+    public async Task Vm_with_two_people_is_detected()
     {
-        await using var deployment = await Deployment.StartAsync(server, settings: Brisk);
+        await using var deployment = await Deployment.StartAsync(server, settings: FastPolls);
         await using var proxy = await FaultyProxy.StartAsync(deployment.Replica.Address);
-        var planted = new Lock();
+        var guard = new Lock();
         var people = new Dictionary<Guid, AssignedPerson>();
         AssignedPerson? has = null, gets = null;
         proxy.Alter = exchange =>
         {
-            lock (planted)
+            lock (guard)
             {
                 if (exchange is { Method: "POST", Path: "/assignments", Status: 202 })
                 {
-                    var (asked, command) = (JsonSerializer.Deserialize(exchange.Reply!, WireJson.Default.Assignment)!, JsonNode.Parse(exchange.Body)!["command"]!.GetValue<string>());
-                    people[asked.Id] = new AssignedPerson(asked.Id, asked.Email, new RemoteDesktopCommand(command.Split('"')[1], "000000"), asked.RequestedAt);
+                    var accepted = JsonSerializer.Deserialize(exchange.Reply!, WireJson.Default.Assignment)!;
+                    var code = JsonNode.Parse(exchange.Body)!["command"]!.GetValue<string>().Split('"')[1];
+                    people[accepted.Id] = new AssignedPerson(
+                        accepted.Id, accepted.Email, new RemoteDesktopCommand(code, "000000"), accepted.RequestedAt);
                 }
                 else if (Answer(exchange) is { State: VmState.Assigned } answer)
                 {
@@ -201,7 +207,7 @@ public sealed class RehearsalTests(PostgresServer server)
                     && people.Values.FirstOrDefault(person => person.Id != has.Id) is { } other)
                 {
                     gets = other;
-                    Tell(exchange, new VmAssignment(hostname, 99, VmState.Assigned, gets));
+                    Reply(exchange, new VmAssignment(hostname, 99, VmState.Assigned, gets));
                 }
             }
         };
@@ -214,9 +220,9 @@ public sealed class RehearsalTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Assignment_that_its_vm_is_never_told_is_found()
+    public async Task Assignment_that_never_reaches_its_vm_is_detected()
     {
-        await using var deployment = await Deployment.StartAsync(server, settings: Brisk);
+        await using var deployment = await Deployment.StartAsync(server, settings: FastPolls);
         await using var proxy = await FaultyProxy.StartAsync(deployment.Replica.Address);
         VmAssignment? lost = null;
         proxy.Alter = exchange =>
@@ -232,13 +238,15 @@ public sealed class RehearsalTests(PostgresServer server)
 
         Assert.Equal(["nothingLost"], failed.Select(Check));
         Assert.Contains("FAIL  1 assignment never reached its VM.", ran.Printed, StringComparison.Ordinal);
-        Assert.Contains($"{lost!.Assignment!.Email} was told to have {lost.Hostname}, which was never told", ran.Printed, StringComparison.Ordinal);
+        Assert.Contains(
+            $"{lost!.Assignment!.Email} was shown {lost.Hostname}, but {lost.Hostname} never received the assignment",
+            ran.Printed, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Page_that_shows_what_is_anothers_is_found()
+    public async Task Page_with_the_address_of_somebody_elses_desktop_is_detected()
     {
-        await using var deployment = await Deployment.StartAsync(server, settings: Brisk);
+        await using var deployment = await Deployment.StartAsync(server, settings: FastPolls);
         await using var proxy = await FaultyProxy.StartAsync(deployment.Replica.Address);
         Assignment? shown = null;
         proxy.Alter = exchange =>
@@ -267,12 +275,12 @@ public sealed class RehearsalTests(PostgresServer server)
         return admin;
     }
 
-    /// <returns>What it printed, and the findings that failed.</returns>
-    private static async Task<(Ran Ran, IReadOnlyList<JsonNode> Failed)> RehearseAsync(Deployment deployment, FaultyProxy proxy, string words)
+    /// <returns>The output, and the checks that failed.</returns>
+    private static async Task<(Ran Ran, IReadOnlyList<JsonNode> Failed)> RehearseAsync(Deployment deployment, FaultyProxy proxy, string options)
     {
         using var admin = Operator(deployment, proxy);
         var file = Path.Combine(admin.Home, "report.json");
-        var ran = await admin.RunAsync($"rehearse {words} --at-once --yes --json {file}");
+        var ran = await admin.RunAsync($"rehearse {options} --at-once --yes --json {file}");
         Assert.True(ran.Code == 1, ran.Output);
         await AssertNothingLeftAsync(deployment);
         var findings = JsonNode.Parse(await File.ReadAllTextAsync(file))!["findings"]!.AsArray();
@@ -284,7 +292,9 @@ public sealed class RehearsalTests(PostgresServer server)
         Assert.Equal(0, await deployment.QueryAsync<long>("select count(*) from pools where rehearsal"));
         foreach (var table in new[] { "vms", "assignments", "enrolment_tokens", "events" })
         {
-            Assert.Equal(0, await deployment.QueryAsync<long>($"select count(*) from {table} where pool <> 'default' and pool not like 'played%'{(table == "events" ? " and action not in ('pool_made', 'pool_deleted')" : "")}"));
+            var except = table == "events" ? " and action not in ('pool_made', 'pool_deleted')" : "";
+            Assert.Equal(0, await deployment.QueryAsync<long>(
+                $"select count(*) from {table} where pool <> 'default' and pool not like 'played%'{except}"));
         }
         Assert.Equal(0, await deployment.QueryAsync<long>("select count(*) from liveness where hostname not in (select hostname from vms)"));
     }
@@ -292,14 +302,18 @@ public sealed class RehearsalTests(PostgresServer server)
     private static string Check(JsonNode finding) => finding["check"]!.GetValue<string>();
 
     private static string? HostnameOf(Exchange exchange) =>
-        exchange is { Method: "GET" } && exchange.Path.StartsWith("/assignment/", StringComparison.Ordinal) ? exchange.Path["/assignment/".Length..] : null;
+        exchange is { Method: "GET" } && exchange.Path.StartsWith("/assignment/", StringComparison.Ordinal)
+            ? exchange.Path["/assignment/".Length..]
+            : null;
 
-    /// <summary>What a VM is told anew.</summary>
+    /// <summary>Returns the body of a poll that was answered with 200.</summary>
     private static VmAssignment? Answer(Exchange exchange) =>
-        HostnameOf(exchange) is not null && exchange.Status == 200 ? JsonSerializer.Deserialize(exchange.Reply!, WireJson.Default.VmAssignment) : null;
+        HostnameOf(exchange) is not null && exchange.Status == 200
+            ? JsonSerializer.Deserialize(exchange.Reply!, WireJson.Default.VmAssignment)
+            : null;
 
-    /// <summary>Answers a poll so.</summary>
-    private static bool Tell(Exchange exchange, VmAssignment answer)
+    /// <summary>Replaces the answer to a poll.</summary>
+    private static bool Reply(Exchange exchange, VmAssignment answer)
     {
         exchange.ETag = $"\"g{answer.Generation}\"";
         exchange.Status = exchange.IfNoneMatch == exchange.ETag ? 304 : 200;
