@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Allocator.Tests;
 
-/// <summary><c>allocator.http</c> runs from top to bottom, and each request gets the status in its title.</summary>
+/// <summary>Runs <c>allocator.http</c>: each request must be answered with the status in its title.</summary>
 public sealed partial class HttpFileTests(PostgresServer server)
 {
     [Fact]
@@ -29,13 +29,15 @@ public sealed partial class HttpFileTests(PostgresServer server)
             var name = head.FirstOrDefault(line => line.StartsWith("# @name ", StringComparison.Ordinal))?[8..];
             head = [.. head.Where(line => line.Length > 0 && line[0] != '#')];
 
-            var words = head[0].Split(' ');
-            using var request = new HttpRequestMessage(new HttpMethod(words[0]), words[1]);
+            var requestLine = head[0].Split(' ');
+            using var request = new HttpRequestMessage(new HttpMethod(requestLine[0]), requestLine[1]);
             request.Content = body.Length == 0 ? null : new StringContent(body, Encoding.UTF8, "application/json");
             foreach (var header in head[1..].Select(line => line.Split(": ", 2)).Where(header => header[0] != "Content-Type"))
             {
-                // These files write "Basic name password" where base64 is sent.
-                var value = header[1].StartsWith("Basic ", StringComparison.Ordinal) ? $"{Deployment.Basic("admin", Replica.AdminPassword)}" : header[1];
+                // In .http files "Basic name password" is encoded as base64 by the editor.
+                var value = header[1].StartsWith("Basic ", StringComparison.Ordinal)
+                    ? $"{Deployment.Basic("admin", Replica.AdminPassword)}"
+                    : header[1];
                 Assert.True(request.Headers.TryAddWithoutValidation(header[0], value));
             }
             await SettleAsync(deployment);
@@ -55,7 +57,7 @@ public sealed partial class HttpFileTests(PostgresServer server)
                 (node, step) => step.EndsWith(']') ? node[int.Parse(step[..^1], null)]! : node[step]!).ToString();
     }
 
-    /// <summary>Waits for the feed, which is faster than a person who runs the file.</summary>
+    /// <summary>Waits for the feed, because a person who sends these requests by hand is slower than it.</summary>
     private static Task SettleAsync(Deployment deployment) => Wait.UntilAsync(async () =>
         deployment.Replica.Fleet.Find("vm-demo") is not { } vm
         || vm.View.Revision == await deployment.QueryAsync<long>("select revision from vms where hostname = 'vm-demo'"), "the fleet is up to date");

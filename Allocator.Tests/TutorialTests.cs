@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Allocator.Tests;
 
-/// <summary><c>docs/tutorial.md</c>, command by command, with simulated VMs.</summary>
+/// <summary>Runs every command of <c>docs/tutorial.md</c>, with simulated VMs in place of client processes.</summary>
 public sealed partial class TutorialTests(PostgresServer server) : IDisposable
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(250);
@@ -17,18 +17,18 @@ public sealed partial class TutorialTests(PostgresServer server) : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Workshop_runs_as_the_tutorial_describes_and_events_record_it()
+    public async Task Tutorial_runs_and_ends_with_the_events_that_it_shows()
     {
         await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Liveness:LostAfter"] = "00:00:10" });
         var page = await File.ReadAllTextAsync(Path.Combine(RepositoryRoot.Path, "docs", "tutorial.md"));
-        var told = Blocks(page, "text").Single();
+        var expected = Blocks(page, "text").Single();
         WriteState(deployment);
-        using var classIsOver = new CancellationTokenSource();
+        using var ended = new CancellationTokenSource();
         var vms = await deployment.EnrolFreeAsync([.. Enumerable.Range(1, 30).Select(i => $"vm-{i}")]);
-        var lives = vms.Select(vm => LiveAsync(vm, classIsOver.Token)).ToList();
+        var vmTasks = vms.Select(vm => RunVmAsync(vm, ended.Token)).ToList();
         try
         {
-            // A simulated VM has no process to freeze: a file with its name stands for that. Waits are shorter.
+            // Simulated VMs have no processes to freeze, so their pid files contain their names; and waiting is shortened.
             var script = $$"""
                 kill() { touch "$PWD/.run/frozen-$2"; }
                 sleep() { command sleep 0.2; }
@@ -43,52 +43,54 @@ public sealed partial class TutorialTests(PostgresServer server) : IDisposable
                 ["ALLOCATOR_ADMIN_USER"] = null,
                 ["ALLOCATOR_ADMIN_PASSWORD"] = null,
             });
-            await Wait.UntilAsync(() => terminal.HasExited || lives.Any(life => life.IsFaulted), "the class is over", Timeout);
-            await Task.WhenAll(lives.Where(life => life.IsFaulted));
+            await Wait.UntilAsync(() => terminal.HasExited || vmTasks.Any(task => task.IsFaulted), "the script has ended", Timeout);
+            await Task.WhenAll(vmTasks.Where(task => task.IsFaulted));
             Assert.True(await terminal.WaitForExitAsync() == 0, terminal.Output);
-            Assert.EndsWith(Lines(told), Lines(terminal.Printed), StringComparison.Ordinal);
+            Assert.EndsWith(Lines(expected), Lines(terminal.Printed), StringComparison.Ordinal);
         }
         finally
         {
-            await classIsOver.CancelAsync();
-            await Task.WhenAll(lives);
+            await ended.CancelAsync();
+            await Task.WhenAll(vmTasks);
         }
         await CheckEventsAsync(deployment);
     }
 
-    /// <summary>Checks beyond the counts: what happened to whom, in which order, and by which actor.</summary>
+    /// <summary>Checks which VM and person each event is about, who caused it, and the order of the events.</summary>
     private static async Task CheckEventsAsync(Deployment deployment)
     {
         var requeued = await deployment.EventsAsync("action=requeued");
         Assert.Equal(["hook_failed", "vm_lost", "vm_lost"], requeued.Select(Why).Order());
-        var failed = Assert.Single(requeued, one => Why(one) == "hook_failed");
+        var failed = Assert.Single(requeued, one => Reason(one) == "hook_failed");
         Assert.Equal(("vm:vm-30", "vm-30"), (failed.Actor, failed.Hostname));
         Assert.Contains("Is a directory", failed.Detail.GetProperty("detail").GetString(), StringComparison.Ordinal);
 
         var lost = (await deployment.EventsAsync("action=vm_lost")).Select(one => one.Hostname).Order();
-        Assert.Equal(lost, requeued.Where(one => Why(one) == "vm_lost").Select(one => one.Hostname).Order());
+        Assert.Equal(lost, requeued.Where(one => Reason(one) == "vm_lost").Select(one => one.Hostname).Order());
         Assert.Equal(lost.Append("vm-30").Order(), (await deployment.EventsAsync("action=vm_deleted")).Select(one => one.Hostname).Order());
 
         var moved = Assert.Single(await deployment.EventsAsync("action=moved"));
         var held = Assert.Single(await deployment.EventsAsync("action=vm_held"));
         Assert.Equal("admin:admin", moved.Actor);
         Assert.Equal(held.Hostname, moved.Detail.GetProperty("before").GetProperty("hostname").GetString());
-        var story = (await deployment.EventsAsync("email=person-1@example.org")).Select(one => one.Action).ToList();
-        Assert.Equal(["requested", "assigned"], story[..2]);
-        Assert.True(story.IndexOf("connected") < story.IndexOf("moved") && story.IndexOf("moved") < story.LastIndexOf("connected"), string.Join(' ', story));
-        Assert.Equal("released", story[^1]);
+        var actions = (await deployment.EventsAsync("email=person-1@example.org")).Select(one => one.Action).ToList();
+        Assert.Equal(["requested", "assigned"], actions[..2]);
+        var moves = actions.IndexOf("moved");
+        Assert.True(actions.IndexOf("connected") < moves && moves < actions.LastIndexOf("connected"), string.Join(' ', actions));
+        Assert.Equal("released", actions[^1]);
 
-        // Requeued people were served before people without a VM: each got another one.
+        // Requeued people are first in the queue: each of them got another VM.
         foreach (var one in requeued)
         {
-            Assert.Contains(await deployment.EventsAsync($"assignment={one.AssignmentId}"), later => later.Action == "connected" && later.Id > one.Id);
+            var events = await deployment.EventsAsync($"assignment={one.AssignmentId}");
+            Assert.Contains(events, later => later.Action == "connected" && later.Id > one.Id);
         }
 
-        static string? Why(EventRecord one) => one.Detail.GetProperty("why").GetString();
+        static string? Reason(EventRecord one) => one.Detail.GetProperty("why").GetString();
     }
 
-    /// <summary>Simulates a VM with the sample hook: it polls, prepares for its person and cleans up, until it is frozen.</summary>
-    private async Task LiveAsync(TestVm vm, CancellationToken cancel)
+    /// <summary>Polls and reports outcomes like a VM with the sample hook, until the tutorial freezes it.</summary>
+    private async Task RunVmAsync(TestVm vm, CancellationToken cancel)
     {
         var folder = Path.Combine(_folder, ".run", "vms", vm.Hostname);
         long? done = null;
@@ -107,7 +109,7 @@ public sealed partial class TutorialTests(PostgresServer server) : IDisposable
         }
     }
 
-    /// <summary>Writes the files that <c>run.sh</c> leaves for the operator.</summary>
+    /// <summary>Writes the files that <c>run.sh</c> writes for the operator.</summary>
     private void WriteState(Deployment deployment)
     {
         for (var i = 1; i <= 30; i++)

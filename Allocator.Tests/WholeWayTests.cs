@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Allocator.Tests;
 
-/// <summary>End to end, with real client processes and the sample hook.</summary>
+/// <summary>Follows assignments from request to release, with real client processes and the sample hook.</summary>
 public sealed class WholeWayTests(PostgresServer server) : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("allocator-whole-").FullName;
@@ -13,16 +13,17 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Vm_serves_one_person_after_another_from_enrolment_to_cleaning()
+    public async Task Person_gets_a_vm_connects_and_releases_it_for_the_next_person()
     {
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         await using var client = StartClient(deployment, "vm-1");
         await deployment.WaitForFleetAsync("vm-1", view => view.IsFree);
         Assert.Equal(VmStatus.Running, (await deployment.FindVmAsync("vm-1")).Status);
 
-        var asked = await deployment.AskAsync("ada@example.org", command: "start-host --code=\"4/0A-b_C\" --name=$(hostname)");
-        Assert.Equal((AssignmentState.Waiting, 1), (asked.State, asked.Position));
-        var connected = await Wait.ForAsync(async () => await deployment.FindAsync(asked.Id) is { State: AssignmentState.Connected } now ? now : null, "the person is connected");
+        var requested = await deployment.AskAsync("ada@example.org", command: "start-host --code=\"4/0A-b_C\" --name=$(hostname)");
+        Assert.Equal((AssignmentState.Waiting, 1), (requested.State, requested.Position));
+        var connected = await Wait.ForAsync(
+            async () => await deployment.FindAsync(requested.Id) is { State: AssignmentState.Connected } now ? now : null, "the person is connected");
 
         Assert.Equal(("vm-1", "https://vm-1.example.org/", 0), (connected.Hostname, connected.ConnectUrl, connected.Attempts));
         var got = JsonNode.Parse(Assert.Single(HookLines("vm-1")))!;
@@ -31,12 +32,13 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
             got["assignment"]!["command"]!["code"]!.GetValue<string>(), got["assignment"]!["command"]!["pin"]!.GetValue<string>()));
         await deployment.WaitForFleetAsync("vm-1", view => view.Received);
 
-        await deployment.EndAsync(asked.Id);
+        await deployment.EndAsync(requested.Id);
         await deployment.WaitForFleetAsync("vm-1", view => view.IsFree);
         Assert.Equal("released", JsonNode.Parse(HookLines("vm-1")[1])!["event"]!.GetValue<string>());
-        Assert.Equal((AssignmentState.Ended, EndReason.Released), ((await deployment.FindAsync(asked.Id)).State, (await deployment.FindAsync(asked.Id)).EndReason));
+        var ended = await deployment.FindAsync(requested.Id);
+        Assert.Equal((AssignmentState.Ended, EndReason.Released), (ended.State, ended.EndReason));
 
-        // The next person is served in the same way.
+        // The same VM serves the next person.
         var next = await deployment.AskAsync("grace@example.org");
         await Wait.UntilAsync(async () => (await deployment.FindAsync(next.Id)).State == AssignmentState.Connected, "the next person is connected");
         Assert.Equal(
@@ -48,19 +50,20 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
     }
 
     [Fact]
-    public async Task Killed_client_neither_loses_nor_repeats_its_assignment_after_a_restart()
+    public async Task Killed_and_restarted_client_neither_loses_nor_repeats_its_assignment()
     {
         await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Polls:MaxAge"] = "00:00:01" });
         await using (var client = StartClient(deployment, "vm-1"))
         {
             await deployment.WaitForFleetAsync("vm-1", view => view.IsFree);
-            var asked = await deployment.AskAsync("ada@example.org");
-            await Wait.UntilAsync(async () => (await deployment.FindAsync(asked.Id)).State == AssignmentState.Connected, "the person is connected");
+            var requested = await deployment.AskAsync("ada@example.org");
+            await Wait.UntilAsync(async () => (await deployment.FindAsync(requested.Id)).State == AssignmentState.Connected, "the person is connected");
             await client.KillAsync();
         }
 
         await using var again = StartClient(deployment, "vm-1");
-        await Wait.UntilAsync(async () => await deployment.QueryAsync<bool>("select received_at is not null from assignments"), "the receipt is here");
+        await Wait.UntilAsync(
+            async () => await deployment.QueryAsync<bool>("select received_at is not null from assignments"), "the assignment is acknowledged");
         var polls = await deployment.QueryAsync<DateTime>("select polled_at from liveness");
         await Wait.UntilAsync(async () => await deployment.QueryAsync<DateTime>("select polled_at from liveness") > polls, "it polls");
 
@@ -73,7 +76,7 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
     [InlineData("ALLOCATOR_Url", "allocator.example.org", "Url")]
     [InlineData("ALLOCATOR_Hooks__Timeout", "soon", "Hooks:Timeout")]
     [InlineData("ALLOCATOR_CaFile", "/no/such/file", "CaFile")]
-    public async Task Wrong_client_setting_is_named_and_stops_the_client(string variable, string value, string key)
+    public async Task Wrong_client_setting_stops_it_and_is_named(string variable, string value, string key)
     {
         await using var client = Executable.Start("allocator", ["run"], new Dictionary<string, string?>
         {

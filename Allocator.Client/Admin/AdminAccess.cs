@@ -9,18 +9,18 @@ using Refit;
 namespace Allocator.Client.Admin;
 
 /// <summary>
-/// Where the allocator is and who asks: from the environment, and what is missing there from a file that only its owner
-/// can read. Never from arguments, which everybody on the machine can see.
+/// The allocator's address and an admin's credentials. They are read from the environment, and what is missing there from a
+/// file that only its owner can read; never from arguments, which every user of the machine can see.
 /// </summary>
 /// <param name="Url"><c>ALLOCATOR_Url</c>, or <c>url</c> in the file.</param>
-/// <param name="Credentials">The header that proves it: a password's or an API key's.</param>
+/// <param name="Credentials">The name and value of the header that carries the password or the API key.</param>
 internal sealed record AdminAccess(Uri Url, KeyValuePair<string, string> Credentials)
 {
     private const UnixFileMode Others =
         UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
         | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
-    /// <exception cref="CommandException">Something is missing or not kept safely.</exception>
+    /// <exception cref="CommandException">The address or the credentials are missing, or others can read the file.</exception>
     public static AdminAccess Read()
     {
         var environment = new ConfigurationBuilder().AddEnvironmentVariables("ALLOCATOR_").Build();
@@ -37,17 +37,20 @@ internal sealed record AdminAccess(Uri Url, KeyValuePair<string, string> Credent
             Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
                 ? uri
                 : throw new CommandException(ExitCode.WrongUsage,
-                    $"Where is the allocator? ALLOCATOR_Url (or 'url' in {path}) is '{url}'; it must be its address, such as https://allocator.example.org."),
+                    url is null
+                        ? $"The allocator's address is not set. Set ALLOCATOR_Url, or 'url' in {path}, such as https://allocator.example.org."
+                        : $"ALLOCATOR_Url (or 'url' in {path}) must be an address such as https://allocator.example.org, not '{url}'."),
             credentials ?? throw new CommandException(ExitCode.Credentials,
                 $$"""
-                No credentials. Set ALLOCATOR_ADMIN_USER and ALLOCATOR_ADMIN_PASSWORD, or ALLOCATOR_API_KEY, or write them to
-                {{path}} with mode 0600: {"url": "https://…", "adminUser": "…", "adminPassword": "…"} or {"url": "https://…", "apiKey": "…"}.
+                No credentials. Set ALLOCATOR_ADMIN_USER and ALLOCATOR_ADMIN_PASSWORD, or ALLOCATOR_API_KEY, or create the file
+                {{path}} with mode 0600:
+                  {"url": "https://…", "adminUser": "…", "adminPassword": "…"} or {"url": "https://…", "apiKey": "…"}
                 """));
     }
 
     public IAdminApi Connect()
     {
-        // An admin's credentials go nowhere but to the allocator.
+        // A redirect is not followed, so that the credentials are sent to the allocator only.
         var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = Url, Timeout = TimeSpan.FromSeconds(60) };
         http.DefaultRequestHeaders.Add(Credentials.Key, Credentials.Value);
         var json = new JsonSerializerOptions(JsonSerializerDefaults.Web) { TypeInfoResolver = WireJson.Default };
@@ -62,7 +65,7 @@ internal sealed record AdminAccess(Uri Url, KeyValuePair<string, string> Credent
 
     private static string Sendable(string apiKey) => apiKey.All(c => c is > ' ' and <= '~')
         ? apiKey
-        : throw new CommandException(ExitCode.Credentials, "The API key has characters that no API key has.");
+        : throw new CommandException(ExitCode.Credentials, "The API key contains characters that cannot be sent in a header.");
 
     private static string DefaultPath() => Path.Combine(
         Environment.GetFolderPath(Environment.SpecialFolder.ApplicationData, Environment.SpecialFolderOption.DoNotVerify), "allocator", "admin.json");
@@ -74,19 +77,20 @@ internal sealed record AdminAccess(Uri Url, KeyValuePair<string, string> Credent
             if (!File.Exists(path))
             {
                 return mustExist
-                    ? throw new CommandException(ExitCode.Credentials, $"There is no file {path}, which ALLOCATOR_ADMIN_FILE names.")
+                    ? throw new CommandException(ExitCode.Credentials, $"The file {path}, named by ALLOCATOR_ADMIN_FILE, does not exist.")
                     : new ConfigurationBuilder().Build();
             }
             if ((File.GetUnixFileMode(path) & Others) != 0)
             {
-                throw new CommandException(ExitCode.Credentials, $"{path} holds an admin's credentials, and others can get at it. Say: chmod 600 {path}");
+                throw new CommandException(
+                    ExitCode.Credentials, $"{path} contains credentials, but other users can access it. Run: chmod 600 {path}");
             }
             using var stream = File.OpenRead(path);
             return new ConfigurationBuilder().AddJsonStream(stream).Build();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException or JsonException)
         {
-            throw new CommandException(ExitCode.Credentials, $"{path} cannot be read: {e.Message}");
+            throw new CommandException(ExitCode.Credentials, $"Cannot read {path}: {e.Message}");
         }
     }
 

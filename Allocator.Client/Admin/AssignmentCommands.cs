@@ -4,57 +4,72 @@ using Allocator.Contracts;
 
 namespace Allocator.Client.Admin;
 
-/// <summary><c>allocator assignments …</c></summary>
+/// <summary>Implements <c>allocator assignments …</c>.</summary>
 internal static class AssignmentCommands
 {
-    private static readonly Argument<string> Who = new("who") { Description = "The assignment's id, or the address of a person who has or waits for a VM" };
-    private static readonly Argument<string[]> Whose = new("who") { Description = "Ids or addresses", Arity = ArgumentArity.ZeroOrMore };
-    private static readonly Option<string?> Pool = Options.Text("--pool", "In this pool", "pool");
-    private static readonly Option<AssignmentState?> State = Options.Choice<AssignmentState>("--state", "How far they are");
-    private static readonly Option<string?> Hostname = Options.Text("--hostname", "On this VM", "hostname");
-    private static readonly Option<string?> Email = Options.Text("--email", "Of this person", "email");
-    private static readonly Option<string?> Text = Options.Text("--text", "A part of the address or of the VM's host name", "text");
-    private static readonly Option<bool> All = new("--all") { Description = "Really every live assignment" };
-    private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Change nothing, only say what would be changed" };
+    private static readonly Argument<string> Who = new("who")
+    {
+        Description = "An assignment's id, or the e-mail address of a person who has a VM or is queued",
+    };
+    private static readonly Argument<string[]> Whose = new("who") { Description = "Ids or e-mail addresses", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Option<string?> Pool = Options.Text("--pool", "Select assignments in this pool", "pool");
+    private static readonly Option<AssignmentState?> State = Options.Choice<AssignmentState>("--state", "Select assignments in this state");
+    private static readonly Option<string?> Hostname = Options.Text("--hostname", "Select assignments on this VM", "hostname");
+    private static readonly Option<string?> Email = Options.Text("--email", "Select the assignments of this person", "email");
+    private static readonly Option<string?> Text = Options.Text(
+        "--text", "Select assignments whose e-mail address or host name contains this text", "text");
+    private static readonly Option<bool> All = new("--all") { Description = "Select every live assignment (required when no filter is given)" };
+    private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Only show what would be changed" };
     private static readonly Option<int> Limit = Options.Limit("assignments");
-    private static readonly Option<string?> To = Options.Text("--to", "The VM to move to; any free one of the pool if absent", "hostname");
-    private static readonly Option<string?> From = Options.Text("--from", "Only if they are on this VM: makes a repetition harmless", "hostname");
-    private static readonly Option<TimeSpan?> By = Options.Duration("--by", "So much longer");
-    private static readonly Option<DateTime?> Until = Options.Time("--until", "The new end");
+    private static readonly Option<string?> To = Options.Text("--to", "The VM to move to; default: any free VM of the pool", "hostname");
+    private static readonly Option<string?> From = Options.Text(
+        "--from", "Move only if the person is on this VM, so that repeating the command does not move them twice", "hostname");
+    private static readonly Option<TimeSpan?> By = Options.Duration("--by", "Extend by this duration");
+    private static readonly Option<DateTime?> Until = Options.Time("--until", "Set the end to this time");
     private static readonly Symbol[] Filters = [Pool, State, Hostname, Email, Text];
 
-    public static Command Create() => new CliCommand("assignments", "Who has, had or waits for a VM: see them, move them, give them time, end them",
-            "allocator assignments list --state waiting", "allocator assignments move ada@example.org", "allocator assignments release --pool default --dry-run")
+    public static Command Create() => new CliCommand("assignments", "List, move, extend and end assignments of people to VMs",
+            "allocator assignments list --state waiting",
+            "allocator assignments move ada@example.org",
+            "allocator assignments release --pool default --dry-run")
         .With(
-            new CliCommand("list", "Assignments, in the order of their requests; all filters that are given must fit",
+            new CliCommand("list", "List assignments in the order in which they were requested. Filters are combined with AND.",
                 "allocator assignments list --state connected", "allocator assignments list --text example.org --json")
                 .With(Filters).With(Limit).Does(ListAsync),
-            new CliCommand("show", "One assignment", "allocator assignments show ada@example.org")
+            new CliCommand("show", "Show one assignment", "allocator assignments show ada@example.org")
                 .With(Who).Does(async (api, parsed, output, cancel) => Show(output, await FindAsync(api, parsed, cancel))),
-            new CliCommand("move", "Move a person to another VM; their assignment stays the same",
+            new CliCommand("move", "Move a person to another VM; the assignment and its page stay the same",
                 "allocator assignments move ada@example.org", "allocator assignments move ada@example.org --to vm-9")
                 .With(Who, To, From).Does(MoveAsync),
-            new CliCommand("extend", "Give a person more time, or another end",
+            new CliCommand("extend", "Give a person more time: either by a duration or until a time",
                 "allocator assignments extend ada@example.org --by 00:30:00", "allocator assignments extend ada@example.org --until 17:30")
                 .With(Who, By, Until).Does(ExtendAsync),
-            new CliCommand("release", "End assignments: the waiting are cancelled, the others released",
-                "allocator assignments release ada@example.org", "allocator assignments release --pool default --dry-run", "allocator assignments release --all")
+            new CliCommand("release", "End assignments: queued people are cancelled, the VMs of the others are released",
+                "allocator assignments release ada@example.org",
+                "allocator assignments release --pool default --dry-run",
+                "allocator assignments release --all")
                 .With(Whose).With(Filters).With(All, DryRun).Does(ReleaseAsync));
 
     public static void Show(Output output, Assignment assignment) => output.Show(assignment, WireJson.Default.Assignment, one => Output.Facts(
-        ("assignment", $"{one.Id}"), ("person", one.Email), ("pool", one.Pool), ("state", Options.WireName(one.State)), ("why ended", Options.WireName(one.EndReason)),
-        ("VM", one.Hostname), ("place", $"{one.Position}"), ("about", Output.Seconds(one.EstimatedWaitSeconds)), ("connect at", one.ConnectUrl),
-        ("failed VMs", one.Attempts == 0 ? null : $"{one.Attempts}"), ("asked", Output.Time(one.RequestedAt)), ("assigned", Output.Time(one.AssignedAt)),
-        ("connected", Output.Time(one.ConnectedAt)), ("warned from", Output.Time(one.WarnAt)), ("ends", Output.Time(one.ExpiresAt)), ("ended", Output.Time(one.EndedAt))));
+        ("assignment", $"{one.Id}"), ("person", one.Email), ("pool", one.Pool),
+        ("state", Options.WireName(one.State)), ("ended because", Options.WireName(one.EndReason)),
+        ("VM", one.Hostname), ("place in queue", $"{one.Position}"), ("estimated wait", Output.Seconds(one.EstimatedWaitSeconds)),
+        ("connect at", one.ConnectUrl), ("failed attempts", one.Attempts == 0 ? null : $"{one.Attempts}"),
+        ("requested", Output.Time(one.RequestedAt)), ("assigned", Output.Time(one.AssignedAt)),
+        ("connected", Output.Time(one.ConnectedAt)), ("warning at", Output.Time(one.WarnAt)),
+        ("expires", Output.Time(one.ExpiresAt)), ("ended", Output.Time(one.EndedAt))));
 
     private static async Task ListAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
         var page = await Reply.AllAsync(parsed.GetValue(Limit), (after, limit) => api.ListAssignmentsAsync(
-            parsed.GetValue(Pool), Options.WireName(parsed.GetValue(State)), parsed.GetValue(Hostname), parsed.GetValue(Email), parsed.GetValue(Text), after, limit, cancel));
-        output.ShowList(page, WireJson.Default.PageAssignment, ["PERSON", "POOL", "STATE", "PLACE", "VM", "FAILED VMS", "ASKED", "ENDS", "ENDED", "ID"], one =>
+            parsed.GetValue(Pool), Options.WireName(parsed.GetValue(State)), parsed.GetValue(Hostname), parsed.GetValue(Email),
+            parsed.GetValue(Text), after, limit, cancel));
+        string[] columns = ["PERSON", "POOL", "STATE", "PLACE", "VM", "ATTEMPTS", "REQUESTED", "EXPIRES", "ENDED", "ID"];
+        output.ShowList(page, WireJson.Default.PageAssignment, columns, one =>
         [
             one.Email, one.Pool, Options.WireName(one.State), $"{one.Position}", one.Hostname, one.Attempts == 0 ? "" : $"{one.Attempts}",
-            Output.Time(one.RequestedAt), Output.Time(one.ExpiresAt), one.EndReason is { } why ? $"{Options.WireName(why)} {Output.Time(one.EndedAt)}" : "", $"{one.Id}",
+            Output.Time(one.RequestedAt), Output.Time(one.ExpiresAt),
+            one.EndReason is { } reason ? $"{Options.WireName(reason)} {Output.Time(one.EndedAt)}" : "", $"{one.Id}",
         ]);
     }
 
@@ -78,8 +93,8 @@ internal static class AssignmentCommands
             (ids ??= []).Add((await FindAsync(api, who, cancel)).Id);
         }
         var touched = Reply.Content(await api.ReleaseAsync(new AssignmentSelection(
-            ids, parsed.GetValue(Pool), parsed.GetValue(State), parsed.GetValue(Hostname), parsed.GetValue(Email), parsed.GetValue(Text),
-            parsed.GetValue(All), parsed.GetValue(DryRun)), cancel));
+            ids, parsed.GetValue(Pool), parsed.GetValue(State), parsed.GetValue(Hostname), parsed.GetValue(Email),
+            parsed.GetValue(Text), parsed.GetValue(All), parsed.GetValue(DryRun)), cancel));
         output.ShowTouched(touched, WireJson.Default.TouchedTouchedAssignment, "assignment", ["PERSON", "WAS", "VM", "ID"],
             one => [one.Email, Options.WireName(one.State), one.Hostname, $"{one.Id}"]);
     }
@@ -93,13 +108,18 @@ internal static class AssignmentCommands
         {
             return Reply.Content(await api.FindAssignmentAsync(id, cancel));
         }
-        var theirs = await Reply.AllAsync(int.MaxValue, (after, limit) => api.ListAssignmentsAsync(null, null, null, who, null, after, limit, cancel));
-        return theirs.Items.Where(one => one.State != AssignmentState.Ended).ToList() switch
+        var assignments = await Reply.AllAsync(int.MaxValue, (after, limit) =>
+            api.ListAssignmentsAsync(null, null, null, who, null, after, limit, cancel));
+        return assignments.Items.Where(one => one.State != AssignmentState.Ended).ToList() switch
         {
             [var one] => one,
-            [] => throw new CommandException(ExitCode.Refused, $"{who} has no VM and waits for none. What they had: allocator assignments list --email {who}"),
+            [] => throw new CommandException(
+                ExitCode.Refused, $"{who} has no VM and is not queued. To see past assignments, run: allocator assignments list --email {who}"),
             var several => throw new CommandException(ExitCode.Refused, string.Join(Environment.NewLine,
-                [$"{who} is in several pools. Name the assignment:", .. several.Select(one => $"  {one.Id}  {one.Pool}  {one.Hostname}")])),
+            [
+                $"{who} has assignments in several pools. Give the id of one of them:",
+                .. several.Select(one => $"  {one.Id}  {one.Pool}  {one.Hostname}"),
+            ])),
         };
     }
 }

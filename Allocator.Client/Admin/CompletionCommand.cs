@@ -3,7 +3,7 @@ using Allocator.Client.Terminal;
 
 namespace Allocator.Client.Admin;
 
-/// <summary><c>allocator completion</c>: the shell asks the program itself what can come next.</summary>
+/// <summary>Implements <c>allocator completion</c>, whose script lets the shell call the program for suggestions.</summary>
 internal static class CompletionCommand
 {
     private const string Bash =
@@ -19,9 +19,9 @@ internal static class CompletionCommand
 
     public static Command Create()
     {
-        var shell = new Argument<string>("shell") { Description = "Which shell" };
+        var shell = new Argument<string>("shell") { Description = "The shell to write the script for" };
         shell.AcceptOnlyFromAmong("bash", "zsh");
-        var command = new CliCommand("completion", "Print what makes a shell complete these commands",
+        var command = new CliCommand("completion", "Print a script that makes the shell complete these commands",
             "source <(allocator completion bash)", "allocator completion bash > /etc/bash_completion.d/allocator").With(shell);
         command.SetAction(parsed => Console.WriteLine(parsed.GetValue(shell) == "zsh" ? Zsh : Bash));
         return command;

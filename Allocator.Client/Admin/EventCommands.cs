@@ -4,37 +4,44 @@ using Allocator.Contracts;
 
 namespace Allocator.Client.Admin;
 
-/// <summary><c>allocator events …</c></summary>
+/// <summary>Implements <c>allocator events …</c>.</summary>
 internal static class EventCommands
 {
-    public static readonly string[] Columns = ["AT", "WHO", "WHAT", "POOL", "VM", "ASSIGNMENT", "DETAIL"];
+    private static readonly string[] Columns = ["AT", "ACTOR", "ACTION", "POOL", "VM", "ASSIGNMENT", "DETAIL"];
 
-    private static readonly Option<string?> Hostname = Options.Text("--hostname", "Of this VM", "hostname");
-    private static readonly Option<string?> Assignment = Options.Text("--assignment", "Of this assignment", "id");
-    private static readonly Option<string?> Email = Options.Text("--email", "Of this person", "email");
-    private static readonly Option<string?> Pool = Options.Text("--pool", "In this pool", "pool");
-    private static readonly Option<string?> Actor = Options.Text("--actor", "By person, vm:<hostname>, admin:<name> or allocator", "actor");
-    private static readonly Option<string?> Action = Options.Text("--action", "Of this kind, such as requested, moved or vm_lost", "action");
-    private static readonly Option<DateTime?> Since = Options.Time("--since", "From then on");
-    private static readonly Option<DateTime?> Until = Options.Time("--until", "Before then");
-    private static readonly Option<bool> Newest = new("--newest") { Description = "The newest first" };
+    private static readonly Option<string?> Hostname = Options.Text("--hostname", "Select events of this VM", "hostname");
+    private static readonly Option<string?> Assignment = Options.Text("--assignment", "Select events of this assignment", "id");
+    private static readonly Option<string?> Email = Options.Text("--email", "Select events of this person", "email");
+    private static readonly Option<string?> Pool = Options.Text("--pool", "Select events in this pool", "pool");
+    private static readonly Option<string?> Actor = Options.Text(
+        "--actor", "Select events caused by this actor: person, vm:<hostname>, admin:<name> or allocator", "actor");
+    private static readonly Option<string?> Action = Options.Text(
+        "--action", "Select events of this kind, such as requested, moved or vm_lost", "action");
+    private static readonly Option<DateTime?> Since = Options.Time("--since", "Select events at or after this time");
+    private static readonly Option<DateTime?> Until = Options.Time("--until", "Select events before this time");
+    private static readonly Option<bool> Newest = new("--newest") { Description = "Show the newest events first" };
     private static readonly Option<int> Limit = Options.Limit("events");
 
-    public static Command Create() => new CliCommand("events", "Who did what, when",
+    public static Command Create() => new CliCommand("events", "List events: who did what, and when",
             "allocator events list --newest --limit 20", "allocator events list --email ada@example.org")
-        .With(new CliCommand("list", "Events, the oldest first; all filters that are given must fit",
+        .With(new CliCommand("list", "List events, oldest first. Filters are combined with AND.",
                 "allocator events list --newest --limit 20", "allocator events list --email ada@example.org",
                 "allocator events list --hostname vm-7 --since 09:00", "allocator events list --action requeued --json")
             .With(Hostname, Assignment, Email, Pool, Actor, Action, Since, Until, Newest, Limit).Does(ListAsync));
 
-    public static string?[] Row(EventRecord one) =>
-        [Output.Time(one.At), one.Actor, one.Action, one.Pool, one.Hostname, $"{one.AssignmentId}", one.Detail.GetRawText() is var detail and not "{}" ? detail : ""];
+    private static string?[] Row(EventRecord one) =>
+    [
+        Output.Time(one.At), one.Actor, one.Action, one.Pool, one.Hostname, $"{one.AssignmentId}",
+        one.Detail.GetRawText() is var detail and not "{}" ? detail : "",
+    ];
 
     private static async Task ListAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
         var page = await Reply.AllAsync(parsed.GetValue(Limit), (after, limit) => api.ListEventsAsync(
-            parsed.GetValue(Hostname), parsed.GetValue(Assignment), parsed.GetValue(Email), parsed.GetValue(Pool), parsed.GetValue(Actor), parsed.GetValue(Action),
-            Options.Instant(parsed.GetValue(Since)), Options.Instant(parsed.GetValue(Until)), parsed.GetValue(Newest) ? "desc" : null, after, limit, cancel));
+            parsed.GetValue(Hostname), parsed.GetValue(Assignment), parsed.GetValue(Email), parsed.GetValue(Pool),
+            parsed.GetValue(Actor), parsed.GetValue(Action),
+            Options.Instant(parsed.GetValue(Since)), Options.Instant(parsed.GetValue(Until)),
+            parsed.GetValue(Newest) ? "desc" : null, after, limit, cancel));
         output.ShowList(page, WireJson.Default.PageEventRecord, Columns, Row);
     }
 }

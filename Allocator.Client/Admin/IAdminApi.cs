@@ -3,7 +3,7 @@ using Refit;
 
 namespace Allocator.Client.Admin;
 
-/// <summary>The calls of an admin. Each answers with the whole response, for <see cref="Reply"/> to read.</summary>
+/// <summary>The part of the API that admins call. <see cref="Reply"/> reads the responses.</summary>
 internal interface IAdminApi
 {
     [Get("/vms")]
@@ -65,7 +65,8 @@ internal interface IAdminApi
     Task<IApiResponse<NewEnrolmentTokens>> MakeEnrolmentTokensAsync([Body] EnrolmentTokenRequest request, CancellationToken cancel);
 
     [Get("/enrolment-tokens")]
-    Task<IApiResponse<Page<EnrolmentToken>>> ListEnrolmentTokensAsync(string? pool, string? hostname, string? after, int limit, CancellationToken cancel);
+    Task<IApiResponse<Page<EnrolmentToken>>> ListEnrolmentTokensAsync(
+        string? pool, string? hostname, string? after, int limit, CancellationToken cancel);
 
     [Delete("/enrolment-tokens/{id}")]
     Task<IApiResponse> DeleteEnrolmentTokenAsync(Guid id, CancellationToken cancel);

@@ -6,49 +6,72 @@ using Allocator.Contracts;
 
 namespace Allocator.Client.Admin;
 
-/// <summary><c>allocator pools …</c></summary>
+/// <summary>Implements <c>allocator pools …</c>.</summary>
 internal static class PoolCommands
 {
     private static readonly Argument<string> Name = new("pool") { Description = "The pool's name" };
-    private static readonly Option<bool?> Open = new("--open") { Description = "Whether people can ask for its VMs, within its times", HelpName = "true|false" };
-    private static readonly Option<Change<DateTime?>?> OpensAt = Options.TimeOrNone("--opens-at", "Nobody can ask before");
-    private static readonly Option<Change<DateTime?>?> ClosesAt = Options.TimeOrNone("--closes-at", "Nobody can ask from then on");
-    private static readonly Option<Change<DateTime?>?> RushUntil = Options.TimeOrNone("--rush-until", "Until then free VMs poll as often as they may");
-    private static readonly Option<Change<TimeSpan?>?> Duration = Options.DurationOrNone("--duration", "How long a person has the VM, once connected");
-    private static readonly Option<Change<TimeSpan?>?> Warning = Options.DurationOrNone("--warning", "How long before the end they are to be warned");
-    private static readonly Option<bool?> MoveWhenLost = new("--move-when-lost") { Description = "Whether who is connected gets another VM when theirs is lost", HelpName = "true|false" };
-    private static readonly Option<string[]> EmailDomains = new("--email-domain") { Description = "Only addresses of these domains; none: any", HelpName = "domain|none", AllowMultipleArgumentsPerToken = true };
-    private static readonly Option<Change<int?>?> MostPerAddress = Options.NumberOrNone("--most-per-address", "Live assignments of one client address, at most");
-    private static readonly Option<bool> AccessCode = new("--access-code-stdin") { Description = "Read the word that people must know from standard input; an empty line: none" };
-    private static readonly Option<FileInfo?> File = new("--set") { Description = "Admit those of this CSV file only: addresses, or a column 'email'", HelpName = "file" };
-    private static readonly Option<bool> Remove = new("--remove") { Description = "Admit everybody again" };
+    private static readonly Option<bool?> Open = new("--open") { Description = "Whether people can request VMs", HelpName = "true|false" };
+    private static readonly Option<Change<DateTime?>?> OpensAt = Options.TimeOrNone("--opens-at", "Refuse requests before this time");
+    private static readonly Option<Change<DateTime?>?> ClosesAt = Options.TimeOrNone("--closes-at", "Refuse requests from this time on");
+    private static readonly Option<Change<DateTime?>?> RushUntil = Options.TimeOrNone(
+        "--rush-until", "Let free VMs poll every few seconds until this time, because many people will arrive at once");
+    private static readonly Option<Change<TimeSpan?>?> Duration = Options.DurationOrNone("--duration", "How long a person has the VM once connected");
+    private static readonly Option<Change<TimeSpan?>?> Warning = Options.DurationOrNone("--warning", "How long before the end to warn the person");
+    private static readonly Option<bool?> MoveWhenLost = new("--move-when-lost")
+    {
+        Description = "Move connected people to another VM when theirs is lost",
+        HelpName = "true|false",
+    };
+    private static readonly Option<string[]> EmailDomains = new("--email-domain")
+    {
+        Description = "Accept only e-mail addresses of these domains; none accepts any",
+        HelpName = "domain|none",
+        AllowMultipleArgumentsPerToken = true,
+    };
+    private static readonly Option<Change<int?>?> MostPerAddress = Options.NumberOrNone(
+        "--most-per-address", "Maximum number of live assignments per client IP address");
+    private static readonly Option<bool> AccessCode = new("--access-code-stdin")
+    {
+        Description = "Read the access code that people must enter from standard input; an empty line removes it",
+    };
+    private static readonly Option<FileInfo?> File = new("--set")
+    {
+        Description = "Replace the roster by this CSV file: one address per line, or a column 'email'",
+        HelpName = "file",
+    };
+    private static readonly Option<bool> Remove = new("--remove") { Description = "Remove the roster, so that everybody is admitted" };
     private static readonly Option<int> Limit = Options.Limit("people");
 
-    public static Command Create() => new CliCommand("pools", "The kinds of VM, and for whom and when they are",
+    public static Command Create() => new CliCommand("pools", "List, create and change pools of VMs",
             "allocator pools list", "allocator pools show default", "allocator pools set default --duration 02:00:00 --warning 00:10:00")
         .With(
-            new CliCommand("list", "All pools at a glance", "allocator pools list").Does(ListAsync),
-            new CliCommand("show", "One pool: how many VMs are free, why the others are not, who waits", "allocator pools show default").With(Name).Does(ShowAsync),
-            new CliCommand("set", "Make a pool, or say how it is to be; what is not named stays as it is",
+            new CliCommand("list", "List all pools", "allocator pools list").Does(ListAsync),
+            new CliCommand("show", "Show one pool: its VMs, why some are not free, and its queue", "allocator pools show default")
+                .With(Name).Does(ShowAsync),
+            new CliCommand("set", "Create or change a pool. Settings that are not given stay the same; none clears a setting.",
                 "allocator pools set default --opens-at 09:00 --closes-at 12:00",
                 "allocator pools set default --duration 02:00:00 --warning 00:10:00 --email-domain example.org",
                 "allocator pools set default --duration none",
                 "allocator pools set default --access-code-stdin < code.txt")
-                .With(Name, Open, OpensAt, ClosesAt, RushUntil, Duration, Warning, MoveWhenLost, EmailDomains, MostPerAddress, AccessCode).Does(SetAsync),
-            new CliCommand("delete", "Delete a pool without VMs and people; a rehearsal's with all that is in it", "allocator pools delete gpu")
+                .With(Name, Open, OpensAt, ClosesAt, RushUntil, Duration, Warning, MoveWhenLost, EmailDomains, MostPerAddress, AccessCode)
+                .Does(SetAsync),
+            new CliCommand("delete", "Delete a pool that has no VMs and no people. A rehearsal's pool is deleted with everything in it.",
+                "allocator pools delete gpu")
                 .With(Name).Does(DeleteAsync),
-            new CliCommand("roster", "Who is admitted; without a roster, everybody",
+            new CliCommand("roster", "Show or replace the list of people who are admitted. Without a roster, everybody is.",
                 "allocator pools roster default", "allocator pools roster default --set class.csv", "allocator pools roster default --remove")
                 .With(Name, File, Remove, Limit).Does(RosterAsync));
 
-    /// <summary>The facts of a pool, for its page and for the live view.</summary>
+    /// <summary>Renders a pool, for <c>show</c> and <c>watch</c>.</summary>
     public static Spectre.Console.Rendering.IRenderable Render(Pool pool) => Output.Facts(
     [
         ("pool", pool.Name), ("", pool.Summary), ("open", pool.Open ? "yes" : "no"), ("rush", pool.InRush ? "yes" : null),
         ("opens", Output.Time(pool.Settings.OpensAt)), ("closes", Output.Time(pool.Settings.ClosesAt)),
-        ("time for each", $"{pool.Settings.Duration}"), ("warned before", $"{pool.Settings.Warning}"), ("access code", pool.NeedsAccessCode ? "needed" : null),
-        ("rehearsal", pool.Settings.Rehearsal ? "yes" : null), ("domains", pool.Settings.EmailDomains is { } domains ? string.Join(", ", domains) : null), ("roster", pool.Roster == 0 ? null : $"{pool.Roster:N0} people"),
-        ("most per address", $"{pool.Settings.MostPerAddress}"), ("move when lost", pool.Settings.MoveWhenLost ? "yes" : null),
+        ("time per person", $"{pool.Settings.Duration}"), ("warning before end", $"{pool.Settings.Warning}"),
+        ("access code", pool.NeedsAccessCode ? "required" : null), ("rehearsal", pool.Settings.Rehearsal ? "yes" : null),
+        ("e-mail domains", pool.Settings.EmailDomains is { } domains ? string.Join(", ", domains) : null),
+        ("roster", pool.Roster == 0 ? null : $"{pool.Roster:N0} people"),
+        ("max per address", $"{pool.Settings.MostPerAddress}"), ("move when lost", pool.Settings.MoveWhenLost ? "yes" : null),
         ("waiting", $"{pool.Waiting:N0}"), ("longest wait", Output.Seconds(pool.LongestWaitSeconds)),
         .. pool.NotFree.Select((reason, i) => (i == 0 ? "not free" : "", (string?)$"{reason.Vms:N0}: {reason.Text} ({reason.Code})")),
     ]);
@@ -59,7 +82,8 @@ internal static class PoolCommands
             pools.Select(pool => new[]
             {
                 pool.Name, pool.Open ? "yes" : "no", $"{pool.Vms.Total}", $"{pool.Vms.Free}", $"{pool.Vms.Assigned}", $"{pool.Vms.Connected}",
-                $"{pool.Vms.Cleaning}", $"{pool.Vms.Unready}", $"{pool.Vms.Lost}", $"{pool.Vms.Held}", $"{pool.Waiting}", Output.Seconds(pool.LongestWaitSeconds),
+                $"{pool.Vms.Cleaning}", $"{pool.Vms.Unready}", $"{pool.Vms.Lost}", $"{pool.Vms.Held}", $"{pool.Waiting}",
+                Output.Seconds(pool.LongestWaitSeconds),
             })));
 
     private static async Task ShowAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel) =>
@@ -90,7 +114,7 @@ internal static class PoolCommands
     {
         var name = parsed.GetRequiredValue(Name);
         Reply.Check(await api.DeletePoolAsync(name, cancel));
-        output.Print($"Pool {name} is deleted.");
+        output.Print($"Deleted pool {name}.");
     }
 
     private static async Task RosterAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
@@ -105,7 +129,7 @@ internal static class PoolCommands
         else if (parsed.GetValue(Remove))
         {
             Reply.Check(await api.DeleteRosterAsync(name, cancel));
-            output.Print($"Pool {name} admits everybody.");
+            output.Print($"Removed the roster: pool {name} admits everybody.");
         }
         else
         {
@@ -122,7 +146,7 @@ internal static class PoolCommands
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new CommandException(ExitCode.WrongUsage, $"{file} cannot be read: {e.Message}");
+            throw new CommandException(ExitCode.WrongUsage, $"Cannot read {file}: {e.Message}");
         }
     }
 

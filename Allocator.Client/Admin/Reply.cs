@@ -6,13 +6,13 @@ using Refit;
 
 namespace Allocator.Client.Admin;
 
-/// <summary>Reads the API's answers: what they bring, or why not.</summary>
+/// <summary>Reads the API's responses: returns the content, or throws with the API's error message.</summary>
 internal static class Reply
 {
-    /// <summary>Items on a page, at most.</summary>
+    /// <summary>The largest page that the API returns.</summary>
     private const int MaxPage = 1_000;
 
-    /// <exception cref="CommandException">There is no such answer.</exception>
+    /// <exception cref="CommandException">The response is an error, or did not come from an allocator.</exception>
     public static T Content<T>(IApiResponse<T> reply)
         where T : class
     {
@@ -28,15 +28,15 @@ internal static class Reply
         }
     }
 
-    /// <summary>Follows the pages until there are so many items, or no more.</summary>
-    /// <returns>One page of all of them; its <c>Next</c> is not null where there are more.</returns>
-    public static async Task<Page<T>> AllAsync<T>(int limit, Func<string?, int, Task<IApiResponse<Page<T>>>> ask)
+    /// <summary>Reads page after page until there are <paramref name="limit"/> items or no more pages.</summary>
+    /// <returns>One page with all items, whose <c>Next</c> is not null if there are more.</returns>
+    public static async Task<Page<T>> AllAsync<T>(int limit, Func<string?, int, Task<IApiResponse<Page<T>>>> fetch)
     {
         var items = new List<T>();
         string? next = null;
         do
         {
-            var page = Content(await ask(next, Math.Min(limit - items.Count, MaxPage)));
+            var page = Content(await fetch(next, Math.Min(limit - items.Count, MaxPage)));
             items.AddRange(page.Items);
             next = page.Next;
         }
@@ -48,25 +48,26 @@ internal static class Reply
     {
         if (reply.StatusCode is not { } status)
         {
-            return new CommandException(ExitCode.Unreachable, $"The allocator cannot be reached: {Innermost(reply.Error)}");
+            return new CommandException(ExitCode.Unreachable, $"Cannot reach the allocator: {reply.Error?.GetBaseException().Message}");
         }
-        if ((reply.Error as ApiException)?.Content is not { } body || Words(body) is not { } words)
+        if ((reply.Error as ApiException)?.Content is not { } body || ReadProblem(body) is not { } message)
         {
             return NotTheAllocator(reply);
         }
         return new CommandException(
             status is HttpStatusCode.Unauthorized ? ExitCode.Credentials
             : status is HttpStatusCode.ServiceUnavailable ? ExitCode.Unreachable
-            : ExitCode.Refused, words);
+            : ExitCode.Refused, message);
     }
 
-    private static CommandException NotTheAllocator(IApiResponse reply) => new(ExitCode.Unreachable,
-        $"{reply.RequestMessage?.RequestUri?.GetLeftPart(UriPartial.Authority)} answered {(int?)reply.StatusCode} {reply.ReasonPhrase}, but not as an allocator does.");
+    private static CommandException NotTheAllocator(IApiResponse reply)
+    {
+        var server = reply.RequestMessage?.RequestUri?.GetLeftPart(UriPartial.Authority);
+        return new(ExitCode.Unreachable, $"{server} answered {(int?)reply.StatusCode} {reply.ReasonPhrase}, but is not an allocator.");
+    }
 
-    private static string? Innermost(Exception? error) => error?.GetBaseException().Message;
-
-    /// <summary>A problem (RFC 9457) in words: its title, its detail, and the fields that are wrong. Null where it is none.</summary>
-    private static string? Words(string body)
+    /// <summary>Formats a problem (RFC 9457) as text; returns null if the body is not one.</summary>
+    private static string? ReadProblem(string body)
     {
         try
         {
@@ -76,7 +77,7 @@ internal static class Reply
                 return null;
             }
             var fields = root.TryGetProperty("errors", out var errors) && errors.ValueKind == JsonValueKind.Object
-                ? errors.EnumerateObject().Select(field => $"{field.Name}: {string.Join(' ', field.Value.EnumerateArray().Select(error => error.GetString()))}").ToList()
+                ? errors.EnumerateObject().Select(FormatField).ToList()
                 : [];
             return fields.Count > 0 ? $"{title}. {string.Join(Environment.NewLine, fields)}"
                 : root.TryGetProperty("detail", out var detail) ? $"{title}. {detail}"
@@ -87,4 +88,7 @@ internal static class Reply
             return null;
         }
     }
+
+    private static string FormatField(JsonProperty field) =>
+        $"{field.Name}: {string.Join(' ', field.Value.EnumerateArray().Select(error => error.GetString()))}";
 }

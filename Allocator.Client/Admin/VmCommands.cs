@@ -4,42 +4,56 @@ using Allocator.Contracts;
 
 namespace Allocator.Client.Admin;
 
-/// <summary><c>allocator vms …</c></summary>
+/// <summary>Implements <c>allocator vms …</c>.</summary>
 internal static class VmCommands
 {
     private static readonly Argument<string> Hostname = new("hostname") { Description = "The VM's host name" };
-    private static readonly Argument<string[]> Hostnames = new("hostname") { Description = "These VMs; all of them must exist", Arity = ArgumentArity.ZeroOrMore };
-    private static readonly Argument<string> Email = new("email") { Description = "The person's address" };
-    private static readonly Option<string?> Pool = Options.Text("--pool", "VMs of this pool", "pool");
-    private static readonly Option<VmState?> State = Options.Choice<VmState>("--state", "What they are doing");
-    private static readonly Option<VmStatus?> Status = Options.Choice<VmStatus>("--status", "What they say of themselves");
-    private static readonly Option<VmPresence?> Presence = Options.Choice<VmPresence>("--presence", "Whether their polls arrive");
-    private static readonly Option<VmHold?> Hold = Options.Choice<VmHold>("--hold", "How an admin keeps them out of the pool");
-    private static readonly Option<GpuHealth?> Gpu = Options.Choice<GpuHealth>("--gpu", "How their GPU is");
-    private static readonly Option<VmOccupancy?> Assignment = Options.Choice<VmOccupancy>("--assignment", "How far their person is");
-    private static readonly Option<bool?> Free = new("--free") { Description = "Whether the next person can get them", HelpName = "true|false" };
-    private static readonly Option<string?> Text = Options.Text("--text", "A part of the host name, or of the person's address", "text");
-    private static readonly Option<bool> All = new("--all") { Description = "Really every VM" };
-    private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Change nothing, only say what would be changed" };
+    private static readonly Argument<string[]> Hostnames = new("hostname")
+    {
+        Description = "Host names of the VMs; all must exist",
+        Arity = ArgumentArity.ZeroOrMore,
+    };
+    private static readonly Argument<string> Email = new("email") { Description = "The person's e-mail address" };
+    private static readonly Option<string?> Pool = Options.Text("--pool", "Select VMs of this pool", "pool");
+    private static readonly Option<VmState?> State = Options.Choice<VmState>("--state", "Select VMs by what they are used for now");
+    private static readonly Option<VmStatus?> Status = Options.Choice<VmStatus>("--status", "Select VMs by the status that they report");
+    private static readonly Option<VmPresence?> Presence = Options.Choice<VmPresence>("--presence", "Select VMs by whether they are polling");
+    private static readonly Option<VmHold?> Hold = Options.Choice<VmHold>("--hold", "Select VMs by the hold that an admin has set");
+    private static readonly Option<GpuHealth?> Gpu = Options.Choice<GpuHealth>("--gpu", "Select VMs by GPU health");
+    private static readonly Option<VmOccupancy?> Assignment = Options.Choice<VmOccupancy>(
+        "--assignment", "Select VMs by the state of their assignment");
+    private static readonly Option<bool?> Free = new("--free")
+    {
+        Description = "Select VMs by whether the next person can get them",
+        HelpName = "true|false",
+    };
+    private static readonly Option<string?> Text = Options.Text(
+        "--text", "Select VMs whose host name, or whose person's address, contains this text", "text");
+    private static readonly Option<bool> All = new("--all") { Description = "Select every VM (required when no filter is given)" };
+    private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Only show what would be changed" };
     private static readonly Option<int> Limit = Options.Limit("VMs");
     private static readonly Symbol[] Filters = [Pool, State, Status, Presence, Hold, Gpu, Assignment, Free, Text];
 
-    public static Command Create() => new CliCommand("vms", "The machines of the workshop: see them, hold them, drain them, delete them",
+    public static Command Create() => new CliCommand("vms", "List, hold, drain and delete VMs",
             "allocator vms list --presence lost", "allocator vms show vm-7", "allocator vms drain --pool default --dry-run")
         .With(
-            new CliCommand("list", "VMs, by host name; all filters that are given must fit",
-                "allocator vms list", "allocator vms list --pool gpu --free false", "allocator vms list --status error --json | jq -r '.items[].hostname'")
+            new CliCommand("list", "List VMs by host name. Filters are combined with AND.",
+                "allocator vms list",
+                "allocator vms list --pool gpu --free false",
+                "allocator vms list --status error --json | jq -r '.items[].hostname'")
                 .With(Filters).With(Limit).Does(ListAsync),
-            new CliCommand("show", "One VM, and every reason why the next person cannot get it", "allocator vms show vm-7")
+            new CliCommand("show", "Show one VM, and every reason why it is not free", "allocator vms show vm-7")
                 .With(Hostname).Does(ShowAsync),
-            Change("hold", "Keep VMs out of the pool; whoever has one keeps it", "allocator vms hold vm-7 vm-8", "allocator vms hold --gpu unhealthy --dry-run"),
-            Change("unhold", "Put VMs back into the pool, also what is draining or retired", "allocator vms unhold vm-7", "allocator vms unhold --hold held"),
-            Change("drain", "Take no new person, and retire when free", "allocator vms drain vm-7", "allocator vms drain --pool default --dry-run"),
-            Change("release", "End the assignments of VMs; each has to be cleaned before anybody else gets it",
+            Change("hold", "Assign nobody new to VMs; the current person keeps the VM",
+                "allocator vms hold vm-7 vm-8", "allocator vms hold --gpu unhealthy --dry-run"),
+            Change("unhold", "Return held, draining or retired VMs to the pool", "allocator vms unhold vm-7", "allocator vms unhold --hold held"),
+            Change("drain", "Assign nobody new to VMs, and retire each one when it is free",
+                "allocator vms drain vm-7", "allocator vms drain --pool default --dry-run"),
+            Change("release", "End the assignments on VMs; each VM is cleaned before the next person gets it",
                 "allocator vms release vm-7", "allocator vms release --presence lost --assignment connected --dry-run"),
-            new CliCommand("delete", "Retire a VM for good; its token dies, its history stays", "allocator vms delete vm-7")
+            new CliCommand("delete", "Delete a VM and revoke its token; its history is kept", "allocator vms delete vm-7")
                 .With(Hostname).Does(DeleteAsync),
-            new CliCommand("assign", "Put a person on this very VM, whatever the pool's door says", "allocator vms assign vm-7 ada@example.org")
+            new CliCommand("assign", "Assign a person to this VM, bypassing pool admission rules", "allocator vms assign vm-7 ada@example.org")
                 .With(Hostname, Email).Does(AssignAsync));
 
     private static CliCommand Change(string verb, string description, params string[] examples) =>
@@ -52,7 +66,8 @@ internal static class VmCommands
         var page = await Reply.AllAsync(parsed.GetValue(Limit), (after, limit) => api.ListVmsAsync(
             which.Pool, Options.WireName(which.State), Options.WireName(which.Status), Options.WireName(which.Presence), Options.WireName(which.Hold), Options.WireName(which.Gpu),
             Options.WireName(which.Assignment), which.Free is { } free ? (free ? "true" : "false") : null, which.Text, after, limit, cancel));
-        output.ShowList(page, WireJson.Default.PageVm, ["VM", "POOL", "FREE", "STATE", "STATUS", "PRESENCE", "HOLD", "GPU", "PERSON", "LAST POLL"], vm =>
+        string[] columns = ["VM", "POOL", "FREE", "STATE", "STATUS", "PRESENCE", "HOLD", "GPU", "PERSON", "LAST POLL"];
+        output.ShowList(page, WireJson.Default.PageVm, columns, vm =>
         [
             vm.Hostname, vm.Pool, vm.Free ? "yes" : "no", Options.WireName(vm.State), Options.WireName(vm.Status), Options.WireName(vm.Presence),
             Options.WireName(vm.Hold), Options.WireName(vm.Gpu), vm.Email, Output.Time(vm.PolledAt),
@@ -64,7 +79,8 @@ internal static class VmCommands
         [
             ("VM", vm.Hostname), ("pool", vm.Pool), ("free", vm.Free ? "yes" : "no"),
             .. vm.NotFreeBecause.Select(reason => ("", (string?)$"{reason.Text} ({reason.Code})")),
-            ("state", Options.WireName(vm.State)), ("status", Options.WireName(vm.Status)), ("", vm.StatusDetail), ("presence", Options.WireName(vm.Presence)),
+            ("state", Options.WireName(vm.State)), ("status", Options.WireName(vm.Status)), ("", vm.StatusDetail),
+            ("presence", Options.WireName(vm.Presence)),
             ("hold", Options.WireName(vm.Hold)), ("GPU", Options.WireName(vm.Gpu)), ("in use", vm.InUse is { } used ? (used ? "yes" : "no") : null),
             ("person", vm.Email), ("assignment", $"{vm.AssignmentId}"), ("cleaning since", Output.Time(vm.CleaningSince)),
             ("last poll", Output.Time(vm.PolledAt)), ("enrolled", Output.Time(vm.EnrolledAt)),
@@ -75,7 +91,7 @@ internal static class VmCommands
     private static async Task ChangeAsync(string verb, IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
         var which = Selection(parsed);
-        // A VM that is misspelt is an error, not nothing; and it is found before anything is changed.
+        // A misspelled host name is an error, which must be found before anything is changed.
         foreach (var hostname in which.Hostnames ?? [])
         {
             Reply.Check(await api.FindVmAsync(hostname, cancel));
@@ -88,7 +104,7 @@ internal static class VmCommands
     {
         var hostname = parsed.GetRequiredValue(Hostname);
         Reply.Check(await api.DeleteVmAsync(hostname, cancel));
-        output.Print($"{hostname} is deleted.");
+        output.Print($"Deleted VM {hostname}.");
     }
 
     private static async Task AssignAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel) =>

@@ -1,35 +1,34 @@
 namespace Allocator.Client.Terminal;
 
-/// <summary>How a command ended, for scripts.</summary>
+/// <summary>How a command ended, for scripts. <see cref="ExitCodes"/> has the meaning of each value.</summary>
 internal enum ExitCode
 {
-    /// <summary>The command succeeded.</summary>
     Done = 0,
-
-    /// <summary>The API refused the request, or a rehearsal failed.</summary>
     Refused = 1,
-
-    /// <summary>The command line or a setting is wrong.</summary>
     WrongUsage = 2,
-
-    /// <summary>There was no response, or it did not come from an allocator.</summary>
     Unreachable = 3,
-
-    /// <summary>The credentials are missing, wrong or readable by others.</summary>
     Credentials = 4,
-
-    /// <summary>The command must be run as another user: root, or the one that the client runs as.</summary>
     NotPermitted = 5,
-
-    /// <summary>There is a problem with this machine: its disk, its folders, its clock or its machine-id.</summary>
     Machine = 6,
-
-    /// <summary>A hook cannot run.</summary>
     Hook = 7,
-
-    /// <summary>The service is not running, or systemd would not start it.</summary>
     Service = 8,
-
-    /// <summary>Ctrl-C or a signal interrupted the command, and its changes have been undone.</summary>
     Interrupted = 130,
+}
+
+/// <summary>Describes the exit codes, for <c>--help</c>; a test compares docs/cli.md with it.</summary>
+internal static class ExitCodes
+{
+    public static readonly IReadOnlyList<(ExitCode Code, string Meaning)> All =
+    [
+        (ExitCode.Done, "Success; for status and doctor: no problem was found"),
+        (ExitCode.Refused, "The API refused the request (its message is on standard error), or a rehearsal failed"),
+        (ExitCode.WrongUsage, "Wrong usage, or a wrong setting"),
+        (ExitCode.Unreachable, "The API is unreachable or unavailable; for status: the last polls failed"),
+        (ExitCode.Credentials, "The credentials are missing, wrong or readable by others; for status: the VM is not enrolled"),
+        (ExitCode.NotPermitted, "The command must be run as root"),
+        (ExitCode.Machine, "A problem with this machine: its folders, its disk, its clock or its machine-id"),
+        (ExitCode.Hook, "A hook failed or cannot run"),
+        (ExitCode.Service, "The client is not running, its service is not enabled, or systemd is missing"),
+        (ExitCode.Interrupted, "Interrupted; a rehearsal has deleted its pool"),
+    ];
 }

@@ -13,9 +13,7 @@ internal sealed class Help : SynchronousCommandLineAction
         Variables that are not set are read from ~/.config/allocator/admin.json (ALLOCATOR_ADMIN_FILE), which must have mode 0600:
           {"url": "https://allocator.example.org", "adminUser": "ada", "adminPassword": "…"}   or   {"url": "…", "apiKey": "…"}
 
-        Exit codes: 0 done; 1 refused by the API (the message says why), or a rehearsal failed; 2 wrong usage; 3 API unreachable;
-        4 credentials; 130 interrupted;
-        for status, doctor, install and uninstall also: 5 must be run as root; 6 a problem with this machine; 7 a hook; 8 the service.
+        Exit codes:
         """;
 
     private readonly HelpAction _help;
@@ -47,6 +45,10 @@ internal sealed class Help : SynchronousCommandLineAction
                 break;
             case RootCommand:
                 output.WriteLine(Epilogue);
+                foreach (var (exitCode, meaning) in ExitCodes.All)
+                {
+                    output.WriteLine($"  {(int)exitCode,-5}{meaning}");
+                }
                 break;
         }
         return code;

@@ -35,7 +35,7 @@ internal static class Options
     public static Option<DateTime?> Time(string name, string description) => new(name)
     {
         Description = description,
-        HelpName = "time",
+        HelpName = "hh:mm|timestamp",
         CustomParser = result => Parse(result, TimeRule, ReadTime),
     };
 
@@ -57,7 +57,7 @@ internal static class Options
     public static Option<Change<DateTime?>?> TimeOrNone(string name, string description) => new(name)
     {
         Description = description,
-        HelpName = "time|none",
+        HelpName = "hh:mm|timestamp|none",
         CustomParser = result => Parse(result, $"{TimeRule}, or none", word => ReadChange(word, ReadTime)),
     };
 

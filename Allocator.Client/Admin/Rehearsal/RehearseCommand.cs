@@ -40,8 +40,7 @@ internal static class RehearseCommand
     private static readonly Option<bool> CleanUp = new("--clean-up") { Description = "Only delete what killed rehearsals left behind" };
 
     public static Command Create() => new CliCommand("rehearse",
-            "Simulate a whole workshop, its VMs and its people, against this allocator and check the results. "
-            + "It runs in a pool of its own, which is deleted at the end.",
+            "Simulate the VMs and people of a whole workshop, in a temporary pool, and check the results",
             "allocator rehearse --vms 30 --people 35",
             "allocator rehearse --vms 500 --people 500 --at-once --yes --json report.json",
             "allocator rehearse --clean-up")

@@ -1,6 +1,7 @@
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
+using Allocator.Client.Terminal;
 using Allocator.Contracts;
 using Allocator.Tests.Infrastructure;
 using Xunit;
@@ -19,7 +20,7 @@ public sealed class AdminCommandTests(PostgresServer server)
     [InlineData("pools list", "/pools", "default")]
     [InlineData("pools show default", "/pools/default", "(held)")]
     [InlineData("events list --newest", "/events?order=desc&limit=1000", "vm_held")]
-    public async Task Command_shows_a_table_to_people_and_the_json_of_the_api_to_scripts(string command, string path, string shown)
+    public async Task Command_shows_a_table_or_with_json_the_body_of_the_api(string command, string path, string shown)
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var admin = new AdminTerminal(deployment);
@@ -31,17 +32,18 @@ public sealed class AdminCommandTests(PostgresServer server)
         var table = await admin.RunAsync(command);
         Assert.Equal((0, table.Printed), (table.Code, table.Output));
         Assert.Contains(shown, table.Printed, StringComparison.Ordinal);
-        // The VM's first poll may be written between the two questions.
+        // The VM's first poll may be written between the two requests.
         await Wait.UntilAsync(
-            async () => await deployment.Admin.GetStringAsync(path) == (await admin.RunAsync($"{command} --json")).Printed, "both say the same");
+            async () => await deployment.Admin.GetStringAsync(path) == (await admin.RunAsync($"{command} --json")).Printed, "both show the same");
     }
 
     [Fact]
-    public async Task Pages_are_followed_up_to_the_limit()
+    public async Task Lists_follow_pages_up_to_the_limit()
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var admin = new AdminTerminal(deployment);
-        await deployment.ExecuteAsync("insert into events (actor, action, hostname) select 'admin:admin', 'test', 'vm-' || i from generate_series(1, 2500) i");
+        await deployment.ExecuteAsync(
+            "insert into events (actor, action, hostname) select 'admin:admin', 'test', 'vm-' || i from generate_series(1, 2500) i");
 
         var all = await admin.RunAsync("events list --action test --limit 5000 --json");
         var page = JsonSerializer.Deserialize(all.Printed, WireJson.Default.PageEventRecord)!;
@@ -54,7 +56,7 @@ public sealed class AdminCommandTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Change_of_many_says_first_what_it_would_do_and_does_nothing_where_a_vm_is_unknown()
+    public async Task Bulk_change_has_a_dry_run_and_changes_nothing_if_a_vm_is_unknown()
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var admin = new AdminTerminal(deployment);
@@ -73,43 +75,51 @@ public sealed class AdminCommandTests(PostgresServer server)
         var unheld = await admin.RunAsync("vms unhold --hold held --json");
         Assert.Equal("""{"dryRun":false,"count":2,"items":[{"hostname":"vm-1","email":null},{"hostname":"vm-2","email":null}]}""", unheld.Printed);
         Assert.Contains("3 VMs changed.", (await admin.RunAsync("vms drain --all")).Printed, StringComparison.Ordinal);
-        Assert.Equal((0, "vm-3 is deleted."), await admin.RunAsync("vms delete vm-3") is var deleted ? (deleted.Code, deleted.Printed) : default);
+        Assert.Equal((0, "Deleted VM vm-3."), await admin.RunAsync("vms delete vm-3") is var deleted ? (deleted.Code, deleted.Printed) : default);
         Assert.Equal(1, (await admin.RunAsync("vms show vm-3")).Code);
     }
 
     [Fact]
-    public async Task Person_is_put_on_a_vm_moved_given_time_and_sent_home_by_their_address()
+    public async Task Person_is_assigned_moved_extended_and_released_by_address()
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var admin = new AdminTerminal(deployment);
         await deployment.EnrolFreeAsync("vm-1", "vm-2");
 
         Assert.Contains("vm-1", (await admin.RunAsync("vms assign vm-1 ada@example.org")).Printed, StringComparison.Ordinal);
-        var moved = JsonSerializer.Deserialize((await admin.RunAsync("assignments move ADA@example.org --to vm-2 --json")).Printed, WireJson.Default.Assignment)!;
+        var moved = JsonSerializer.Deserialize(
+            (await admin.RunAsync("assignments move ADA@example.org --to vm-2 --json")).Printed, WireJson.Default.Assignment)!;
         Assert.Equal(("vm-2", AssignmentState.Assigned), (moved.Hostname, moved.State));
         var full = await admin.RunAsync("assignments move ada@example.org --to vm-2 --from vm-9");
         Assert.Equal(0, full.Code);
-        var extended = JsonSerializer.Deserialize((await admin.RunAsync($"assignments extend {moved.Id} --until 2199-01-01T12:00:00Z --json")).Printed, WireJson.Default.Assignment)!;
+        var extended = JsonSerializer.Deserialize(
+            (await admin.RunAsync($"assignments extend {moved.Id} --until 2199-01-01T12:00:00Z --json")).Printed, WireJson.Default.Assignment)!;
         Assert.Equal(new DateTime(2199, 1, 1, 12, 0, 0, DateTimeKind.Utc), extended.ExpiresAt);
 
-        Assert.Contains("1 assignment would be changed.", (await admin.RunAsync("assignments release ada@example.org --dry-run")).Printed, StringComparison.Ordinal);
+        var dryRun = await admin.RunAsync("assignments release ada@example.org --dry-run");
+        Assert.Contains("1 assignment would be changed.", dryRun.Printed, StringComparison.Ordinal);
         Assert.Contains("1 assignment changed.", (await admin.RunAsync("assignments release ada@example.org")).Printed, StringComparison.Ordinal);
         var gone = await admin.RunAsync("assignments show ada@example.org");
-        Assert.Equal((1, "ada@example.org has no VM and waits for none. What they had: allocator assignments list --email ada@example.org"), (gone.Code, gone.Output));
+        Assert.Equal(
+            (1, "ada@example.org has no VM and is not queued. To see past assignments, run: allocator assignments list --email ada@example.org"),
+            (gone.Code, gone.Output));
     }
 
     [Fact]
-    public async Task Pool_keeps_what_is_not_named_and_takes_its_code_from_standard_input_and_its_roster_from_a_file()
+    public async Task Pool_keeps_settings_that_are_not_given()
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var admin = new AdminTerminal(deployment);
 
-        Assert.Equal(0, (await admin.RunAsync("pools set gpu --duration 02:00:00 --warning 00:10:00 --email-domain example.org --access-code-stdin", "sesame\n")).Code);
+        var created = await admin.RunAsync(
+            "pools set gpu --duration 02:00:00 --warning 00:10:00 --email-domain example.org --access-code-stdin", "sesame\n");
+        Assert.Equal(0, created.Code);
         Assert.Equal(0, (await admin.RunAsync("pools set gpu --warning none --most-per-address 40")).Code);
         var pool = await deployment.FindPoolAsync("gpu");
+        var settings = pool.Settings;
         Assert.Equal(
             (TimeSpan.FromHours(2), null, 40, true, "example.org"),
-            (pool.Settings.Duration, pool.Settings.Warning, pool.Settings.MostPerAddress, pool.NeedsAccessCode, Assert.Single(pool.Settings.EmailDomains!)));
+            (settings.Duration, settings.Warning, settings.MostPerAddress, pool.NeedsAccessCode, Assert.Single(settings.EmailDomains!)));
 
         var file = Path.Combine(admin.Home, "class.csv");
         await File.WriteAllTextAsync(file, "ada@example.org\ngrace@example.org\n");
@@ -120,7 +130,7 @@ public sealed class AdminCommandTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Enrolment_token_is_printed_or_written_for_its_owner_only_lets_one_machine_in_and_can_be_taken_back()
+    public async Task Enrolment_token_is_printed_or_written_to_a_private_file_and_revoked()
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var admin = new AdminTerminal(deployment);
@@ -129,7 +139,7 @@ public sealed class AdminCommandTests(PostgresServer server)
         Assert.Equal(0, printed.Code);
         Assert.Matches("^enrol_[A-Za-z0-9_-]{43}$", printed.Printed);
         var file = Path.Combine(admin.Home, "tokens.txt");
-        await File.WriteAllTextAsync(file, "of yesterday");
+        await File.WriteAllTextAsync(file, "old token");
         var written = await admin.RunAsync($"enrolment-tokens create --uses 2 --count 2 --output {file}");
         Assert.Equal((0, ""), (written.Code, written.Printed));
         var tokens = await File.ReadAllLinesAsync(file);
@@ -138,36 +148,39 @@ public sealed class AdminCommandTests(PostgresServer server)
         Assert.DoesNotContain(tokens[0], written.Output, StringComparison.Ordinal);
         Assert.Equal([file], Directory.GetFiles(admin.Home));
 
-        using (var request = new HttpRequestMessage(HttpMethod.Post, "/vms") { Content = JsonContent.Create(new EnrolmentRequest("vm-7", "machine-7")) })
+        using (var request = new HttpRequestMessage(HttpMethod.Post, "/vms"))
         {
+            request.Content = JsonContent.Create(new EnrolmentRequest("vm-7", "machine-7"));
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", printed.Printed);
             using var enrolled = await deployment.Person.SendAsync(request);
             enrolled.EnsureSuccessStatusCode();
         }
         var list = JsonSerializer.Deserialize((await admin.RunAsync("enrolment-tokens list --json")).Printed, WireJson.Default.PageEnrolmentToken)!;
-        Assert.Equal([("vm-7", 0, "vm-7"), (null, 2, null), (null, 2, null)], list.Items.Select(token => (token.Hostname, token.UsesLeft, token.LastUsedBy)));
+        Assert.Equal(
+            [("vm-7", 0, "vm-7"), (null, 2, null), (null, 2, null)],
+            list.Items.Select(token => (token.Hostname, token.UsesLeft, token.LastUsedBy)));
         Assert.Contains("0 of 1", (await admin.RunAsync("enrolment-tokens list --hostname vm-7")).Printed, StringComparison.Ordinal);
         Assert.Equal(0, (await admin.RunAsync($"enrolment-tokens delete {list.Items[1].Id}")).Code);
         Assert.Equal(1, (await admin.RunAsync($"enrolment-tokens delete {list.Items[1].Id}")).Code);
 
-        // Where the file cannot be written, no token is made.
+        // No token is created if the file cannot be written.
         var unwritable = await admin.RunAsync($"enrolment-tokens create --output {admin.Home}/no/such/folder");
         Assert.Equal(2, unwritable.Code);
-        Assert.Contains("cannot be written", unwritable.Output, StringComparison.Ordinal);
+        Assert.Contains("Cannot write", unwritable.Output, StringComparison.Ordinal);
         Assert.Equal(1, (await admin.RunAsync($"enrolment-tokens create --pool nowhere --output {file}")).Code);
         Assert.Equal(tokens, await File.ReadAllLinesAsync(file));
         Assert.Equal(2, await deployment.QueryAsync<long>("select count(*) from enrolment_tokens"));
     }
 
     [Fact]
-    public async Task Watch_follows_a_pool_until_it_is_stopped()
+    public async Task Watch_shows_a_pool_until_it_is_stopped()
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var admin = new AdminTerminal(deployment);
         await using var watch = admin.Start("watch --every 00:00:01 --json");
         await Wait.UntilAsync(() => watch.Printed.Contains("\"waiting\":0", StringComparison.Ordinal), "it shows the pool");
         await deployment.AskAsync("ada@example.org");
-        await Wait.UntilAsync(() => watch.Printed.Contains("\"waiting\":1", StringComparison.Ordinal), "it shows who waits");
+        await Wait.UntilAsync(() => watch.Printed.Contains("\"waiting\":1", StringComparison.Ordinal), "it shows the queue");
         Assert.Equal(0, await watch.StopAsync());
     }
 
@@ -180,19 +193,19 @@ public sealed class AdminCommandTests(PostgresServer server)
     [InlineData("pools set default --duration 30", 2, "--duration must be a time span, such as 02:00:00")]
     [InlineData("pools show nowhere", 1, "There is no such pool. No pool is named 'nowhere'.")]
     [InlineData("assignments extend 01980000-0000-7000-8000-000000000000 --by 00:30:00", 1, "There is no such assignment.")]
-    public async Task What_is_wrong_is_said_on_standard_error_and_by_the_exit_code(string command, int code, string said)
+    public async Task Error_is_on_standard_error_and_in_the_exit_code(string command, int code, string message)
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var admin = new AdminTerminal(deployment);
         var ran = await admin.RunAsync(command);
         Assert.Equal(code, ran.Code);
-        Assert.Contains(said, ran.Output, StringComparison.Ordinal);
-        Assert.DoesNotContain(said, ran.Printed, StringComparison.Ordinal);
+        Assert.Contains(message, ran.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(message, ran.Printed, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", ran.Output, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Credentials_come_from_the_environment_or_from_a_file_that_nobody_else_can_read()
+    public async Task Credentials_come_from_the_environment_or_from_a_private_file()
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var admin = new AdminTerminal();
@@ -227,14 +240,14 @@ public sealed class AdminCommandTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Allocator_that_is_not_there_is_told_from_one_that_refuses()
+    public async Task Unreachable_allocator_has_its_own_exit_code()
     {
         using var admin = new AdminTerminal();
         admin.Environment["ALLOCATOR_Url"] = "http://127.0.0.1:1";
         admin.Environment["ALLOCATOR_API_KEY"] = "key";
         var ran = await admin.RunAsync("pools list");
         Assert.Equal(3, ran.Code);
-        Assert.Contains("cannot be reached", ran.Output, StringComparison.Ordinal);
+        Assert.Contains("Cannot reach the allocator", ran.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", ran.Output, StringComparison.Ordinal);
     }
 
@@ -244,7 +257,7 @@ public sealed class AdminCommandTests(PostgresServer server)
     [InlineData("allocator ev", "events")]
     [InlineData("allocator enrolment-tokens cr", "create")]
     [InlineData("allocator enrolment-tokens create --val", "--valid-for")]
-    public async Task Bash_completes_commands_and_their_words(string line, string completed)
+    public async Task Bash_completes_commands_and_options(string line, string completed)
     {
         var allocator = Path.Combine(AppContext.BaseDirectory, "allocator");
         await using var bash = Executable.Start("/bin/bash", ["-c",
@@ -260,12 +273,22 @@ public sealed class AdminCommandTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Help_teaches_by_examples()
+    public async Task Help_has_examples_and_exit_codes()
     {
         using var admin = new AdminTerminal();
         var help = await admin.RunAsync("assignments move --help");
         Assert.Equal(0, help.Code);
         Assert.Contains("  allocator assignments move ada@example.org --to vm-9", help.Printed, StringComparison.Ordinal);
-        Assert.Contains("Exit codes: 0 done; 1 refused by the API", (await admin.RunAsync("--help")).Printed, StringComparison.Ordinal);
+        Assert.Contains("  2    Wrong usage, or a wrong setting", (await admin.RunAsync("--help")).Printed, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Exit_codes_are_the_same_in_the_code_and_in_the_documentation()
+    {
+        var page = File.ReadAllText(Path.Combine(RepositoryRoot.Path, "docs", "cli.md"));
+        var documented = page[page.IndexOf("## Exit codes", StringComparison.Ordinal)..].Split('\n')
+            .Where(line => line.StartsWith("| ", StringComparison.Ordinal));
+        Assert.Equal(ExitCodes.All.Select(one => $"| {(int)one.Code} | {one.Meaning} |"), documented.Skip(1));
+        Assert.Equal(Enum.GetValues<ExitCode>().Order(), ExitCodes.All.Select(one => one.Code).Order());
     }
 }

@@ -2,13 +2,13 @@ using Allocator.Tests.Infrastructure;
 
 namespace Allocator.Tests.Client.Admin;
 
-/// <summary>What a command printed, what it complained about, and its exit code.</summary>
+/// <summary>The result of a command: its exit code, its standard output, and its standard output and error together.</summary>
 internal sealed record Ran(int Code, string Printed, string Output);
 
-/// <summary>An admin who types <c>allocator …</c>: the real program, a process for each command.</summary>
+/// <summary>Runs <c>allocator …</c> commands as processes.</summary>
 internal sealed class AdminTerminal : IDisposable
 {
-    /// <summary>No allocator, and nobody's credentials.</summary>
+    /// <summary>Creates a terminal without an address and without credentials.</summary>
     public AdminTerminal() => Environment = new Dictionary<string, string?> { ["HOME"] = Home, ["XDG_CONFIG_HOME"] = null };
 
     public AdminTerminal(Deployment deployment)
@@ -23,18 +23,18 @@ internal sealed class AdminTerminal : IDisposable
 
     public Dictionary<string, string?> Environment { get; }
 
-    /// <summary>Where the program looks for credentials by itself.</summary>
+    /// <summary>The file from which the program reads credentials by default.</summary>
     public string CredentialsFile => Path.Combine(Home, ".config", "allocator", "admin.json");
 
-    /// <param name="words">The command line; words are separated by single spaces.</param>
-    public async Task<Ran> RunAsync(string words, string? input = null)
+    /// <param name="command">The arguments, separated by single spaces.</param>
+    public async Task<Ran> RunAsync(string command, string? input = null)
     {
-        await using var process = Start(words, input);
+        await using var process = Start(command, input);
         var code = await process.WaitForExitAsync();
         return new Ran(code, process.Printed, process.Output);
     }
 
-    public Executable Start(string words, string? input = null) => Executable.Start("allocator", words.Split(' '), Environment, input);
+    public Executable Start(string command, string? input = null) => Executable.Start("allocator", command.Split(' '), Environment, input);
 
     public void WriteCredentials(string json, UnixFileMode mode)
     {
