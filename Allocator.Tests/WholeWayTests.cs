@@ -57,7 +57,8 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
         {
             await deployment.WaitForFleetAsync("vm-1", view => view.IsFree);
             var requested = await deployment.AskAsync("ada@example.org");
-            await Wait.UntilAsync(async () => (await deployment.FindAsync(requested.Id)).State == AssignmentState.Connected, "the person is connected");
+            await Wait.UntilAsync(
+                async () => (await deployment.FindAsync(requested.Id)).State == AssignmentState.Connected, "the person is connected");
             await client.KillAsync();
         }
 
