@@ -60,7 +60,7 @@ public sealed partial class TutorialTests(PostgresServer server) : IDisposable
     private static async Task CheckEventsAsync(Deployment deployment)
     {
         var requeued = await deployment.EventsAsync("action=requeued");
-        Assert.Equal(["hook_failed", "vm_lost", "vm_lost"], requeued.Select(Why).Order());
+        Assert.Equal(["hook_failed", "vm_lost", "vm_lost"], requeued.Select(Reason).Order());
         var failed = Assert.Single(requeued, one => Reason(one) == "hook_failed");
         Assert.Equal(("vm:vm-30", "vm-30"), (failed.Actor, failed.Hostname));
         Assert.Contains("Is a directory", failed.Detail.GetProperty("detail").GetString(), StringComparison.Ordinal);
