@@ -73,7 +73,8 @@ public sealed class OutageTests : IAsyncLifetime
         await _postgres.StartAsync();
 
         Assert.Equal(acknowledged.Id, (await vms[1].PollUntilAsync(VmState.Assigned, deployment.Replicas[1])).Assignment!.Id);
-        Assert.Equal((AssignmentState.Connected, "vm-1"), ((await deployment.FindAsync(before.Id)).State, (await deployment.FindAsync(before.Id)).Hostname));
+        Assert.Equal((AssignmentState.Connected, "vm-1"),
+            ((await deployment.FindAsync(before.Id)).State, (await deployment.FindAsync(before.Id)).Hostname));
         var after = await Wait.ForAsync(async () =>
         {
             using var response = await deployment.Person.PostAsJsonAsync("/assignments", new AssignmentRequest("new@example.org"));

@@ -22,7 +22,8 @@ public sealed class RunScriptTests : IDisposable
         var port = reserved[0].Number;
         var data = Path.Combine(_folder, "data");
         await using var script = Executable.Start(
-            Path.Combine(RepositoryRoot.Path, "run.sh"), ["--replicas", "2", "--vms", "2", "--port", $"{port}", "--data", data], new Dictionary<string, string?>());
+            Path.Combine(RepositoryRoot.Path, "run.sh"), ["--replicas", "2", "--vms", "2", "--port", $"{port}", "--data", data],
+                new Dictionary<string, string?>());
         var stateFile = Path.Combine(data, "state.json");
         await Wait.UntilAsync(() => File.Exists(stateFile) || script.HasExited, "the script has started everything", Timeout);
         Assert.False(script.HasExited, script.Output);
@@ -38,13 +39,15 @@ public sealed class RunScriptTests : IDisposable
         }
         Assert.Equal(2, state["replicas"]!.AsArray().Count);
         Assert.NotEmpty(state["enrolmentToken"]!.GetValue<string>());
-        http.DefaultRequestHeaders.Authorization = Deployment.Basic(state["adminUser"]!.GetValue<string>(), state["adminPassword"]!.GetValue<string>());
+        http.DefaultRequestHeaders.Authorization =
+            Deployment.Basic(state["adminUser"]!.GetValue<string>(), state["adminPassword"]!.GetValue<string>());
         Assert.Equal(["vm-1", "vm-2"], (await http.GetFromJsonAsync<Page<Vm>>("/vms"))!.Items.Select(vm => vm.Hostname));
         await Wait.UntilAsync(() => script.Output.Contains($"curl -s {state["url"]}/assignments", StringComparison.Ordinal), "it says how to ask");
 
         using var response = await http.PostAsJsonAsync("/assignments", new AssignmentRequest("ada@example.org"));
         var asked = (await response.Content.ReadFromJsonAsync<Assignment>())!;
-        await Wait.UntilAsync(async () => (await http.GetFromJsonAsync<Assignment>($"/assignments/{asked.Id}"))!.State == AssignmentState.Connected, "a real VM has taken the person");
+        await Wait.UntilAsync(async () => (await http.GetFromJsonAsync<Assignment>($"/assignments/{asked.Id}"))!.State == AssignmentState.Connected,
+            "a real VM has taken the person");
 
         Assert.Equal(143, await script.StopAsync());
         await Wait.UntilAsync(() => Processes(data).Length == 0, $"nothing is left of {string.Join(", ", Processes(data))}");
@@ -71,7 +74,8 @@ public sealed class RunScriptTests : IDisposable
             try
             {
                 return Path.GetFileName(process) != $"{Environment.ProcessId}"
-                    && (File.ReadAllText(Path.Combine(process, "cmdline")) + File.ReadAllText(Path.Combine(process, "environ"))).Contains(folder, StringComparison.Ordinal)
+                    && (File.ReadAllText(Path.Combine(process, "cmdline")) + File.ReadAllText(Path.Combine(process, "environ")))
+                        .Contains(folder, StringComparison.Ordinal)
                     ? File.ReadAllText(Path.Combine(process, "cmdline")).Replace('\0', ' ')
                     : "";
             }

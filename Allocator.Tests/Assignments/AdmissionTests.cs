@@ -58,7 +58,8 @@ public sealed class AdmissionTests(PostgresServer server)
 
         async Task RushAsync(bool expected)
         {
-            await Wait.UntilAsync(() => deployment.Replicas.All(replica => replica.Fleet.FindPool("default")!.InRush == expected), $"rush is {expected}");
+            await Wait.UntilAsync(() =>
+                deployment.Replicas.All(replica => replica.Fleet.FindPool("default")!.InRush == expected), $"rush is {expected}");
             Assert.Equal(expected, (await deployment.FindPoolAsync("default")).InRush);
             await vms[0].PollAsync(deployment.Replicas[1]);
             Assert.Equal(expected ? 2 : 6, vms[0].MaxAge);
@@ -84,7 +85,10 @@ public sealed class AdmissionTests(PostgresServer server)
     {
         await using var deployment = await Deployment.StartAsync(server);
         var before = await deployment.AskAsync("before@example.org");
-        Assert.Equal(3, (await PutRosterAsync("Name;E-Mail;email\r\n\"Lovelace, Ada\";x; Ada@Example.org \r\nG. Hopper;;grace@example.org\r\nAgain;;ADA@example.org\r\n;;\"=cmd@example.org\"\r\n")).People);
+        Assert.Equal(3,
+            (await PutRosterAsync(
+                "Name;E-Mail;email\r\n\"Lovelace, Ada\";x; Ada@Example.org \r\nG. Hopper;;grace@example.org\r\nAgain;;ADA@example.org\r\n"
+                    + ";;\"=cmd@example.org\"\r\n")).People);
         Assert.Equal(3, (await deployment.FindPoolAsync("default")).Roster);
         await deployment.AskAsync("ada@example.org");
         Assert.Equal("not-on-roster", await RefusedAsync(deployment, "alan@example.org"));
@@ -93,10 +97,14 @@ public sealed class AdmissionTests(PostgresServer server)
 
         var page = (await deployment.Admin.GetFromJsonAsync<Page<RosterEntry>>("/pools/default/roster?limit=2"))!;
         Assert.Equal(["=cmd@example.org", "Ada@Example.org"], page.Items.Select(person => person.Email));
-        Assert.Equal(["grace@example.org"], (await deployment.Admin.GetFromJsonAsync<Page<RosterEntry>>($"/pools/default/roster?limit=2&after={page.Next}"))!.Items.Select(person => person.Email));
-        using (var csv = new HttpRequestMessage(HttpMethod.Get, "/pools/default/roster") { Headers = { Accept = { new MediaTypeWithQualityHeaderValue("text/csv") } } })
+        Assert.Equal(["grace@example.org"],
+            (await deployment.Admin.GetFromJsonAsync<Page<RosterEntry>>($"/pools/default/roster?limit=2&after={page.Next}"))!.Items.Select(person =>
+                person.Email));
+        using (var csv = new HttpRequestMessage(HttpMethod.Get,
+            "/pools/default/roster") { Headers = { Accept = { new MediaTypeWithQualityHeaderValue("text/csv") } } })
         {
-            Assert.Equal("email\r\n\"'=cmd@example.org\"\r\nAda@Example.org\r\ngrace@example.org\r\n", await (await deployment.Admin.SendAsync(csv)).Content.ReadAsStringAsync());
+            Assert.Equal("email\r\n\"'=cmd@example.org\"\r\nAda@Example.org\r\ngrace@example.org\r\n",
+                await (await deployment.Admin.SendAsync(csv)).Content.ReadAsStringAsync());
         }
 
         Assert.Equal(1, (await PutRosterAsync("alan@example.org\n")).People);
@@ -104,7 +112,8 @@ public sealed class AdmissionTests(PostgresServer server)
         Assert.Equal("not-on-roster", await RefusedAsync(deployment, "grace@example.org"));
         await deployment.DoAsync("DELETE /pools/default/roster");
         await deployment.AskAsync("grace@example.org");
-        Assert.Equal(["roster_changed", "roster_changed", "roster_removed"], (await deployment.EventsAsync("pool=default")).Select(one => one.Action).Where(action => action.StartsWith("roster", StringComparison.Ordinal)));
+        Assert.Equal(["roster_changed", "roster_changed", "roster_removed"], (await deployment.EventsAsync("pool=default")).Select(one => one.Action)
+            .Where(action => action.StartsWith("roster", StringComparison.Ordinal)));
 
         async Task<RosterSize> PutRosterAsync(string csv)
         {
@@ -124,7 +133,8 @@ public sealed class AdmissionTests(PostgresServer server)
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var response = await deployment.Admin.PutAsync($"/pools/{pool}/roster", new StringContent(body, Encoding.UTF8, contentType));
-        Assert.Equal((status, $"urn:allocator:problem:{type}"), ((int)response.StatusCode, (await response.Content.ReadFromJsonAsync<JsonNode>())!["type"]!.GetValue<string>()));
+        Assert.Equal((status, $"urn:allocator:problem:{type}"),
+            ((int)response.StatusCode, (await response.Content.ReadFromJsonAsync<JsonNode>())!["type"]!.GetValue<string>()));
         Assert.Equal(0, await deployment.QueryAsync<long>("select count(*) from roster"));
     }
 
@@ -195,7 +205,8 @@ public sealed class AdmissionTests(PostgresServer server)
         // Settings that were read can be changed and written back.
         await deployment.PutPoolAsync("default", pool.Settings with { Duration = TimeSpan.FromHours(2) });
         Assert.Equal("wrong-access-code", await RefusedAsync(deployment, "ada@example.org"));
-        Assert.DoesNotContain("sesame", await deployment.Admin.GetStringAsync("/events") + await deployment.Admin.GetStringAsync("/pools"), StringComparison.Ordinal);
+        Assert.DoesNotContain("sesame", await deployment.Admin.GetStringAsync("/events") + await deployment.Admin.GetStringAsync("/pools"),
+            StringComparison.Ordinal);
         await deployment.PutPoolAsync("default", pool.Settings with { AccessCode = "" });
         await deployment.AskAsync("ada@example.org");
         Assert.False((await deployment.FindPoolAsync("default")).NeedsAccessCode);

@@ -88,13 +88,15 @@ public sealed class AskingTests(PostgresServer server)
         var first = await deployment.AskAsync("first@example.org");
         var second = await deployment.AskAsync("second@example.org");
         using var before = await deployment.Person.GetAsync($"/assignments/{second.Id}");
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"/assignments/{second.Id}") { Headers = { IfNoneMatch = { before.Headers.ETag! } } };
+        using var request =
+            new HttpRequestMessage(HttpMethod.Get, $"/assignments/{second.Id}") { Headers = { IfNoneMatch = { before.Headers.ETag! } } };
         using var unchanged = await deployment.Person.SendAsync(request);
         Assert.Equal(HttpStatusCode.NotModified, unchanged.StatusCode);
 
         await deployment.EndAsync(first.Id);
 
-        using var again = new HttpRequestMessage(HttpMethod.Get, $"/assignments/{second.Id}") { Headers = { IfNoneMatch = { before.Headers.ETag! } } };
+        using var again =
+            new HttpRequestMessage(HttpMethod.Get, $"/assignments/{second.Id}") { Headers = { IfNoneMatch = { before.Headers.ETag! } } };
         using var after = await deployment.Person.SendAsync(again);
         Assert.Equal(1, (await after.Content.ReadFromJsonAsync<Assignment>())!.Position);
     }
@@ -106,7 +108,9 @@ public sealed class AskingTests(PostgresServer server)
         var asked = await deployment.AskAsync("ada@example.org");
         var json = await deployment.Person.GetStringAsync($"/assignments/{asked.Id}");
         Assert.Matches(
-            $$"""^\{"id":"{{asked.Id}}","pool":"default","email":"ada@example.org","state":"waiting","position":1,"hostname":null,"connectUrl":null,"pin":null,"attempts":0,"requestedAt":"[0-9T:.-]+Z","assignedAt":null,"connectedAt":null,"expiresAt":null,"endedAt":null,"endReason":null,"warnAt":null,"estimatedWaitSeconds":null\}$""",
+            $$"""^\{"id":"{{asked.Id}}","pool":"default","email":"ada@example.org","state":"waiting","position":1,"""
+                + """"hostname":null,"connectUrl":null,"pin":null,"attempts":0,"requestedAt":"[0-9T:.-]+Z","assignedAt":null,"connectedAt":null,"""
+                + """"expiresAt":null,"endedAt":null,"endReason":null,"warnAt":null,"estimatedWaitSeconds":null\}$""",
             json);
     }
 }

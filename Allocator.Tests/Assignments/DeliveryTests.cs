@@ -141,7 +141,8 @@ public sealed class DeliveryTests(PostgresServer server)
         Assert.Equal(HttpStatusCode.NoContent, await vm.ReportAsync(Outcome.Connected, "https://vm-1.example.org/desktop"));
 
         var connected = await deployment.FindAsync(asked.Id);
-        Assert.Equal((AssignmentState.Connected, "vm-1", "https://vm-1.example.org/desktop", pin), (connected.State, connected.Hostname, connected.ConnectUrl, connected.Pin));
+        Assert.Equal((AssignmentState.Connected, "vm-1", "https://vm-1.example.org/desktop", pin),
+            (connected.State, connected.Hostname, connected.ConnectUrl, connected.Pin));
         // A repeated report changes nothing and is no error: the first reply may have been lost.
         Assert.Equal(HttpStatusCode.NoContent, await vm.ReportAsync(Outcome.Connected));
         Assert.Equal(connected.ConnectedAt, (await deployment.FindAsync(asked.Id)).ConnectedAt);
@@ -191,7 +192,8 @@ public sealed class DeliveryTests(PostgresServer server)
         Assert.Equal(HttpStatusCode.NoContent, await vm.ReportAsync(Outcome.Failed, detail: "no display"));
 
         Assert.Equal(AssignmentState.Connected, (await deployment.FindAsync(asked.Id)).State);
-        Assert.Equal((VmStatus.Error, "no display"), ((await deployment.FindVmAsync("vm-1")).Status, (await deployment.FindVmAsync("vm-1")).StatusDetail));
+        Assert.Equal((VmStatus.Error, "no display"),
+            ((await deployment.FindVmAsync("vm-1")).Status, (await deployment.FindVmAsync("vm-1")).StatusDetail));
     }
 
     [Fact]
@@ -206,9 +208,11 @@ public sealed class DeliveryTests(PostgresServer server)
         await Task.WhenAll(vms.Select(vm => vm.PollUntilAsync(VmState.Assigned)));
 
         await deployment.MoveClockAsync(AfterDeliveryTimeout);
-        await Wait.UntilAsync(async () => await deployment.QueryAsync<long>("select count(*) from assignments where state = 'waiting'") == 20, "all are waiting again");
+        await Wait.UntilAsync(async () =>
+            await deployment.QueryAsync<long>("select count(*) from assignments where state = 'waiting'") == 20, "all are waiting again");
         await deployment.SweepAsync();
 
-        Assert.Equal(20, await deployment.QueryAsync<long>("select count(*) from events where action = 'requeued' and detail ->> 'why' = 'undelivered'"));
+        Assert.Equal(20,
+            await deployment.QueryAsync<long>("select count(*) from events where action = 'requeued' and detail ->> 'why' = 'undelivered'"));
     }
 }

@@ -12,7 +12,8 @@ public sealed class ExpiryTests(PostgresServer server)
     [Fact]
     public async Task Assignment_expires_once_and_its_time_starts_with_the_connection()
     {
-        await using var deployment = await Deployment.StartAsync(server, replicas: 3, new() { ["Liveness:SweepInterval"] = "00:00:00.01", ["Liveness:LostAfter"] = "1.00:00:00" });
+        await using var deployment = await Deployment.StartAsync(server, replicas: 3,
+            new() { ["Liveness:SweepInterval"] = "00:00:00.01", ["Liveness:LostAfter"] = "1.00:00:00" });
         await deployment.PutPoolAsync("default", OneHour);
         var vms = await deployment.EnrolFreeAsync([.. Enumerable.Range(1, 10).Select(i => $"vm-{i}")]);
         for (var i = 0; i < vms.Length; i++)
@@ -32,12 +33,14 @@ public sealed class ExpiryTests(PostgresServer server)
         await deployment.SweepAsync();
         Assert.Equal(0, await deployment.QueryAsync<long>("select count(*) from assignments where state = 'ended'"));
         await deployment.MoveClockAsync(TimeSpan.FromMinutes(3));
-        await Wait.UntilAsync(async () => await deployment.QueryAsync<long>("select count(*) from assignments where end_reason = 'expired'") == 10, "all have expired");
+        await Wait.UntilAsync(async () =>
+            await deployment.QueryAsync<long>("select count(*) from assignments where end_reason = 'expired'") == 10, "all have expired");
         await deployment.SweepAsync();
 
         Assert.Equal(10, (await deployment.EventsAsync("action=expired&actor=allocator")).Count);
         Assert.All(await Task.WhenAll(vms.Select(vm => vm.PollUntilAsync(VmState.Cleaning))), answer => Assert.Null(answer.Assignment));
-        Assert.Equal(0, await deployment.QueryAsync<long>("select count(*) from assignments where num_nonnulls(code, pin, connect_url, client_address) > 0"));
+        Assert.Equal(0,
+            await deployment.QueryAsync<long>("select count(*) from assignments where num_nonnulls(code, pin, connect_url, client_address) > 0"));
         // The person can request a VM again.
         await vms[0].ReportAsync(Outcome.Clean);
         var again = await deployment.AskAsync("person-0@example.org");

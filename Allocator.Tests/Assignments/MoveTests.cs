@@ -31,7 +31,8 @@ public sealed class MoveTests(PostgresServer server)
         await vms[0].PollUntilAsync(VmState.Cleaning);
         Assert.Equal(HttpStatusCode.NoContent, await vms[1].ReportAsync(Outcome.Connected));
         var story = Assert.Single(await deployment.EventsAsync("email=ADA@example.org&action=moved"));
-        Assert.Equal(("admin:admin", "vm-2", "vm-1"), (story.Actor, story.Hostname, story.Detail.GetProperty("before").GetProperty("hostname").GetString()));
+        Assert.Equal(("admin:admin", "vm-2", "vm-1"),
+            (story.Actor, story.Hostname, story.Detail.GetProperty("before").GetProperty("hostname").GetString()));
     }
 
     [Fact]
@@ -92,10 +93,12 @@ public sealed class MoveTests(PostgresServer server)
         }
         await Task.WhenAll(Enumerable.Range(0, 40).Select(async i =>
         {
-            using var response = await deployment.Admin.PostAsJsonAsync($"/assignments/{people[i % 4].Id}/move", i % 3 == 0 ? new MoveRequest($"vm-{i % 8 + 1}") : new MoveRequest());
+            using var response = await deployment.Admin.PostAsJsonAsync($"/assignments/{people[i % 4].Id}/move", i % 3 == 0
+                ? new MoveRequest($"vm-{i % 8 + 1}") : new MoveRequest());
             Assert.True(response.StatusCode is HttpStatusCode.OK or HttpStatusCode.Conflict, $"{response.StatusCode}");
         }));
-        Assert.Equal(4, await deployment.QueryAsync<long>("select count(*) from assignments a join vms v on v.assignment_id = a.id and v.hostname = a.hostname where a.state = 'assigned'"));
+        Assert.Equal(4, await deployment.QueryAsync<long>(
+            "select count(*) from assignments a join vms v on v.assignment_id = a.id and v.hostname = a.hostname where a.state = 'assigned'"));
         Assert.Equal(4, await deployment.QueryAsync<long>("select count(*) from vms where assignment_id is not null"));
     }
 
@@ -149,14 +152,17 @@ public sealed class MoveTests(PostgresServer server)
 
         var would = await deployment.DoAsync<Touched<TouchedAssignment>>("/assignments/release", new { text = "EXAMPLE.ORG", dryRun = true });
         Assert.Equal(
-            [new TouchedAssignment(ada.Id, "ada@example.org", AssignmentState.Assigned, "vm-1"), new TouchedAssignment(grace.Id, "grace@example.org", AssignmentState.Waiting, null)],
+            [new TouchedAssignment(ada.Id, "ada@example.org", AssignmentState.Assigned, "vm-1"),
+                new TouchedAssignment(grace.Id, "grace@example.org", AssignmentState.Waiting, null)],
             would.Items);
         Assert.Equal(AssignmentState.Waiting, (await deployment.FindAsync(grace.Id)).State);
         Assert.Equal(would.Items, (await deployment.DoAsync<Touched<TouchedAssignment>>("/assignments/release", new { text = "example.org" })).Items);
-        Assert.Equal((EndReason.Released, EndReason.Cancelled), ((await deployment.FindAsync(ada.Id)).EndReason, (await deployment.FindAsync(grace.Id)).EndReason));
+        Assert.Equal((EndReason.Released, EndReason.Cancelled),
+            ((await deployment.FindAsync(ada.Id)).EndReason, (await deployment.FindAsync(grace.Id)).EndReason));
         await vm.PollUntilAsync(VmState.Cleaning);
 
-        Assert.Equal(1, (await deployment.DoAsync<Touched<TouchedAssignment>>("/assignments/release", new { ids = new[] { ada.Id, alan.Id } })).Count);
+        Assert.Equal(1,
+            (await deployment.DoAsync<Touched<TouchedAssignment>>("/assignments/release", new { ids = new[] { ada.Id, alan.Id } })).Count);
         Assert.Equal(0, (await deployment.DoAsync<Touched<TouchedAssignment>>("/assignments/release", new { all = true })).Count);
         Assert.Equal((400, "invalid"), await deployment.RefusedAsync("/assignments/release", new { }));
     }

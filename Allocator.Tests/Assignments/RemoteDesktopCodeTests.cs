@@ -6,7 +6,9 @@ namespace Allocator.Tests.Assignments;
 public sealed class RemoteDesktopCodeTests
 {
     [Theory]
-    [InlineData("DISPLAY= /opt/google/chrome-remote-desktop/start-host --code=\"4/0AbC-d_9\" --redirect-url=\"https://remotedesktop.google.com/_/oauthredirect\" --name=$(hostname)", "4/0AbC-d_9")]
+    [InlineData(
+        "DISPLAY= /opt/google/chrome-remote-desktop/start-host --code=\"4/0AbC-d_9\" "
+            + "--redirect-url=\"https://remotedesktop.google.com/_/oauthredirect\" --name=$(hostname)", "4/0AbC-d_9")]
     [InlineData("--code=4/0A", "4/0A")]
     [InlineData("--code '4/0A' --pin=1", "4/0A")]
     [InlineData("  --code=\"4/0A\"\n", "4/0A")]

@@ -46,7 +46,8 @@ public sealed class PasswordTests : IDisposable
         var token = (await enrolled.Content.ReadFromJsonAsync<Enrolment>())!.Token;
         before.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
         // It can know this VM only from the database.
-        await Wait.UntilAsync(async () => (await before.Http.GetAsync("/assignment/vm-1")).StatusCode == HttpStatusCode.OK, "the older replica knows the VM");
+        await Wait.UntilAsync(async () =>
+            (await before.Http.GetAsync("/assignment/vm-1")).StatusCode == HttpStatusCode.OK, "the older replica knows the VM");
 
         // The worst case before it is replaced: it loses all its connections and cannot open another.
         await owner.Command("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'").ExecuteAsync(default);
@@ -56,7 +57,9 @@ public sealed class PasswordTests : IDisposable
             Assert.NotNull(refused.Headers.RetryAfter);
         }
         Assert.Equal(HttpStatusCode.OK, (await before.Http.GetAsync("/assignment/vm-1")).StatusCode);
-        await Wait.UntilAsync(async () => (await after.Http.PostAsJsonAsync("/assignments", new AssignmentRequest("ada@example.org"))).IsSuccessStatusCode, "the newer replica takes people");
+        await Wait.UntilAsync(async () =>
+            (await after.Http.PostAsJsonAsync("/assignments", new AssignmentRequest("ada@example.org"))).IsSuccessStatusCode,
+                "the newer replica takes people");
         // Monitoring looks for this code.
         await Wait.UntilAsync(() => before.Output.Contains("28P01", StringComparison.Ordinal), "its log says why");
 

@@ -26,7 +26,8 @@ public sealed class PrivatePostgresTests : IDisposable
     [Fact]
     public async Task Server_starts_in_a_folder_that_others_cannot_enter()
     {
-        var closed = Directory.CreateDirectory(Path.Combine(_folder, "closed"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var closed =
+            Directory.CreateDirectory(Path.Combine(_folder, "closed"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         await using var postgres = await PrivatePostgres.StartAsync(Path.Combine(closed.FullName, "data"));
         Assert.Equal(1, await ExecuteAsync(postgres, "select 1"));
     }

@@ -18,7 +18,8 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     private static readonly string Dockerfile = Read("Dockerfile");
     private static readonly string Version = VersionElement().Match(Read("Directory.Build.props")).Groups[1].Value;
 
-    private readonly Node _file = new(new DeserializerBuilder().Build().Deserialize<object>(new MergingParser(new Parser(new StringReader(Read("compose.yaml"))))));
+    private readonly Node _file =
+        new(new DeserializerBuilder().Build().Deserialize<object>(new MergingParser(new Parser(new StringReader(Read("compose.yaml"))))));
     private readonly string _folder = Directory.CreateTempSubdirectory("allocator-compose-").FullName;
 
     private Dictionary<string, Node> Services => _file["services"].Map;
@@ -35,7 +36,8 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
         var settings = Replicas.Values
             .SelectMany(replica => replica["environment"].Map.Keys.Concat(replica["secrets"].List.Select(secret => secret["target"].Text)))
             .Select(variable => (variable, ofTheApi))
-            .Concat(Services["vm-1"]["environment"].Map.Keys.Select(variable => (variable.Replace("ALLOCATOR_", "", StringComparison.Ordinal), ofTheClient)))
+            .Concat(Services["vm-1"]["environment"].Map.Keys.Select(variable =>
+                (variable.Replace("ALLOCATOR_", "", StringComparison.Ordinal), ofTheClient)))
             .ToArray();
 
         Assert.True(settings.Length >= 10, $"{settings.Length} settings");
@@ -50,7 +52,8 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     {
         var most = int.Parse(Postgres("max_connections"), CultureInfo.InvariantCulture);
         var pools = Replicas.Values.Sum(replica =>
-            replica["environment"].Map.TryGetValue("Database__PoolSize", out var size) ? int.Parse(size.Text, CultureInfo.InvariantCulture) : new DatabaseOptions().PoolSize);
+            replica["environment"].Map.TryGetValue("Database__PoolSize", out var size) ? int.Parse(size.Text, CultureInfo.InvariantCulture)
+                : new DatabaseOptions().PoolSize);
 
         Assert.Equal(3, Replicas.Count);
         Assert.True(pools + 15 <= 0.8 * most, $"{pools} + 15 of {most}");
@@ -121,7 +124,8 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
         Assert.Contains("\nARG VERSION=", Dockerfile, StringComparison.Ordinal);
         Assert.Contains($" AS {builders["vm-1"]["build"]["target"].Text}\n", Dockerfile, StringComparison.Ordinal);
         // An image of that name is never pulled.
-        Assert.All(Services.Values.Where(service => service["image"].Text.StartsWith("allocator:", StringComparison.Ordinal)), service => Assert.Equal("never", service["pull_policy"].Text));
+        Assert.All(Services.Values.Where(service => service["image"].Text.StartsWith("allocator:", StringComparison.Ordinal)), service =>
+            Assert.Equal("never", service["pull_policy"].Text));
     }
 
     [Fact]
@@ -143,7 +147,8 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
         Assert.All(["database", "replicas"], network => Assert.Equal("true", _file["networks"][network]["internal"].Text));
 
         string[] On(string network) => [.. Services
-            .Where(service => service.Value["networks"] is var networks && (networks.IsMap ? networks.Map.ContainsKey(network) : networks.List.Any(name => name.Text == network)))
+            .Where(service => service.Value["networks"] is var networks
+                && (networks.IsMap ? networks.Map.ContainsKey(network) : networks.List.Any(name => name.Text == network)))
             .Select(service => service.Key).Order(StringComparer.Ordinal)];
     }
 
@@ -179,7 +184,8 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
         Assert.Contains("\n/secrets/\n", Read(".gitignore"), StringComparison.Ordinal);
         // The users of the containers can read the files, but other users cannot enter the folder.
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(secrets));
-        Assert.All(made.Keys, name => Assert.Equal(name == "admin-password", !File.GetUnixFileMode(Path.Combine(secrets, name)).HasFlag(UnixFileMode.OtherRead)));
+        Assert.All(made.Keys, name =>
+            Assert.Equal(name == "admin-password", !File.GetUnixFileMode(Path.Combine(secrets, name)).HasFlag(UnixFileMode.OtherRead)));
 
         // A replica accepts the mounted secrets, and the password and the token are valid.
         var mounted = Directory.CreateDirectory(Path.Combine(_folder, "run-secrets")).FullName;
@@ -198,7 +204,8 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
         // Existing secrets stay when some are missing.
         File.Delete(Path.Combine(secrets, "enrolment-token-hash"));
         await MakeAsync();
-        Assert.Equal(made.OrderBy(secret => secret.Key), Directory.GetFiles(secrets).ToDictionary(file => Path.GetFileName(file), File.ReadAllText).OrderBy(secret => secret.Key));
+        Assert.Equal(made.OrderBy(secret => secret.Key), Directory.GetFiles(secrets).ToDictionary(file => Path.GetFileName(file), File.ReadAllText)
+            .OrderBy(secret => secret.Key));
 
         async Task<string> MakeAsync()
         {
@@ -221,7 +228,8 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     private static TimeSpan Seconds(string text) => TimeSpan.FromSeconds(int.Parse(text.TrimEnd('s'), CultureInfo.InvariantCulture));
 
     private string Postgres(string setting) =>
-        Services["postgres"]["command"].List.Select(word => word.Text).Single(word => word.StartsWith(setting + "=", StringComparison.Ordinal))[(setting.Length + 1)..];
+        Services["postgres"]["command"].List.Select(word => word.Text)
+            .Single(word => word.StartsWith(setting + "=", StringComparison.Ordinal))[(setting.Length + 1)..];
 
     private static string[] Documented(string heading)
     {
@@ -242,7 +250,8 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     {
         public bool IsMap => Value is Dictionary<object, object>;
 
-        public Dictionary<string, Node> Map => ((Dictionary<object, object?>)Value!).ToDictionary(pair => (string)pair.Key, pair => new Node(pair.Value));
+        public Dictionary<string, Node> Map =>
+            ((Dictionary<object, object?>)Value!).ToDictionary(pair => (string)pair.Key, pair => new Node(pair.Value));
 
         public Node[] List => [.. ((List<object?>)Value!).Select(item => new Node(item))];
 

@@ -27,7 +27,8 @@ public sealed class KeepAliveTests(PostgresServer server)
         // The senders stay connected; only the connections between HAProxy and the replica become idle.
         // Health checks are rare: a replica that accepts 2,000 connections on a busy machine is slow but not down.
         await using var balancer = await LoadBalancer.StartAsync(
-            [api.Http.BaseAddress!.Port], "60s", "  retries 0", "  http-reuse always", "  timeout connect 30s", $"  default-server pool-purge-delay {givesUpAfter} inter 10s fastinter 10s downinter 1s");
+            [api.Http.BaseAddress!.Port], "60s", "  retries 0", "  http-reuse always", "  timeout connect 30s",
+                $"  default-server pool-purge-delay {givesUpAfter} inter 10s fastinter 10s downinter 1s");
         var failures = new ConcurrentQueue<string>();
         var answered = 0;
         var senders = new Socket[Connections];
@@ -36,7 +37,8 @@ public sealed class KeepAliveTests(PostgresServer server)
             senders[i] = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             await senders[i].ConnectAsync(balancer.Address.Host, balancer.Address.Port);
             // The incomplete request holds a connection to the replica, so there are as many connections as senders.
-            await senders[i].SendAsync(Ascii($"POST /assignments HTTP/1.1\r\nHost: {balancer.Address.Authority}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"));
+            var headers = $"POST /assignments HTTP/1.1\r\nHost: {balancer.Address.Authority}\r\nContent-Type: application/json\r\n";
+            await senders[i].SendAsync(Ascii(headers + "Content-Length: 2\r\n\r\n"));
         }
         await Task.WhenAll(senders.Select(sender => AskAsync(sender, Ascii("{}"), 400)));
         Assert.Equal(("", Connections), (string.Join('\n', failures), answered));

@@ -37,7 +37,8 @@ public sealed class RollingDeployTests(PostgresServer server)
         var polls = 0;
         var polling = vms.Select(vm => Task.Run(async () =>
         {
-            using var http = new HttpClient { BaseAddress = balancer.Address, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", vm.Token) } };
+            using var http = new HttpClient { BaseAddress = balancer.Address,
+                DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", vm.Token) } };
             string? tag = null;
             // Without a pace the polls would take the processor that a starting replica needs.
             using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20), TimeProvider.System);
@@ -53,7 +54,8 @@ public sealed class RollingDeployTests(PostgresServer server)
                     continue;
                 }
                 tag = response.Headers.ETag!.Tag;
-                if (response.StatusCode == HttpStatusCode.OK && await response.Content.ReadFromJsonAsync<VmAssignment>() is { Assignment: { } person })
+                if (response.StatusCode == HttpStatusCode.OK
+                    && await response.Content.ReadFromJsonAsync<VmAssignment>() is { Assignment: { } person })
                 {
                     got.Enqueue((vm.Hostname, person.Id));
                 }
@@ -126,12 +128,14 @@ public sealed class RollingDeployTests(PostgresServer server)
 
     private static async Task<Enrolment> EnrolAsync(HttpClient http, string hostname)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/vms") { Content = JsonContent.Create(new EnrolmentRequest(hostname, "machine-" + hostname)) };
+        using var request =
+            new HttpRequestMessage(HttpMethod.Post, "/vms") { Content = JsonContent.Create(new EnrolmentRequest(hostname, "machine-" + hostname)) };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Replica.EnrolmentToken);
         using var response = await http.SendAsync(request);
         Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
         var vm = (await response.Content.ReadFromJsonAsync<Enrolment>())!;
-        using var report = new HttpRequestMessage(HttpMethod.Put, $"/vms/{hostname}/report") { Content = JsonContent.Create(new VmReport(VmStatus.Running)) };
+        using var report =
+            new HttpRequestMessage(HttpMethod.Put, $"/vms/{hostname}/report") { Content = JsonContent.Create(new VmReport(VmStatus.Running)) };
         report.Headers.Authorization = new AuthenticationHeaderValue("Bearer", vm.Token);
         using var reported = await http.SendAsync(report);
         Assert.True(reported.IsSuccessStatusCode, await reported.Content.ReadAsStringAsync());

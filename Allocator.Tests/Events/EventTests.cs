@@ -59,7 +59,8 @@ public sealed class EventTests(PostgresServer server)
         await deployment.DoAsync("/vms/vm-2/hold");
         await deployment.AskAsync("=1+1@example.org");
         await deployment.AskAsync("ada,lovelace\u00e9@example.org".Replace(",", "", StringComparison.Ordinal));
-        await deployment.ExecuteAsync("insert into events (actor, action, hostname) select 'admin:admin', 'test', 'vm-' || i from generate_series(1, 2500) i");
+        await deployment.ExecuteAsync(
+            "insert into events (actor, action, hostname) select 'admin:admin', 'test', 'vm-' || i from generate_series(1, 2500) i");
 
         var vms = await CsvAsync("/vms?limit=1");
         Assert.Equal("hostname,pool,state,status,presence,hold,gpu,inUse,free,email,assignmentId,enrolledAt,polledAt", vms[0]);
@@ -75,7 +76,8 @@ public sealed class EventTests(PostgresServer server)
 
         async Task<string[]> CsvAsync(string path)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, path) { Headers = { Accept = { new MediaTypeWithQualityHeaderValue("text/csv") } } };
+            using var request =
+                new HttpRequestMessage(HttpMethod.Get, path) { Headers = { Accept = { new MediaTypeWithQualityHeaderValue("text/csv") } } };
             using var response = await deployment.Admin.SendAsync(request);
             Assert.Equal("text/csv", response.Content.Headers.ContentType!.MediaType);
             return (await response.Content.ReadAsStringAsync()).Split("\r\n");
@@ -85,7 +87,8 @@ public sealed class EventTests(PostgresServer server)
     [Fact]
     public async Task Records_past_their_retention_are_removed_in_batches_and_events_only_so()
     {
-        await using var deployment = await Deployment.StartAsync(server, replicas: 2, new() { ["Retention:Events"] = "100.00:00:00", ["Retention:EndedAssignments"] = "10.00:00:00", ["Retention:BatchSize"] = "7" });
+        await using var deployment = await Deployment.StartAsync(server, replicas: 2,
+            new() { ["Retention:Events"] = "100.00:00:00", ["Retention:EndedAssignments"] = "10.00:00:00", ["Retention:BatchSize"] = "7" });
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
         var ended = await deployment.AskAsync("ada@example.org");
         await vm.PollUntilAsync(VmState.Assigned);
@@ -95,7 +98,8 @@ public sealed class EventTests(PostgresServer server)
         var events = await deployment.QueryAsync<long>("select count(*) from events");
 
         await deployment.MoveClockAsync(TimeSpan.FromDays(11));
-        await Wait.UntilAsync(async () => await deployment.QueryAsync<long>("select count(*) from assignments") == 1, "the ended assignment is removed");
+        await Wait.UntilAsync(async () =>
+            await deployment.QueryAsync<long>("select count(*) from assignments") == 1, "the ended assignment is removed");
         Assert.Equal(AssignmentState.Waiting, (await deployment.FindAsync(waiting.Id)).State);
         Assert.InRange(await deployment.QueryAsync<long>("select count(*) from events"), events, long.MaxValue);
         // The personal data is gone; the history is not.
@@ -103,7 +107,8 @@ public sealed class EventTests(PostgresServer server)
         Assert.NotEmpty(await deployment.EventsAsync($"assignment={ended.Id}"));
 
         await deployment.MoveClockAsync(TimeSpan.FromDays(90));
-        await Wait.UntilAsync(async () => await deployment.QueryAsync<long>("select count(*) from events where action = 'test'") == 0, "the events are removed");
+        await Wait.UntilAsync(async () =>
+            await deployment.QueryAsync<long>("select count(*) from events where action = 'test'") == 0, "the events are removed");
         var refused = await Assert.ThrowsAsync<PostgresException>(() => deployment.ExecuteAsync("delete from events"));
         Assert.Contains("append-only", refused.MessageText, StringComparison.Ordinal);
     }

@@ -70,7 +70,8 @@ public sealed class FleetFeedTests(PostgresServer server)
         {
             // A restored dump can contain the id of a transaction that this server has not reached yet.
             await using var insert = database.CreateCommand(
-                "insert into vms (hostname, pool, machine_id, token_hash, changed_xid) values ('restored', 'default', 'm', sha256('x'), '999999999999')");
+                "insert into vms (hostname, pool, machine_id, token_hash, changed_xid) values ('restored', 'default', 'm', sha256('x'), "
+                    + "'999999999999')");
             await insert.ExecuteNonQueryAsync();
         }
         await using var deployment = await Deployment.StartAsync(connectionString);

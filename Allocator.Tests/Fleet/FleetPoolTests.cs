@@ -90,7 +90,8 @@ public sealed class FleetPoolTests
     [Fact]
     public void Each_vm_is_counted_once_as_what_it_is_now()
     {
-        var free = new VmSnapshot("vm-1", "default", 1, 1, default, VmState.Free, IsFree: true, IsLost: false, IsDeleted: false, null, Received: false);
+        var free = new VmSnapshot("vm-1", "default", 1, 1, default, VmState.Free, IsFree: true, IsLost: false, IsDeleted: false, null,
+            Received: false);
         var lost = free with { IsFree = false, IsLost = true };
         var cleaning = free with { State = VmState.Cleaning, IsFree = false };
 

@@ -7,7 +7,9 @@ namespace Allocator.Tests.Fleet;
 
 public sealed class ReadThroughTests(PostgresServer server)
 {
-    private const string Reading = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%where v.hostname = $1%'";
+    private const string Reading =
+        "select count(*) from pg_stat_activity where datname = current_database() "
+        + "and wait_event_type = 'Lock' and query like '%where v.hostname = $1%'";
 
     [Fact]
     public async Task Reads_of_unknown_vms_are_bounded_and_the_others_are_refused()

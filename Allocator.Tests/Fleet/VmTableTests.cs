@@ -59,5 +59,6 @@ public sealed class VmTableTests
     }
 
     private FleetVm Put(int i) =>
-        _picture.Apply(new VmSnapshot($"vm-{i}", "default", 1, 1, default, VmState.Free, IsFree: true, IsLost: false, IsDeleted: false, null, Received: false));
+        _picture.Apply(
+            new VmSnapshot($"vm-{i}", "default", 1, 1, default, VmState.Free, IsFree: true, IsLost: false, IsDeleted: false, null, Received: false));
 }

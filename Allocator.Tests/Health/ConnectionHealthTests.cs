@@ -51,7 +51,8 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
         Assert.Equal(active, body["by_state"]!.AsObject().Sum(state => (int)state.Value!));
         Assert.Equal(1, (int)body["by_state"]!["hidden"]!);
         var applications = body["by_application"]!.AsObject();
-        Assert.Equal(["allocator-api one", "allocator-api two", "listener", "other"], applications.Select(application => application.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(["allocator-api one", "allocator-api two", "listener", "other"],
+            applications.Select(application => application.Key).Order(StringComparer.Ordinal));
         Assert.Equal(active, applications.Sum(application => (int)application.Value!));
         Assert.Equal((2, 2, 4), ((int)body["replicas_seen"]!, (int)body["pool_size"]!, (int)body["connection_budget"]!));
         Assert.Equal(Math.Round(400.0 / (Max - Reserved), 1), (double)body["budget_percent"]!);
@@ -79,7 +80,8 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
         await using var superuser = NpgsqlDataSource.Create(_postgres.ConnectionString + ";Pooling=false");
         await Wait.UntilAsync(async () =>
         {
-            await superuser.Command("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'allocator-api one'").ExecuteAsync(default);
+            await superuser.Command("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'allocator-api one'")
+                .ExecuteAsync(default);
             await TakeAllAsync(takers);
             await using var left = superuser.Command("select count(*) from pg_stat_activity where application_name = 'allocator-api one'");
             return (long)(await left.ExecuteScalarAsync())! == 0;
@@ -157,7 +159,8 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
         Directory.Delete(_folder, recursive: true);
     }
 
-    private Replica Start(string name) => new($"{_connectionString};Application Name=allocator-api {name}", new Dictionary<string, string> { ["Database:PoolSize"] = "2" });
+    private Replica Start(string name) =>
+        new($"{_connectionString};Application Name=allocator-api {name}", new Dictionary<string, string> { ["Database:PoolSize"] = "2" });
 
     private async Task<Replica> StartAsync(string name)
     {

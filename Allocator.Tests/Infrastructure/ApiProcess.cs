@@ -71,7 +71,8 @@ internal sealed partial class ApiProcess : IAsyncDisposable
         {
             (await SendAsync(HttpMethod.Get, $"/assignment/{hostname}", token, ifNoneMatch: $"\"g{assigned.Generation}\"")).Dispose();
         }
-        using var reported = await SendAsync(HttpMethod.Put, $"/assignment/{hostname}/outcome", token, new OutcomeReport(assigned.Generation, Outcome.Connected));
+        using var reported =
+            await SendAsync(HttpMethod.Put, $"/assignment/{hostname}/outcome", token, new OutcomeReport(assigned.Generation, Outcome.Connected));
         reported.EnsureSuccessStatusCode();
     }
 

@@ -174,7 +174,9 @@ internal sealed class Deployment : IAsyncDisposable
     public async Task MoveClockAsync(TimeSpan by)
     {
         _clock += by;
-        await ExecuteAsync($"create or replace function clock() returns timestamptz language sql stable as 'select now() + interval ''{_clock.TotalSeconds} seconds'''");
+        await ExecuteAsync(
+            $"create or replace function clock() returns timestamptz language sql stable as 'select now() + interval ''{_clock.TotalSeconds} "
+                + $"seconds'''");
     }
 
     public Task ExecuteAsync(string sql) => Database.Command(sql).ExecuteAsync(default);

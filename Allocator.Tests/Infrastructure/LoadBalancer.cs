@@ -24,7 +24,8 @@ internal sealed class LoadBalancer : IAsyncDisposable
         var listen = new ReservedPort();
         // The checks are ten times as frequent as in production, so that a replica drains in a tenth of the time.
         var program = Executable.Start(
-            Environment.GetEnvironmentVariable("PATH")!.Split(':').Append("/usr/sbin").Select(folder => Path.Combine(folder, "haproxy")).First(File.Exists),
+            Environment.GetEnvironmentVariable("PATH")!.Split(':').Append("/usr/sbin").Select(folder => Path.Combine(folder, "haproxy"))
+                .First(File.Exists),
             ["-db", "-f", file],
             new Dictionary<string, string?> { ["LISTEN"] = listen.Authority, ["IDLE_TIMEOUT"] = idleTimeout, ["CHECK_INTERVAL"] = "100ms" });
         var balancer = new LoadBalancer(program, listen, file);

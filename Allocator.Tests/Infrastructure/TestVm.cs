@@ -55,7 +55,8 @@ internal sealed class TestVm(Deployment deployment, string hostname, string toke
     public async Task<HttpStatusCode> ReportAsync(Outcome outcome, string? connectUrl = null, string? detail = null)
     {
         using var response = await SendAsync(
-            HttpMethod.Put, $"/assignment/{Hostname}/outcome", JsonContent.Create(new OutcomeReport(Answer!.Generation, outcome, connectUrl, detail)));
+            HttpMethod.Put, $"/assignment/{Hostname}/outcome",
+                JsonContent.Create(new OutcomeReport(Answer!.Generation, outcome, connectUrl, detail)));
         return response.StatusCode;
     }
 

@@ -26,7 +26,8 @@ public sealed class MarkLostTests(PostgresServer server)
         await vms[1].PollAsync();
         await deployment.WaitForFleetAsync("vm-2", view => view.IsFree);
         Assert.Equal(VmPresence.Present, (await deployment.FindVmAsync("vm-2")).Presence);
-        Assert.Equal(["vm_lost", "vm_found"], await deployment.QueryAsync<string[]>("select array_agg(action order by id) from events where action in ('vm_lost', 'vm_found')"));
+        Assert.Equal(["vm_lost", "vm_found"],
+            await deployment.QueryAsync<string[]>("select array_agg(action order by id) from events where action in ('vm_lost', 'vm_found')"));
     }
 
     [Fact]
@@ -45,7 +46,8 @@ public sealed class MarkLostTests(PostgresServer server)
         await PollOnWhileTheClockMovesAsync(deployment, vms[..1]);
 
         Assert.Equal(preparing.Id, (await vms[0].PollUntilAsync(VmState.Assigned)).Assignment!.Id);
-        Assert.Equal((AssignmentState.Connected, "vm-3"), ((await deployment.FindAsync(connected.Id)).State, (await deployment.FindAsync(connected.Id)).Hostname));
+        Assert.Equal((AssignmentState.Connected, "vm-3"),
+            ((await deployment.FindAsync(connected.Id)).State, (await deployment.FindAsync(connected.Id)).Hostname));
         Assert.Equal(VmPresence.Lost, (await deployment.FindVmAsync("vm-3")).Presence);
     }
 
@@ -89,7 +91,8 @@ public sealed class MarkLostTests(PostgresServer server)
         await deployment.MoveClockAsync(TimeSpan.FromMinutes(30));
 
         deployment.AddReplica(connectionString);
-        await Wait.UntilAsync(async () => await deployment.QueryAsync<bool>("select swept_at > clock() - interval '1 minute' from sweeper"), "the replica has swept");
+        await Wait.UntilAsync(async () =>
+            await deployment.QueryAsync<bool>("select swept_at > clock() - interval '1 minute' from sweeper"), "the replica has swept");
         await Wait.UntilAsync(async () => await deployment.QueryAsync<bool>("select swept_at > dark_at from sweeper"), "it has swept once more");
 
         Assert.Equal(0, await deployment.QueryAsync<long>("select count(*) from vms where lost_at is not null"));
@@ -133,7 +136,8 @@ public sealed class MarkLostTests(PostgresServer server)
                 await Wait.UntilAsync(async () =>
                 {
                     await vm.PollAsync();
-                    return await deployment.QueryAsync<bool>("select polled_at > clock() - interval '20 seconds' from liveness where hostname = $1", vm.Hostname);
+                    return await deployment.QueryAsync<bool>("select polled_at > clock() - interval '20 seconds' from liveness where hostname = $1",
+                        vm.Hostname);
                 }, "the poll is in the database");
             }
             await deployment.SweepAsync();

@@ -73,12 +73,14 @@ public sealed class BindingTests(PostgresServer server)
             await deployment.WaitForQueueAsync((3 * round) + 2);
 
             // Concurrent polls of the same two VMs, as retries and restarts cause them.
-            await Task.WhenAll(Enumerable.Range(0, 60).Select(i => new TestVm(deployment, vms[i % 2].Hostname, vms[i % 2].Token).PollAsync(deployment.Replicas[i % 3])));
+            await Task.WhenAll(Enumerable.Range(0, 60)
+                .Select(i => new TestVm(deployment, vms[i % 2].Hostname, vms[i % 2].Token).PollAsync(deployment.Replicas[i % 3])));
 
             Assert.Equal(2 * round, await deployment.QueryAsync<long>("select count(*) from assignments where state = 'assigned'"));
             Assert.Equal(3 * round, await deployment.QueryAsync<long>("select count(*) from assignments where state = 'waiting'"));
             Assert.Equal(
-                await deployment.QueryAsync<string[]>("select array_agg(email order by requested_at) from (select * from assignments order by requested_at limit $1) first", 2 * round),
+                await deployment.QueryAsync<string[]>(
+                    "select array_agg(email order by requested_at) from (select * from assignments order by requested_at limit $1) first", 2 * round),
                 await deployment.QueryAsync<string[]>("select array_agg(email order by requested_at) from assignments where state = 'assigned'"));
         }
     }
@@ -151,7 +153,8 @@ public sealed class BindingTests(PostgresServer server)
             $"update assignments set state = 'assigned' where id = '{grace.Id}'"));
         Assert.Equal("columns_of_state", halfState.ConstraintName);
         var pointerToNobody = await Assert.ThrowsAsync<PostgresException>(() => deployment.ExecuteAsync(
-            "update assignments set state = 'ended', ended_at = now(), end_reason = 'released', code = null, pin = null where email_key = 'ada@example.org'"));
+            "update assignments set state = 'ended', ended_at = now(), end_reason = 'released', code = null, pin = null where email_key = "
+                + "'ada@example.org'"));
         Assert.Equal("assignment_lives_here", pointerToNobody.ConstraintName);
         var rewritten = await Assert.ThrowsAsync<PostgresException>(() => deployment.ExecuteAsync("update events set actor = 'nobody'"));
         Assert.Contains("append-only", rewritten.MessageText, StringComparison.Ordinal);

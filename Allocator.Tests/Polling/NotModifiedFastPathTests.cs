@@ -8,7 +8,8 @@ namespace Allocator.Tests.Polling;
 
 public sealed class NotModifiedFastPathTests(PostgresServer server)
 {
-    private static readonly Dictionary<string, string> NothingIsDue = new() { ["Liveness:Resolution"] = "00:10:00", ["Liveness:LostAfter"] = "01:00:00" };
+    private static readonly Dictionary<string,
+        string> NothingIsDue = new() { ["Liveness:Resolution"] = "00:10:00", ["Liveness:LostAfter"] = "01:00:00" };
 
     [Fact]
     public async Task Steady_poll_allocates_nothing_of_its_own()

@@ -31,9 +31,11 @@ public sealed class PoolDeletionTests(PostgresServer server)
 
         Assert.Equal((404, "unknown-pool"), await deployment.RefusedAsync("GET /pools/gpu"));
         Assert.Equal(HttpStatusCode.NotFound, (await deployment.Person.GetAsync($"/assignments/{ada.Id}")).StatusCode);
-        await Wait.UntilAsync(() => deployment.Replicas.All(replica => replica.Fleet.FindPool("gpu") is null), "every replica has forgotten the pool");
+        await Wait.UntilAsync(() =>
+            deployment.Replicas.All(replica => replica.Fleet.FindPool("gpu") is null), "every replica has forgotten the pool");
         // Its history can still be read, and the old token of its VM still gets the right answer.
-        Assert.Contains(await deployment.EventsAsync("pool=gpu"), one => one is { Action: "assigned", Hostname: "gpu-1" } && one.AssignmentId == ada.Id);
+        Assert.Contains(await deployment.EventsAsync("pool=gpu"), one =>
+            one is { Action: "assigned", Hostname: "gpu-1" } && one.AssignmentId == ada.Id);
         Assert.Equal("pool_deleted", (await deployment.EventsAsync("pool=gpu&order=desc&limit=1")).Single().Action);
         foreach (var replica in deployment.Replicas)
         {
@@ -78,7 +80,8 @@ public sealed class PoolDeletionTests(PostgresServer server)
         Assert.Equal((3, 3), (told[1].Detail.GetProperty("vms").GetInt32(), told[1].Detail.GetProperty("assignments").GetInt32()));
         foreach (var replica in deployment.Replicas)
         {
-            await Wait.UntilAsync(async () => { await vms[1].PollAsync(replica); return vms[1].Status == HttpStatusCode.NotFound; }, "its VMs are unknown");
+            await Wait.UntilAsync(async () =>
+                { await vms[1].PollAsync(replica); return vms[1].Status == HttpStatusCode.NotFound; }, "its VMs are unknown");
             Assert.Null(replica.Fleet.FindPool("played"));
             Assert.Null(replica.Fleet.Find("played-2"));
             Assert.Equal(1, replica.Fleet.Count);

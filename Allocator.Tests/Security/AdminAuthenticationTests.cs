@@ -35,7 +35,8 @@ public sealed class AdminAuthenticationTests(PostgresServer server)
     public async Task Api_key_is_accepted_instead_of_a_password()
     {
         await using var deployment = await Deployment.StartAsync(server);
-        foreach (var (key, status) in new[] { (Replica.ApiKey, HttpStatusCode.OK), ("wrong", HttpStatusCode.Unauthorized), ("", HttpStatusCode.Unauthorized) })
+        foreach (var (key, status) in new[] { (Replica.ApiKey, HttpStatusCode.OK), ("wrong", HttpStatusCode.Unauthorized),
+            ("", HttpStatusCode.Unauthorized) })
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, "/vms");
             request.Headers.TryAddWithoutValidation("X-Api-Key", key);

@@ -46,7 +46,8 @@ public sealed class MetricsTests(PostgresServer server)
             Assert.Equal(1, scrape.Value("allocator_liveness_rows_total"));
             Assert.Equal(8, scrape.Value("db_client_connection_max"));
             Assert.Equal(300, scrape.Value("allocator_server_connections_max"));
-            Assert.Equal(1, scrape.Value("http_server_request_duration_seconds_count", "http_route=\"/assignments/\"", "http_response_status_code=\"202\""));
+            Assert.Equal(1,
+                scrape.Value("http_server_request_duration_seconds_count", "http_route=\"/assignments/\"", "http_response_status_code=\"202\""));
             Assert.True(scrape.Value("http_server_request_duration_seconds_count", "http_route=\"\"", "http_response_status_code=\"404\"") >= 1);
             // Polls are counted, not measured; and no label identifies a person or a VM.
             Assert.DoesNotContain("http_route=\"/assignment/{hostname}\"", scrape.Text, StringComparison.Ordinal);
@@ -94,7 +95,8 @@ public sealed class MetricsTests(PostgresServer server)
     public async Task Metrics_can_be_served_on_a_separate_port()
     {
         using var port = new ReservedPort();
-        await using var api = await ApiProcess.StartAsync(await server.CreateDatabaseAsync(), new() { ["Telemetry__MetricsPort"] = $"{port.Number}" });
+        await using var api =
+            await ApiProcess.StartAsync(await server.CreateDatabaseAsync(), new() { ["Telemetry__MetricsPort"] = $"{port.Number}" });
         using var inside = new HttpClient();
         Assert.Contains("allocator_polls_total", await inside.GetStringAsync(new Uri($"http://{port.Authority}/metrics")), StringComparison.Ordinal);
 

@@ -8,7 +8,8 @@ namespace Allocator.Tests.Telemetry;
 /// <summary>The dashboard, the alert rules and the documents in <c>docs/</c> agree with the program.</summary>
 public sealed partial class ObservabilityTests(PostgresServer server)
 {
-    private static readonly string[] Words = ["and", "or", "unless", "by", "on", "without", "ignoring", "bool", "offset", "sum", "max", "min", "rate", "absent"];
+    private static readonly string[] Words =
+        ["and", "or", "unless", "by", "on", "without", "ignoring", "bool", "offset", "sum", "max", "min", "rate", "absent"];
 
     [Fact]
     public async Task Dashboard_and_alerts_use_existing_metrics_and_all_of_them_are_documented()

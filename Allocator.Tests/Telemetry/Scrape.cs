@@ -17,7 +17,8 @@ internal sealed class Scrape(string text)
     /// <summary>Returns the only sample of this name that has all these labels, written as in the format: <c>status="304"</c>.</summary>
     public double Value(string name, params string[] labels)
     {
-        var sample = _samples.Single(sample => sample.Split('{', ' ')[0] == name && labels.All(label => sample.Contains(label, StringComparison.Ordinal)));
+        var sample =
+            _samples.Single(sample => sample.Split('{', ' ')[0] == name && labels.All(label => sample.Contains(label, StringComparison.Ordinal)));
         return double.Parse(sample[(sample.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture);
     }
 }

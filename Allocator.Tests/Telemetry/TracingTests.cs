@@ -22,7 +22,8 @@ public sealed class TracingTests(PostgresServer server)
         using var listener = Listen(spans);
         await using var deployment = await Deployment.StartAsync(server, replicas: 2);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/assignments") { Content = JsonContent.Create(new AssignmentRequest("ada@example.org")) };
+        using var request =
+            new HttpRequestMessage(HttpMethod.Post, "/assignments") { Content = JsonContent.Create(new AssignmentRequest("ada@example.org")) };
         request.Headers.TryAddWithoutValidation("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
         using var response = await deployment.Person.SendAsync(request);
         var asked = (await response.Content.ReadFromJsonAsync<Assignment>())!;
@@ -45,7 +46,8 @@ public sealed class TracingTests(PostgresServer server)
         Assert.Equal(steps[0].StartTimeUtc + steps[0].Duration, steps[1].StartTimeUtc);
         Assert.Equal(steps[1].StartTimeUtc + steps[1].Duration, steps[2].StartTimeUtc);
         // A reader of traces must not be able to end assignments.
-        Assert.All(spans, span => Assert.DoesNotContain(asked.Id.ToString(), span.DisplayName + string.Join(' ', span.TagObjects), StringComparison.Ordinal));
+        Assert.All(spans, span =>
+            Assert.DoesNotContain(asked.Id.ToString(), span.DisplayName + string.Join(' ', span.TagObjects), StringComparison.Ordinal));
     }
 
     [Fact]

@@ -79,7 +79,8 @@ public sealed class EnrolmentTokenTests(PostgresServer server)
     {
         await using var deployment = await Deployment.StartAsync(server);
         var expiresAt = new DateTime(2199, 1, 1, 12, 0, 0, DateTimeKind.Utc);
-        var made = await deployment.DoAsync<NewEnrolmentTokens>("/enrolment-tokens", new EnrolmentTokenRequest(Uses: 2, ExpiresAt: expiresAt, Count: 3));
+        var made = await deployment.DoAsync<NewEnrolmentTokens>("/enrolment-tokens",
+            new EnrolmentTokenRequest(Uses: 2, ExpiresAt: expiresAt, Count: 3));
         Assert.Equal(3, made.Items.Select(token => token.Token).Distinct().Count());
         await EnrolAsync(deployment, made.Items[1].Token, "vm-1");
 
@@ -88,14 +89,16 @@ public sealed class EnrolmentTokenTests(PostgresServer server)
         Assert.Equal([2, 1, 2], tokens.Select(token => token.UsesLeft));
         Assert.Equal(("vm-1", "admin:admin", expiresAt), (tokens[1].LastUsedBy, tokens[1].CreatedBy, tokens[1].ExpiresAt));
         var page = (await deployment.Admin.GetFromJsonAsync<Page<EnrolmentToken>>("/enrolment-tokens?limit=2"))!;
-        Assert.Equal(tokens[2].Id, (await deployment.Admin.GetFromJsonAsync<Page<EnrolmentToken>>($"/enrolment-tokens?limit=2&after={page.Next}"))!.Items.Single().Id);
+        Assert.Equal(tokens[2].Id,
+            (await deployment.Admin.GetFromJsonAsync<Page<EnrolmentToken>>($"/enrolment-tokens?limit=2&after={page.Next}"))!.Items.Single().Id);
 
         await deployment.DoAsync($"DELETE /enrolment-tokens/{made.Items[1].Id}");
         Assert.Equal((404, "unknown-enrolment-token"), await deployment.RefusedAsync($"DELETE /enrolment-tokens/{made.Items[1].Id}"));
         Assert.Equal((401, "enrolment-token-wrong"), await EnrolAsync(deployment, made.Items[1].Token, "vm-1"));
         Assert.Equal(2, (await ListAsync(deployment)).Count);
 
-        var story = (await deployment.EventsAsync("")).Where(one => one.Detail.TryGetProperty("id", out var id) && id.GetGuid() == made.Items[1].Id).ToArray();
+        var story = (await deployment.EventsAsync("")).Where(one => one.Detail.TryGetProperty("id", out var id) && id.GetGuid() == made.Items[1].Id)
+            .ToArray();
         Assert.Equal(
             [("enrolment_token_made", "admin:admin"), ("enrolment_token_used", "vm:vm-1"), ("enrolment_token_deleted", "admin:admin")],
             story.Select(one => (one.Action, one.Actor)));
@@ -103,7 +106,8 @@ public sealed class EnrolmentTokenTests(PostgresServer server)
         Assert.Equal(1, story[1].Detail.GetProperty("usesLeft").GetInt32());
         var secret = made.Items[0].Token["enrol_".Length..];
         Assert.Equal(0, await deployment.QueryAsync<long>(
-            "select (select count(*) from enrolment_tokens t where t::text like $1) + (select count(*) from events e where e::text like $1)", $"%{secret}%"));
+            "select (select count(*) from enrolment_tokens t where t::text like $1) + (select count(*) from events e where e::text like $1)",
+                $"%{secret}%"));
     }
 
     [Fact]
@@ -153,6 +157,7 @@ public sealed class EnrolmentTokenTests(PostgresServer server)
         {
             Assert.Equal("Bearer", Assert.Single(response.Headers.WwwAuthenticate).Scheme);
         }
-        return ((int)response.StatusCode, response.IsSuccessStatusCode ? null : (await response.Content.ReadFromJsonAsync<JsonNode>())!["type"]!.GetValue<string>().Split(':')[^1]);
+        return ((int)response.StatusCode, response.IsSuccessStatusCode ? null
+            : (await response.Content.ReadFromJsonAsync<JsonNode>())!["type"]!.GetValue<string>().Split(':')[^1]);
     }
 }

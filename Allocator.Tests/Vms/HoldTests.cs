@@ -166,7 +166,8 @@ public sealed class HoldTests(PostgresServer server)
         var held = await deployment.DoAsync<Touched<TouchedVm>>("/vms/hold", new { text = "lab-", assignment = "none" });
         Assert.Equal(wouldHold.Items, held.Items);
         Assert.Equal(0, (await deployment.DoAsync<Touched<TouchedVm>>("/vms/hold", new { hold = "held" })).Count);
-        Assert.Equal(2, (await deployment.DoAsync<Touched<TouchedVm>>("/vms/unhold", new { hostnames = new[] { "LAB-2", "lab-3", "other-1" } })).Count);
+        Assert.Equal(2,
+            (await deployment.DoAsync<Touched<TouchedVm>>("/vms/unhold", new { hostnames = new[] { "LAB-2", "lab-3", "other-1" } })).Count);
 
         var wouldRelease = await deployment.DoAsync<Touched<TouchedVm>>("/vms/release", new { pool = "default", dryRun = true });
         Assert.Equal([new TouchedVm("lab-1", "ada@example.org")], wouldRelease.Items);
@@ -195,7 +196,8 @@ public sealed class HoldTests(PostgresServer server)
         vm.ETag = null;
         Assert.Equal(asked.Id, (await vm.PollUntilAsync(VmState.Assigned)).Assignment!.Id);
         Assert.Equal(HttpStatusCode.NoContent, await vm.ReportAsync(Outcome.Connected, "https://vm-1.example.org/again"));
-        Assert.Equal((AssignmentState.Connected, "https://vm-1.example.org/again"), ((await deployment.FindAsync(asked.Id)).State, (await deployment.FindAsync(asked.Id)).ConnectUrl));
+        Assert.Equal((AssignmentState.Connected, "https://vm-1.example.org/again"),
+            ((await deployment.FindAsync(asked.Id)).State, (await deployment.FindAsync(asked.Id)).ConnectUrl));
     }
 
     [Fact]

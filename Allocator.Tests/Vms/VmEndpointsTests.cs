@@ -30,14 +30,16 @@ public sealed class VmEndpointsTests(PostgresServer server)
     {
         var old = Credentials.HashKey(Replica.EnrolmentToken);
         var fresh = Credentials.HashKey("the-next-enrolment-token");
-        await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Enrolment:TokenHashes:0"] = old, ["Enrolment:TokenHashes:1"] = fresh });
+        await using var deployment =
+            await Deployment.StartAsync(server, settings: new() { ["Enrolment:TokenHashes:0"] = old, ["Enrolment:TokenHashes:1"] = fresh });
         Assert.Equal(HttpStatusCode.Created, await EnrolAsync("vm-1", Replica.EnrolmentToken));
         Assert.Equal(HttpStatusCode.Created, await EnrolAsync("vm-2", "the-next-enrolment-token"));
         Assert.Equal(HttpStatusCode.Unauthorized, await EnrolAsync("vm-3", fresh));
 
         async Task<HttpStatusCode> EnrolAsync(string hostname, string token)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, "/vms") { Content = JsonContent.Create(new EnrolmentRequest(hostname, "machine-" + hostname)) };
+            using var request = new HttpRequestMessage(HttpMethod.Post,
+                "/vms") { Content = JsonContent.Create(new EnrolmentRequest(hostname, "machine-" + hostname)) };
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
             using var response = await deployment.Person.SendAsync(request);
             return response.StatusCode;
@@ -58,14 +60,16 @@ public sealed class VmEndpointsTests(PostgresServer server)
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = await deployment.EnrolAsync("vm-1");
-        await vm.ReportAsync(new VmReport(VmStatus.Running, GpuHealth.Healthy, true, "boot-1", new Dictionary<string, double> { ["cloudInit"] = 12.5 }));
+        await vm.ReportAsync(
+            new VmReport(VmStatus.Running, GpuHealth.Healthy, true, "boot-1", new Dictionary<string, double> { ["cloudInit"] = 12.5 }));
         await vm.ReportAsync(new VmReport(Gpu: GpuHealth.Unhealthy));
         var events = await deployment.QueryAsync<long>("select count(*) from events");
         await vm.ReportAsync(new VmReport(Gpu: GpuHealth.Unhealthy));
         await vm.ReportAsync(new VmReport());
 
         var now = await deployment.FindVmAsync("vm-1");
-        Assert.Equal((VmStatus.Running, GpuHealth.Unhealthy, true, "boot-1", 12.5), (now.Status, now.Gpu, now.InUse, now.BootId, now.Startup!["cloudInit"]));
+        Assert.Equal((VmStatus.Running, GpuHealth.Unhealthy, true, "boot-1", 12.5),
+            (now.Status, now.Gpu, now.InUse, now.BootId, now.Startup!["cloudInit"]));
         Assert.False(now.Free);
         Assert.Equal("gpu_unhealthy", Assert.Single(now.NotFreeBecause).Code);
         Assert.Equal(events, await deployment.QueryAsync<long>("select count(*) from events"));
@@ -76,13 +80,15 @@ public sealed class VmEndpointsTests(PostgresServer server)
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
-        await vm.ReportAsync(new VmReport(Warnings: new Dictionary<string, string?> { ["disk"] = "/ is 97 % full", ["gpu"] = "No devices were found" }));
+        await vm.ReportAsync(
+            new VmReport(Warnings: new Dictionary<string, string?> { ["disk"] = "/ is 97 % full", ["gpu"] = "No devices were found" }));
         await vm.ReportAsync(new VmReport(InUse: true));
 
         var now = await deployment.FindVmAsync("vm-1");
         Assert.Equal(("/ is 97 % full", true), (now.Warnings["disk"], now.Free));
         await vm.ReportAsync(new VmReport(Gpu: GpuHealth.Unhealthy));
-        Assert.Contains("(No devices were found)", Assert.Single((await deployment.FindVmAsync("vm-1")).NotFreeBecause).Text, StringComparison.Ordinal);
+        Assert.Contains("(No devices were found)", Assert.Single((await deployment.FindVmAsync("vm-1")).NotFreeBecause).Text,
+            StringComparison.Ordinal);
 
         await vm.ReportAsync(new VmReport(Warnings: new Dictionary<string, string?> { ["disk"] = null, ["gpu"] = "No devices were found" }));
         Assert.Equal("gpu", Assert.Single((await deployment.FindVmAsync("vm-1")).Warnings).Key);
@@ -176,7 +182,8 @@ public sealed class VmEndpointsTests(PostgresServer server)
             pool.NotFree.Select(reason => (reason.Code, reason.Vms)));
         Assert.Equal(1, pool.Waiting);
         Assert.InRange(pool.LongestWaitSeconds!.Value, 30, 60);
-        Assert.StartsWith("0 free, 2 assigned, 1 cleaning, 0 lost, 1 GPU unhealthy, 2 held; 1 waiting, longest 3", pool.Summary, StringComparison.Ordinal);
+        Assert.StartsWith("0 free, 2 assigned, 1 cleaning, 0 lost, 1 GPU unhealthy, 2 held; 1 waiting, longest 3", pool.Summary,
+            StringComparison.Ordinal);
         Assert.Equal("default", Assert.Single((await deployment.Admin.GetFromJsonAsync<Pool[]>("/pools"))!).Name);
     }
 
@@ -195,8 +202,10 @@ public sealed class VmEndpointsTests(PostgresServer server)
         Assert.All(all.Items, assignment => Assert.Null(assignment.Pin));
         Assert.NotNull((await deployment.FindAsync(connected.Id)).Pin);
         var first = (await deployment.Admin.GetFromJsonAsync<Page<Assignment>>("/assignments?limit=1"))!;
-        Assert.Equal(waiting.Id, Assert.Single((await deployment.Admin.GetFromJsonAsync<Page<Assignment>>($"/assignments?after={first.Next}"))!.Items).Id);
-        Assert.Equal(waiting.Id, Assert.Single((await deployment.Admin.GetFromJsonAsync<Page<Assignment>>("/assignments?state=waiting&pool=default"))!.Items).Id);
+        Assert.Equal(waiting.Id,
+            Assert.Single((await deployment.Admin.GetFromJsonAsync<Page<Assignment>>($"/assignments?after={first.Next}"))!.Items).Id);
+        Assert.Equal(waiting.Id,
+            Assert.Single((await deployment.Admin.GetFromJsonAsync<Page<Assignment>>("/assignments?state=waiting&pool=default"))!.Items).Id);
         foreach (var query in new[] { "hostname=VM-1", "email=ADA@example.org", "text=vm-1", "text=Ada", "state=connected" })
         {
             Assert.Equal(connected.Id, Assert.Single((await deployment.Admin.GetFromJsonAsync<Page<Assignment>>($"/assignments?{query}"))!.Items).Id);

@@ -95,8 +95,10 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
         { "/assignment/vm-1/outcome", """{"generation":1,"outcome":0}""", 400, "invalid", "outcome" },
         { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"javascript:alert(1)"}""", 400, "invalid", "connectUrl" },
         { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"/desktop"}""", 400, "invalid", "connectUrl" },
-        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"https://google.com@evil.example/"}""", 400, "invalid", "connectUrl" },
-        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"clean","connectUrl":"https://vm-1.example.org/"}""", 400, "invalid", "connectUrl" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"https://google.com@evil.example/"}""", 400, "invalid",
+            "connectUrl" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"clean","connectUrl":"https://vm-1.example.org/"}""", 400, "invalid",
+            "connectUrl" },
         { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"failed","detail":"\u0000"}""", 400, "invalid", "detail" },
         { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected"}""", 409, "generation-over", null },
         { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"clean"}""", 409, "generation-over", null },
@@ -128,12 +130,14 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     public async Task Refusals_name_the_accepted_values()
     {
         using var status = await _vm.SendAsync(HttpMethod.Put, "/vms/vm-1/report", JsonContent.Create(new { status = "asleep" }));
-        Assert.Equal("Must be one of initializing, running, error, rebooting.", (await ReadAsync(status))["errors"]!["status"]![0]!.GetValue<string>());
+        Assert.Equal("Must be one of initializing, running, error, rebooting.",
+            (await ReadAsync(status))["errors"]!["status"]![0]!.GetValue<string>());
         using var email = await _deployment.Person.PostAsJsonAsync("/assignments", new { email = 5 });
         Assert.Equal("Must be a string.", (await ReadAsync(email))["errors"]!["email"]![0]!.GetValue<string>());
         using var generation = await _vm.SendAsync(HttpMethod.Put, "/assignment/vm-1/outcome", JsonContent.Create(new { generation = "one" }));
         Assert.Equal("Must be a whole number.", (await ReadAsync(generation))["errors"]!["generation"]![0]!.GetValue<string>());
-        using var syntax = await _deployment.Person.PostAsync("/assignments", new StringContent("{\n \"email\": ada }", Encoding.UTF8, "application/json"));
+        using var syntax =
+            await _deployment.Person.PostAsync("/assignments", new StringContent("{\n \"email\": ada }", Encoding.UTF8, "application/json"));
         Assert.Equal("It stops being JSON in line 2, at byte 11.", (await ReadAsync(syntax))["detail"]!.GetValue<string>());
     }
 

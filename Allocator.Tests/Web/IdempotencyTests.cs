@@ -86,7 +86,8 @@ public sealed class IdempotencyTests(PostgresServer server)
         Assert.Equal(200, (await AskAsync(deployment, "key-1", "ada@example.org")).Status);
     }
 
-    private static async Task<(int Status, string Body, string? Location)> AskAsync(Deployment deployment, string key, string email, Replica? replica = null)
+    private static async Task<(int Status, string Body, string? Location)> AskAsync(Deployment deployment, string key, string email,
+        Replica? replica = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri((replica ?? deployment.Replica).Address, "/assignments"))
         {

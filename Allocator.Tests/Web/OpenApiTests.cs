@@ -68,7 +68,8 @@ public sealed class OpenApiTests(PostgresServer server)
                 Assert.NotEmpty(operation["operationId"]!.GetValue<string>());
             }
         }
-        Assert.Equal(Calls.Select(call => $"{call.Data.Item1.TrimEnd('/')}: {call.Data.Item2}: {call.Data.Item3}").Order(StringComparer.Ordinal), described);
+        Assert.Equal(Calls.Select(call => $"{call.Data.Item1.TrimEnd('/')}: {call.Data.Item2}: {call.Data.Item3}").Order(StringComparer.Ordinal),
+            described);
     }
 
     [Fact]
@@ -82,10 +83,14 @@ public sealed class OpenApiTests(PostgresServer server)
         foreach (var list in new[] { "/vms", "/assignments", "/events", "/pools/{pool}/roster" })
         {
             var path = paths[list] ?? paths[list + "/"];
-            Assert.Equal(["application/json", "text/csv"], path!["get"]!["responses"]!["200"]!["content"]!.AsObject().Select(kind => kind.Key).Order());
+            Assert.Equal(["application/json", "text/csv"], path!["get"]!["responses"]!["200"]!["content"]!.AsObject().Select(kind => kind.Key)
+                .Order());
         }
-        Assert.Equal("text/csv", (paths["/pools/{pool}/roster"] ?? paths["/pools/{pool}/roster/"])!["put"]!["requestBody"]!["content"]!.AsObject().Single().Key);
-        Assert.Contains("Idempotency-Key", (paths["/assignments"] ?? paths["/assignments/"])!["post"]!["parameters"]!.AsArray().Select(parameter => parameter!["name"]!.GetValue<string>()));
-        Assert.Contains("one-time code", schemas["RemoteDesktopCommand"]!["properties"]!["code"]!["description"]!.GetValue<string>(), StringComparison.Ordinal);
+        Assert.Equal("text/csv", (paths["/pools/{pool}/roster"] ?? paths["/pools/{pool}/roster/"])!["put"]!["requestBody"]!["content"]!.AsObject()
+            .Single().Key);
+        Assert.Contains("Idempotency-Key", (paths["/assignments"] ?? paths["/assignments/"])!["post"]!["parameters"]!.AsArray()
+            .Select(parameter => parameter!["name"]!.GetValue<string>()));
+        Assert.Contains("one-time code", schemas["RemoteDesktopCommand"]!["properties"]!["code"]!["description"]!.GetValue<string>(),
+            StringComparison.Ordinal);
     }
 }

@@ -16,7 +16,8 @@ internal static class Allocations
     {
         var table = new Table(
             "Allocations",
-            $"Of the whole process per request, {Vms:N0} VMs. Kestrel makes strings of the path, of If-None-Match and of Authorization; nearly all of it is these.",
+            $"Of the whole process per request, {Vms:N0} VMs. Kestrel makes strings of the path, of If-None-Match and of Authorization; nearly all "
+                + $"of it is these.",
             ["", "per request"]);
         table.Add("bare Kestrel", await MeasureAsync("bare", []));
         table.Add("steady poll", await MeasureAsync("api", Server.ApiSettings(await database.CreateFleetAsync(Vms))));

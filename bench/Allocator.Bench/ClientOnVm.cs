@@ -1,13 +1,14 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 
 namespace Allocator.Bench;
 
 /// <summary>
-/// What the client takes of a VM, beside the least that a Python program takes to do the same: enrol, say that it runs,
-/// and poll. Several of each at the same time, at servers of the same kind.
+/// Measures what the client takes of a VM, and what a minimal Python program takes to do the same: enrol, report
+/// `running`, and poll. Several of each run at the same time, at equal servers.
 /// </summary>
 internal static class ClientOnVm
 {
@@ -16,7 +17,7 @@ internal static class ClientOnVm
 
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Of a VM that polls every 15–30 s.</summary>
+    /// <summary>The number of polls of a VM that polls every 15–30 s.</summary>
     private const double PollsPerHour = 3600 / 22.5;
 
     public static async Task<Table> RunAsync(Database database, bool full)
@@ -24,7 +25,8 @@ internal static class ClientOnVm
         var starts = full ? 31 : 9;
         // In full for as many polls as a VM makes in an hour; a free VM that is one of few is asked to poll every 1–2 s.
         var window = full ? TimeSpan.FromSeconds(PollsPerHour * 1.5) : TimeSpan.FromSeconds(15);
-        var program = Path.GetFullPath($"artifacts/client/linux-{(System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.Arm64 ? "arm64" : "x64")}/allocator");
+        var architecture = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "x64";
+        var program = Path.GetFullPath($"artifacts/client/linux-{architecture}/allocator");
         string[] python = ["/usr/bin/python3", Path.GetFullPath("bench/poller.py")];
 
         await using var native = await Kind.StartAsync(database, "client_native", [program, "run"], "This VM is Free");
@@ -58,7 +60,13 @@ internal static class ClientOnVm
         var table = new Table(
             "The client on a VM",
             $"""
-            Python is {await PrintedAsync("/usr/bin/python3", "--version")} with requests, in `bench/poller.py`: the least that enrols, says that it runs, and polls. Start: medians of {starts}, in turn. Memory and processor: medians of {Pollers} of each at the same time, polling every 1–2 s for {window.TotalSeconds:0} s, {native.PollsEach:0} times each; a VM that polls every 15–30 s does so {PollsPerHour:0} times an hour. *Resident* counts what is shared with other programs in full; *private* is what would be free without it. *Between polls* is what the processor was used in all but the two busiest tenths of a second for each poll; in it the client also looks at GPU and disk. Both use the system's C library, and its OpenSSL once the address is https.
+            Python is {await PrintedAsync("/usr/bin/python3", "--version")} with requests, in `bench/poller.py`: the minimum that
+            enrols, reports `running`, and polls. Start: medians of {starts} starts in turn. Memory and processor: medians of {Pollers}
+            of each at the same time, polling every 1–2 s for {window.TotalSeconds:0} s, {native.PollsEach:0} times each; a VM that
+            polls every 15–30 s does so {PollsPerHour:0} times an hour. *Resident* includes memory that is shared with other programs;
+            *private* is what would be free without the program. *Between polls* is the processor time in all but the two busiest tenths
+            of a second of each poll; in it the client also reads GPU and disk. Both use the system's C library, and its OpenSSL if the
+            address is https.
             """,
             ["", "`allocator`, native", "Python", "ratio"]);
         var size = new FileInfo(program).Length;
@@ -71,7 +79,8 @@ internal static class ClientOnVm
         Add("resident at the end", native.Resident, script.Resident, Megabytes);
         Add("… private", native.Private, script.Private, Megabytes);
         Add("processor per poll", native.CpuPerPoll, script.CpuPerPoll, milliseconds => $"{milliseconds:0.00} ms");
-        Add("processor between polls, per minute", native.CpuBetween / minutes, script.CpuBetween / minutes, milliseconds => $"{milliseconds:0.00} ms");
+        Add("processor between polls, per minute", native.CpuBetween / minutes, script.CpuBetween / minutes, milliseconds =>
+            $"{milliseconds:0.00} ms");
         return table;
 
         void Add(string what, double ours, double theirs, Func<double, string> text) =>
@@ -145,7 +154,8 @@ internal static class ClientOnVm
             var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(EnrolmentToken)));
             return new Kind(
                 // It is not measured; the pollers are.
-                await Server.StartApiOnAsync(Server.SecondCore, connectionString, KeyValuePair.Create("Enrolment__TokenHashes__1", hash)), command, answered);
+                await Server.StartApiOnAsync(Server.SecondCore, connectionString, KeyValuePair.Create("Enrolment__TokenHashes__1", hash)), command,
+                    answered);
         }
 
         /// <summary>One start of a VM that is new each time.</summary>

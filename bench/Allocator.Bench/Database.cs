@@ -80,7 +80,8 @@ internal sealed class Database : IAsyncDisposable
         """
         with added as (
             insert into vms (hostname, pool, machine_id, token_hash, status)
-            select 'vm-' || i, $3, 'bench', sha256(('vm-' || i || '.' || translate(encode(sha256(('bench' || i)::bytea), 'base64'), '+/=', '-_'))::bytea), 'running'
+            select 'vm-' || i, $3, 'bench',
+                sha256(('vm-' || i || '.' || translate(encode(sha256(('bench' || i)::bytea), 'base64'), '+/=', '-_'))::bytea), 'running'
             from generate_series($1, $2) i, set_config('session_replication_role', 'replica', true)
             returning hostname
         )
@@ -112,7 +113,8 @@ internal sealed class Database : IAsyncDisposable
             )
 
             """)).FirstAsync(row => new DatabaseTotals(
-                row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), (long)row.GetDecimal(3), row.GetInt64(4), row.GetInt64(5), row.GetInt64(6)), default))!;
+                row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), (long)row.GetDecimal(3), row.GetInt64(4), row.GetInt64(5), row.GetInt64(6)),
+                    default))!;
     }
 
     public static async Task<long> ConnectionsAsync(string connectionString)

@@ -33,13 +33,21 @@ internal static class ListenNotify
         var table = new Table(
             "An assignment told by LISTEN/NOTIFY, and by polls",
             string.Create(CultureInfo.InvariantCulture, $"""
-            {extent.Assignments} assignments for each row, {AssignmentsPerSecond:0} per second; the processor's time and memory are those of the processes themselves, whatever else the machine does. Both programs run with tiered compilation off, since so few requests would mostly measure the compiler.
-            Processor time per assignment is what assigning takes beyond idling; *idle* is the share of one processor that PostgreSQL and program take together when nobody asks, the lesser of {extent.Idle.TotalSeconds:0.#} s before and after. *Program* is the process that holds the VMs' LISTEN connections, or the replica.
-            *Asked → told* counts until the right VM knows, *answered → told* from the commit, or from the `202`: negative where the VM knew first. p50 / p99. *Other commits* are those of one row that has nothing to do with it, a hundred times a second.
-            An assignment by LISTEN/NOTIFY is one transaction and nothing else. One by polls is the whole visit: request, claim, `connected` (which is the receipt too), release and `clean`, with authentication and events. The pool is in rush all the time, idle time included: its free VMs poll every 2–4 s.
+            {extent.Assignments} assignments for each row, {AssignmentsPerSecond:0} per second; processor time and memory are those of
+            the processes themselves, independent of the machine's other load. Both programs run without tiered compilation, since so
+            few requests would mostly measure the compiler.
+            Processor time per assignment is the time beyond idling; *idle* is the share of one processor that PostgreSQL and the
+            program take together without requests, the lesser of {extent.Idle.TotalSeconds:0.#} s before and after. *Program* is the
+            process that holds the VMs' LISTEN connections, or the replica.
+            *Asked → told* ends when the right VM knows, *answered → told* starts with the commit or the `202`: it is negative if the VM
+            knew first. p50 / p99. *Other commits* are a hundred unrelated commits of one row per second.
+            An assignment by LISTEN/NOTIFY is only one transaction. An assignment by polls is the whole visit: request, claim,
+            `connected` (which is also the receipt), release and `clean`, with authentication and events. The pool is in rush all the
+            time, also when idle: its free VMs poll every 2–4 s.
             """),
             [
-                "VMs", "told by", "VMs connected", "database connections", "memory of their backends", "with page tables", "PostgreSQL per assignment",
+                "VMs", "told by", "VMs connected", "database connections", "memory of their backends", "with page tables",
+                    "PostgreSQL per assignment",
                 "program per assignment", "told", "asked → told", "answered → told", "other commits, idle", "other commits, assigning", "idle",
             ]);
         foreach (var vms in Fleets)
@@ -62,7 +70,8 @@ internal static class ListenNotify
             $"{vms:N0}", by, $"{row.Connected:N0}", $"{figures.Connections:N0}", $"{figures.BackendMemory / 1e6:N0} MB",
             $"{(figures.BackendMemory + figures.BackendPageTables) / 1e6:N0} MB",
             $"{figures.DatabaseCpu.TotalMilliseconds:N1} ms", $"{figures.ProgramCpu.TotalMilliseconds:N1} ms",
-            $"{figures.SinceAsked.Count} of {figures.Assignments}", figures.SinceAsked.ToString(), figures.SinceAnswered.ToString(), figures.CommitsIdle.ToString(), figures.CommitsAssigning.ToString(),
+            $"{figures.SinceAsked.Count} of {figures.Assignments}", figures.SinceAsked.ToString(), figures.SinceAnswered.ToString(),
+                figures.CommitsIdle.ToString(), figures.CommitsAssigning.ToString(),
             $"{figures.IdleCpu * 100:0.0} %",
         ]
         : [$"{vms:N0}", by, $"{row.Connected:N0}", "–", "–", "–", "–", "–", "–", "–", "–", "–", "–", "–"];
@@ -135,7 +144,8 @@ internal static class ListenNotify
                 {
                     BatchCommands =
                     {
-                        new NpgsqlBatchCommand("update machines set email = 'ada@example.org' where hostname = $1") { Parameters = { new() { Value = hostname } } },
+                        new NpgsqlBatchCommand(
+                            "update machines set email = 'ada@example.org' where hostname = $1") { Parameters = { new() { Value = hostname } } },
                         new NpgsqlBatchCommand($"select pg_notify('{ListeningVms.Channel}', $1)") { Parameters = { new() { Value = hostname } } },
                     },
                 };
@@ -208,10 +218,12 @@ internal static class ListenNotify
             var polls = polling.Polls;
             var started = Stopwatch.GetTimestamp();
             var figures = await MeasureAsync(connectionString, api.ProcessId, () => polling.AskAsync(Timeout), extent);
-            Progress($"polls, {vms:N0} VMs: {(polling.Polls - polls) / Stopwatch.GetElapsedTime(started).TotalSeconds:0}/s, {polling.Errors} errors {polling.FirstError}");
+            Progress($"polls, {vms:N0} VMs: {(polling.Polls - polls) / Stopwatch.GetElapsedTime(started).TotalSeconds:0}/s, {polling.Errors} errors "
+                + $"{polling.FirstError}");
             rows[vms] = new Row(vms, figures);
         }
-        return polling.Errors == 0 ? rows : throw new InvalidOperationException($"{polling.Errors} requests of VMs or people failed; the first: {polling.FirstError}");
+        return polling.Errors == 0 ? rows
+            : throw new InvalidOperationException($"{polling.Errors} requests of VMs or people failed; the first: {polling.FirstError}");
     }
 
     /// <param name="assign">Makes one assignment; from the answer until the VM knows, or null where it never did.</param>

@@ -30,7 +30,8 @@ internal static class Lists
         "/assignments", "/assignments?pool=p-7", "/assignments?state=waiting", "/assignments?state=connected", "/assignments?state=ended",
         "/assignments?hostname=vm-77", "/assignments?email=person-77@example.org", "/assignments?text=person-123", "/assignments?limit=1000",
         "/pools", "/pools/p-7", "/pools/p-7/roster", "/vms/vm-77",
-        "/events", "/events?order=desc", "/events?hostname=vm-77", "/events?pool=p-7&order=desc", "/events?email=person-77@example.org", "/events?action=vm_lost&order=desc",
+        "/events", "/events?order=desc", "/events?hostname=vm-77", "/events?pool=p-7&order=desc", "/events?email=person-77@example.org",
+            "/events?action=vm_lost&order=desc",
     ];
 
     public static async Task<Table> RunAsync(Database database, bool full)
@@ -39,12 +40,16 @@ internal static class Lists
         var connectionString = await database.CreateAsync("lists");
         await Database.FillAsync(connectionString, FillAsync);
         await using var api = await Server.StartApiAsync(
-            connectionString, new KeyValuePair<string, string>("Admin__ApiKeys__lists", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Key)))));
+            connectionString, new KeyValuePair<string,
+                string>("Admin__ApiKeys__lists", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Key)))));
         using var http = new HttpClient { BaseAddress = api.Address, DefaultRequestHeaders = { { "X-Api-Key", Key } } };
         var table = new Table(
             "What an admin asks",
             $"""
-            {Vms:N0} VMs in {Pools} pools, {Assigned:N0} of them with a person, {Waiting:N0} people waiting, {Ended:N0} assignments of the past, {Events:N0} events, a roster of {Roster:N0}. Pages of 100 unless the path says otherwise; *later* is page {LaterPage}, or the last where there are fewer. {rounds} times each, one after the other, from the request to the last byte; the replica has one core, client and PostgreSQL the other.
+            {Vms:N0} VMs in {Pools} pools, {Assigned:N0} of them assigned, {Waiting:N0} people waiting, {Ended:N0} past assignments,
+            {Events:N0} events, a roster of {Roster:N0}. Pages have 100 entries unless the path sets a limit; *later* is page
+            {LaterPage}, or the last one. {rounds} times each, one after the other, from the request to the last byte; the replica has
+            one core, the client and PostgreSQL have the other.
             """,
             ["list", "first page, p50", "… slowest", "later page, p50", "… slowest", "rows"]);
         foreach (var path in Paths)
@@ -101,7 +106,8 @@ internal static class Lists
             """,
             $"""
             insert into assignments (id, pool, email, email_key, state, end_reason, requested_at, ended_at)
-            select gen_random_uuid(), 'p-' || (1 + i % {Pools}), 'person-' || i || '@example.org', 'person-' || i || '@example.org', 'ended', 'released',
+            select gen_random_uuid(), 'p-' || (1 + i % {Pools}),
+                'person-' || i || '@example.org', 'person-' || i || '@example.org', 'ended', 'released',
                 now() - interval '1 day', now() - interval '20 hours'
             from generate_series(1, {Ended}) i
             """,
@@ -116,7 +122,8 @@ internal static class Lists
             "update vms set assignment_id = a.id from assignments a where a.live_hostname = vms.hostname",
             $"""
             insert into assignments (id, pool, email, email_key)
-            select gen_random_uuid(), 'p-' || (1 + i % {Pools}), 'waiting-' || i || '@example.org', 'waiting-' || i || '@example.org'
+            select gen_random_uuid(), 'p-' || (1 + i % {Pools}),
+                'waiting-' || i || '@example.org', 'waiting-' || i || '@example.org'
             from generate_series(1, {Waiting}) i
             """,
             $"""
@@ -126,7 +133,8 @@ internal static class Lists
                 'p-' || (1 + i % {Pools}), 'vm-' || (1 + i % {Vms}), null, jsonb_build_object('number', i)
             from generate_series(1, {Events}) i
             """,
-            $"insert into roster (pool, email_key, email) select 'p-7', 'person-' || i || '@example.org', 'Person-' || i || '@example.org' from generate_series(1, {Roster}) i",
+            $"insert into roster (pool, email_key, email) select 'p-7', 'person-' || i || '@example.org', 'Person-' || i || '@example.org' from "
+                + $"generate_series(1, {Roster}) i",
         ];
         foreach (var statement in statements)
         {

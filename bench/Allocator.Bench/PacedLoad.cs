@@ -30,24 +30,32 @@ internal static class PacedLoad
         var load = new Table(
             "Fleets that only poll, every 15–30 s",
             string.Create(CultureInfo.InvariantCulture, $"""
-            Measured for {duration.TotalSeconds:0} s after every VM had polled; the two small fleets at the same time, each with a replica and a database server of its own. A latency begins when the poll is due, by the VM's own clock, and ends when the load sees the reply: where many are under way, up to a millisecond late. *Processor* is the share of one core. *Queries* are all that this replica made but the liveness writes: the feed and the sweeper.
+            Measured for {duration.TotalSeconds:0} s after every VM had polled; the two small fleets at the same time, each with its own
+            replica and database server. A latency starts when the poll is due by the VM's own clock, and ends when the load generator
+            sees the reply: with many polls in flight up to a millisecond late. *Processor* is the share of one core. *Queries* are all
+            queries of this replica except the liveness writes: the feed and the sweeper.
             """),
             [
-                "VMs", "`Resolution`", "polls/s", "p50", "p99", "p99.9", "errors", "processor, replica", "processor, PostgreSQL", "queries/s", "liveness writes/s", "… rows/s",
+                "VMs", "`Resolution`", "polls/s", "p50", "p99", "p99.9", "errors", "processor, replica", "processor, PostgreSQL", "queries/s",
+                    "liveness writes/s", "… rows/s",
                 "connections", "memory", "WAL per hour", "liveness table", "… growth", "vacuums", "steal",
             ]);
         var start = new Table(
             "Start, and a burst of changes",
             $"""
-            *Ready* from the start of the process to the first 200 of `/health/ready`. *Burst*: {Changed:N0} VMs are put on hold by one statement while the whole fleet polls; *known* is the time from its commit until the replica answers with the new state; then every one of these VMs gets a body instead of a `304`.
+            *Ready* is the time from the start of the process to the first 200 of `/health/ready`. *Burst*: one statement holds
+            {Changed:N0} VMs while the whole fleet polls; *known* is the time from its commit until the replica answers with the new
+            state; then each of these VMs gets a body instead of a `304`.
             """,
-            ["VMs", "ready", "peak memory at start", "memory after polls", "per VM beyond the smallest fleet", "burst known after", "p99 in the 10 s after", "errors"]);
+            ["VMs", "ready", "peak memory at start", "memory after polls", "per VM beyond the smallest fleet", "burst known after",
+                "p99 in the 10 s after", "errors"]);
 
         var measured = new List<Measured>();
         await using (var one = await Database.StartAsync())
         await using (var other = await Database.StartAsync())
         {
-            await using Replica first = await Replica.StartAsync(one, 100, DefaultInterval), second = await Replica.StartAsync(other, 10_000, DefaultInterval);
+            await using Replica first = await Replica.StartAsync(one, 100, DefaultInterval),
+                second = await Replica.StartAsync(other, 10_000, DefaultInterval);
             // By then the million are enrolled too.
             var warm = Task.WhenAll(Task.Delay(UntilAllPolled + Look, TimeProvider.System), database.CreateFleetAsync(1_000_000));
             measured.AddRange(await Task.WhenAll(MeasureAsync(first, warm, duration), MeasureAsync(second, warm, duration)));
@@ -119,7 +127,8 @@ internal static class PacedLoad
             $"{after.LivenessVacuums}",
             $"{steal}",
         ];
-        Console.Error.WriteLine($"{polling,9:N0} VMs polling: {totals.Latencies.Count / seconds:N0}/s, p99 {totals.Latencies.Percentile(99):0.0} ms, steal {steal}");
+        Console.Error.WriteLine(
+            $"{polling,9:N0} VMs polling: {totals.Latencies.Count / seconds:N0}/s, p99 {totals.Latencies.Percentile(99):0.0} ms, steal {steal}");
         var (known, burst) = replica.Vms > Changed ? await BurstAsync(replica, simulator) : (null, null);
         simulator.Stop();
         await running;
@@ -130,7 +139,8 @@ internal static class PacedLoad
         }
         var extrapolated = polling == replica.Vms
             ? ""
-            : $"\nThe pace of {replica.Vms:N0} VMs cannot be kept here, so {polling:N0} poll; all would, at the same processor time for each poll, take {apiCpu.TotalSeconds / seconds * replica.Vms / polling:0 %} of the replica's core.";
+            : $"\nThe pace of {replica.Vms:N0} VMs cannot be kept here, so {polling:N0} poll; all would, at the same processor time for each poll, "
+                + $"take {apiCpu.TotalSeconds / seconds * replica.Vms / polling:0 %} of the replica's core.";
         return new Measured(load, extrapolated, memory, smallest =>
         [
             $"{replica.Vms:N0}",
@@ -180,7 +190,8 @@ internal static class PacedLoad
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
             using var request = new HttpRequestMessage(HttpMethod.Get, $"/assignment/{hostname}");
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", FleetVms.Token(int.Parse(hostname[3..], CultureInfo.InvariantCulture)));
+            request.Headers.Authorization =
+                new AuthenticationHeaderValue("Bearer", FleetVms.Token(int.Parse(hostname[3..], CultureInfo.InvariantCulture)));
             request.Headers.IfNoneMatch.Add(new EntityTagHeaderValue("\"g1\""));
             using var response = await http.SendAsync(request);
             answer = response.StatusCode;

@@ -73,7 +73,13 @@ internal static class Pickup
         var steady = new Table(
             "From asking to the VM being told",
             $"""
-            Three replicas behind HAProxy, {hintedVms + plain.Sum(pool => pool.Vms):N0} VMs polling, on two cores with PostgreSQL and the load. People come to each pool at random, one in {BetweenPeople.TotalSeconds} s, which is no rush; several pools of each size, {duration.TotalSeconds:0} s. *Hints off*: VMs that poll every 15–30 s whatever the server says. {withHints.Errors + withoutHints.Errors} calls failed. Polls were answered {polls.Hinted.Percentile(50):0.0} ms (p50) and {polls.Hinted.Percentile(99):0} ms (p99) after they were due, with hints off {polls.Plain.Percentile(50):0.0} and {polls.Plain.Percentile(99):0} ms{(polls.Hinted.Percentile(50) > 100 ? ": the machine is too busy for these figures to mean anything" : "")}.
+            Three replicas behind HAProxy, {hintedVms + plain.Sum(pool => pool.Vms):N0} VMs polling, on two cores with PostgreSQL and
+            the load generator. People arrive in each pool at random, one in {BetweenPeople.TotalSeconds} s, which is no rush; several
+            pools of each size, {duration.TotalSeconds:0} s. *Hints off*: VMs that poll every 15–30 s and ignore the server's max-age.
+            {withHints.Errors + withoutHints.Errors} calls failed. Polls were answered {polls.Hinted.Percentile(50):0.0} ms (p50) and
+            {polls.Hinted.Percentile(99):0} ms (p99) after they were due, with hints off {polls.Plain.Percentile(50):0.0} and
+            {polls.Plain.Percentile(99):0}
+            ms{(polls.Hinted.Percentile(50) > 100 ? ": the machine is too busy for these figures to mean anything" : "")}.
             """,
             ["free VMs in the pool", "people", "p50", "p95", "p99", "hints off: people", "p50", "p95", "p99"]);
         foreach (var (vms, _) in sizes)
@@ -82,7 +88,9 @@ internal static class Pickup
         }
         var crowds = new Table(
             "Many people at once",
-            "As above, but everybody keeps their VM; the first and the third crowd come at the same time. *In rush*: a dozen people asked in the minute before, as they do before a class begins, so the VMs have been told to hurry. *All VMs different* is checked from what the VMs were told.",
+            "As above, but everybody keeps their VM; the first and the third crowd come at the same time. *In rush*: a dozen people asked in the "
+                + "minute before, as they do before a class begins, so the VMs have been told to hurry. *All VMs different* is checked from what the "
+                + "VMs were told.",
             ["people and VMs", "rush before", "p50", "p95", "p99", "last", "told", "VMs different"]);
         AddCrowd("b1000", "1,000 at one instant", "no");
         AddCrowd("b300-rush", "300 in one second", "yes");

@@ -22,7 +22,11 @@ internal static class PollThroughput
         var table = new Table(
             "Poll throughput",
             string.Create(CultureInfo.InvariantCulture, $"""
-            Medians of {rounds} rounds of {duration.TotalSeconds:0.#} s each, in turn: bare Kestrel, nginx, polls. Each server has one core, the load generator, with {Throughput.Connections} keep-alive connections, and PostgreSQL have the other. Requests are of the same size for all. Ratios are medians of the ratios within each round; those by processor time are of what the server took per request, in which time given to other users of the machine does not count. Latencies are under full load, so they say how long the queue was.
+            Medians of {rounds} rounds of {duration.TotalSeconds:0.#} s each, in turn: bare Kestrel, nginx, polls. Each server has one
+            core; the load generator, with {Throughput.Connections} keep-alive connections, and PostgreSQL have the other. All requests
+            have the same size. Ratios are medians of the ratios within each round; those by processor time compare the server's time
+            per request, which excludes time given to other users of the machine. Latencies are under full load, so they show the length
+            of the queue.
             """),
             [
                 "VMs", "polls/s", "bare Kestrel/s", "nginx/s", "of bare Kestrel", "… by processor time", "of nginx", "… by processor time",
@@ -56,7 +60,9 @@ internal static class PollThroughput
             {
                 results.Add((MeasureRound(bare, replica.Requests), MeasureRound(nginx, file), MeasureRound(replica.Api, replica.Requests)));
                 var (b, n, p) = results[^1];
-                Console.Error.WriteLine($"{replica.Vms,9:N0} VMs, round {round + 1}: bare {b.PerSecond:N0}/s {b.Cpu:0.0} µs, nginx {n.PerSecond:N0}/s {n.Cpu:0.0} µs, polls {p.PerSecond:N0}/s {p.Cpu:0.0} µs");
+                Console.Error.WriteLine(
+                    $"{replica.Vms,9:N0} VMs, round {round + 1}: bare {b.PerSecond:N0}/s {b.Cpu:0.0} µs, nginx {n.PerSecond:N0}/s {n.Cpu:0.0} µs, "
+                        + $"polls {p.PerSecond:N0}/s {p.Cpu:0.0} µs");
             }
             return
             [

@@ -154,7 +154,8 @@ internal sealed class PollingVms : IAsyncDisposable
         if (!response.IsSuccessStatusCode && response.StatusCode != HttpStatusCode.NotModified)
         {
             Interlocked.Increment(ref _errors);
-            Interlocked.CompareExchange(ref _firstError, $"{response.RequestMessage!.Method} {response.RequestMessage.RequestUri} was answered with {(int)response.StatusCode}", null);
+            Interlocked.CompareExchange(ref _firstError,
+                $"{response.RequestMessage!.Method} {response.RequestMessage.RequestUri} was answered with {(int)response.StatusCode}", null);
         }
     }
 

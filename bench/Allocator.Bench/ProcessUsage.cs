@@ -69,7 +69,8 @@ internal sealed class ProcessUsage
     public static ProcessUsage OfTree(int pid) => new(pid, withDescendants: true);
 
     /// <summary>The process that started this one. Of a database connection's process it is PostgreSQL's first.</summary>
-    public static int ParentOf(int pid) => int.Parse(Stat(pid)?[Parent] ?? throw new ArgumentException($"There is no process {pid}."), CultureInfo.InvariantCulture);
+    public static int ParentOf(int pid) =>
+        int.Parse(Stat(pid)?[Parent] ?? throw new ArgumentException($"There is no process {pid}."), CultureInfo.InvariantCulture);
 
     // Places in /proc/<pid>/stat, counted from the one after the program's name, which may hold anything.
     private const int Parent = 1;
@@ -92,7 +93,8 @@ internal sealed class ProcessUsage
 
     private static TimeSpan CpuOfEndedChildren(int pid) => Stat(pid) is { } stat
         ? TimeSpan.FromSeconds(
-            (double.Parse(stat[ChildrenUser], CultureInfo.InvariantCulture) + double.Parse(stat[ChildrenSystem], CultureInfo.InvariantCulture)) / TicksPerSecond)
+            (double.Parse(stat[ChildrenUser], CultureInfo.InvariantCulture)
+                + double.Parse(stat[ChildrenSystem], CultureInfo.InvariantCulture)) / TicksPerSecond)
         : TimeSpan.Zero;
 
     /// <summary>The process's own clock of processor time, which counts threads that have ended too; null where it is gone.</summary>

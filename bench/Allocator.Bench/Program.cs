@@ -61,7 +61,8 @@ async Task RunAsync(string scenario, Func<Task<Table[]>> run)
         Console.Error.WriteLine($"── {scenario}");
         var (steal, started) = (new Steal(), Stopwatch.GetTimestamp());
         var tables = await run();
-        var host = $"Took {Stopwatch.GetElapsedTime(started).TotalSeconds:0} s, in which the machine's host gave {steal} of its cores to others{(steal.Share > Steal.Tolerable ? ": too much to judge times and rates by" : "")}.";
+        var host = $"Took {Stopwatch.GetElapsedTime(started).TotalSeconds:0} s, in which the machine's host gave {steal} of its cores to "
+            + $"others{(steal.Share > Steal.Tolerable ? ": too much to judge times and rates by" : "")}.";
         foreach (var table in tables.Select(table => table with { Note = $"{table.Note}\n\n{host}" }))
         {
             Console.WriteLine(table.ToMarkdown());

@@ -22,7 +22,8 @@ internal sealed class RedisConnection : IDisposable
     public static async Task<RedisConnection> OpenAsync(int port)
     {
         // It ends at once: what has arrived and was not read is gone, as on a machine that is, and no port stays taken.
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, LingerState = new LingerOption(true, 0) };
+        var socket =
+            new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, LingerState = new LingerOption(true, 0) };
         try
         {
             await socket.ConnectAsync(IPAddress.Loopback, port);

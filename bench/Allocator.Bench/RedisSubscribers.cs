@@ -31,14 +31,22 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         var table = new Table(
             "An assignment told by Redis",
             string.Create(CultureInfo.InvariantCulture, $"""
-            One subscriber connection for each VM, to a channel of its own; redis-server on the same machine, which keeps nothing on disk, with `maxclients` raised above the number of VMs (10,000 by default, the publishers among them).
-            {assignments:N0} assignments for each row, {AssignmentsPerSecond:0} per second. Redis' processor time per assignment is what assigning takes beyond {idle.TotalSeconds:0} s in which nobody asked; *VMs and publisher* are one process, the bench's own. *PUBLISH* is until Redis answered, *told after* from that sending until the VM knows, p50 / p99.
-            *Memory* is what Redis itself counts for its subscribers: right after they came, and after the assignments, when it has taken back most of the buffers of those that are silent.
-            *Lost, disconnected*: a tenth of the VMs hang up, each is sent an assignment, they subscribe again {Away.TotalSeconds:0} s later; how many never got theirs, and how many receivers Redis named to the publisher. *Lost, vanished*: the same, with VMs that are gone without hanging up.
-            Descriptors may be {ProcessUsage.Of(Environment.ProcessId).FileDescriptorLimit:N0} in each process here. What the kernel keeps for each socket is in none of the figures.
+            Each VM has one subscriber connection to its own channel; redis-server runs on the same machine without persistence, with
+            `maxclients` raised above the number of VMs (the default is 10,000, publishers included).
+            {assignments:N0} assignments for each row, {AssignmentsPerSecond:0} per second. Redis' processor time per assignment is the
+            time beyond {idle.TotalSeconds:0} s without requests; *VMs and publisher* are one process, the bench itself. *PUBLISH* ends
+            with Redis' reply, *told after* runs from the same start until the VM knows, p50 / p99.
+            *Memory* is what Redis reports for its subscribers: right after they connected, and after the assignments, when it has freed
+            most buffers of idle subscribers.
+            *Lost, disconnected*: a tenth of the VMs disconnect, each is sent an assignment, they subscribe again {Away.TotalSeconds:0}
+            s later; the figures are how many never got theirs, and how many receivers Redis reported to the publisher. *Lost,
+            vanished*: the same with VMs that vanish without closing the connection.
+            Each process may have {ProcessUsage.Of(Environment.ProcessId).FileDescriptorLimit:N0} descriptors here. Kernel memory per
+            socket is in none of the figures.
             """),
             [
-                "VMs", "Redis memory at first", "per VM", "later", "per VM", "Redis resident", "Redis descriptors", "VMs' descriptors", "Redis per assignment", "VMs and publisher per assignment",
+                "VMs", "Redis memory at first", "per VM", "later", "per VM", "Redis resident", "Redis descriptors", "VMs' descriptors",
+                    "Redis per assignment", "VMs and publisher per assignment",
                 "PUBLISH", "told after", "told", "lost, disconnected", "lost, vanished", "Redis idle",
             ]);
         await using (var redis = await StartAsync(200))
@@ -121,7 +129,8 @@ internal sealed class RedisSubscribers : IAsyncDisposable
             var vanished = await LoseAsync(publisher, subscribers, heard, "vanished", subscriber => subscriber.VanishAsync());
             return
             [
-                $"{vms:N0}", $"{memoryAtFirst / 1e6:N1} MB", $"{memoryAtFirst / 1e3 / vms:N1} kB", $"{memory / 1e6:N1} MB", $"{memory / 1e3 / vms:N1} kB", $"{resident / 1e6:N1} MB",
+                $"{vms:N0}", $"{memoryAtFirst / 1e6:N1} MB", $"{memoryAtFirst / 1e3 / vms:N1} kB", $"{memory / 1e6:N1} MB",
+                    $"{memory / 1e3 / vms:N1} kB", $"{resident / 1e6:N1} MB",
                 $"{redisDescriptors:N0}", $"{ownDescriptors:N0}",
                 $"{redisCpu.TotalMilliseconds:N3} ms", $"{ownCpu.TotalMilliseconds:N3} ms",
                 published.ToString(), told.ToString(), $"{told.Count} of {assignments}", disconnected, vanished,

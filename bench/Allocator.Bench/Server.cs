@@ -42,7 +42,8 @@ internal sealed class Server : IAsyncDisposable
     public static Task<Server> StartApiOnAsync(string cores, string connectionString, params IEnumerable<KeyValuePair<string, string>> environment)
     {
         var address = FreeAddress();
-        return StartAsync(cores, Own("Allocator.Api"), ["--urls", address.ToString()], address, "/health/ready", new([.. s_small, .. ApiSettings(connectionString), .. environment]));
+        return StartAsync(cores, Own("Allocator.Api"), ["--urls", address.ToString()], address, "/health/ready",
+            new([.. s_small, .. ApiSettings(connectionString), .. environment]));
     }
 
     /// <summary>What a replica needs to start, as environment variables.</summary>
@@ -69,7 +70,8 @@ internal sealed class Server : IAsyncDisposable
             http {
               access_log off;
               keepalive_requests 1000000000;
-              client_body_temp_path {{folder}}; proxy_temp_path {{folder}}; fastcgi_temp_path {{folder}}; uwsgi_temp_path {{folder}}; scgi_temp_path {{folder}};
+              client_body_temp_path {{folder}}; proxy_temp_path {{folder}}; fastcgi_temp_path {{folder}};
+              uwsgi_temp_path {{folder}}; scgi_temp_path {{folder}};
               server {
                 listen {{address.Authority}};
                 root {{folder}};
@@ -77,7 +79,8 @@ internal sealed class Server : IAsyncDisposable
               }
             }
             """);
-        return StartAsync(FirstCore, "nginx", ["-c", Path.Combine(folder, "nginx.conf"), "-e", Path.Combine(folder, "error.log")], address, "/", s_small);
+        return StartAsync(FirstCore, "nginx", ["-c", Path.Combine(folder, "nginx.conf"), "-e", Path.Combine(folder, "error.log")], address, "/",
+            s_small);
     }
 
     /// <summary>HAProxy in front of these, as in front of any deployment here.</summary>

@@ -33,7 +33,8 @@ internal sealed class Visits : IDisposable
     public Visits(Uri server, PollRequests requests, int first, bool obeysHints)
     {
         _http = new HttpClient(new SocketsHttpHandler { PooledConnectionIdleTimeout = TimeSpan.FromMinutes(10) }) { BaseAddress = server };
-        _simulator = new VmSimulator(server, requests, 256, TimeSpan.FromSeconds(15), obeysHints) { BodyReceived = (vm, body) => Told(first + vm, body) };
+        _simulator =
+            new VmSimulator(server, requests, 256, TimeSpan.FromSeconds(15), obeysHints) { BodyReceived = (vm, body) => Told(first + vm, body) };
         _running = _simulator.RunAsync();
     }
 
