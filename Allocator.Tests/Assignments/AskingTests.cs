@@ -108,9 +108,9 @@ public sealed class AskingTests(PostgresServer server)
         var asked = await deployment.AskAsync("ada@example.org");
         var json = await deployment.Person.GetStringAsync($"/assignments/{asked.Id}");
         Assert.Matches(
-            $$"""^\{"id":"{{asked.Id}}","pool":"default","email":"ada@example.org","state":"waiting","position":1,"""
-                + """"hostname":null,"connectUrl":null,"pin":null,"attempts":0,"requestedAt":"[0-9T:.-]+Z","assignedAt":null,"connectedAt":null,"""
-                + """"expiresAt":null,"endedAt":null,"endReason":null,"warnAt":null,"estimatedWaitSeconds":null\}$""",
+            $$"""^\{"id":"{{asked.Id}}","pool":"default","email":"ada@example.org","state":"waiting","position":1"""
+                + ""","hostname":null,"connectUrl":null,"pin":null,"attempts":0,"requestedAt":"[0-9T:.-]+Z","assignedAt":null,"connectedAt":null"""
+                + ""","expiresAt":null,"endedAt":null,"endReason":null,"warnAt":null,"estimatedWaitSeconds":null\}$""",
             json);
     }
 }
