@@ -8,7 +8,7 @@ locals {
   }
 
   # VMs of this VPC reach an internal load balancer by their own address, and another by that of the NAT gateway.
-  # (By name, since the addresses are known only once they are made.)
+  # (By name, since the addresses are known only after the apply.)
   own_cidrs = var.existing_network != null ? {} : (
     var.internal ? { vpc = module.network[0].vpc_cidr } : { for zone, address in module.network[0].nat_addresses : "nat ${zone}" => "${address}/32" }
   )

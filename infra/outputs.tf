@@ -1,15 +1,15 @@
 output "url" {
-  description = "Where people and VMs reach the allocator; ask <url>/health/ready first."
+  description = "The allocator's address for people and VMs; check <url>/health/ready first."
   value       = module.allocator.url
 }
 
 output "load_balancer" {
-  description = "The load balancer's name in DNS and its hosted zone, for a record of one's own."
+  description = "The load balancer's name in DNS and its hosted zone, for a custom record."
   value       = module.allocator.load_balancer
 }
 
 output "network" {
-  description = "The VPC, and the route table of the load balancer's subnets, for a route to a VPN or another VPC (null where the network was there already)."
+  description = "The VPC, and the route table of the load balancer's subnets, for a route to a VPN or another VPC (null for an existing network)."
   value = {
     vpc_id                       = local.network.vpc_id
     load_balancer_route_table_id = one(module.network[*].public_route_table_id)
@@ -17,22 +17,22 @@ output "network" {
 }
 
 output "admin" {
-  description = "How to act as an admin, and where the secret is."
+  description = "How to act as an admin, and the location of the secret."
   value       = "export ALLOCATOR_Url=${module.allocator.url} ALLOCATOR_API_KEY=…; allocator pools list. The key is with whoever made it (scripts/new-secrets.sh: the file admin-api-key); here are hashes only: ${join(", ", [for key, parameter in module.allocator.secret_parameters : parameter if startswith(key, "Admin__")])}"
 }
 
 output "enrolment" {
-  description = "How a VM that is not made here joins."
+  description = "How a VM that is created elsewhere enrols."
   value       = "allocator enrolment-tokens create --hostname <name> --output <name>.token, then on the VM /etc/allocator/client.json with Url ${module.allocator.url} and EnrolmentTokenFile. VMs made here find theirs in /${var.name}/vms/<name>/enrolment-token."
 }
 
 output "vms" {
-  description = "The VMs made here: instance, address, and the parameter with the enrolment token."
+  description = "The VMs created here: instance, address, and the parameter with the enrolment token."
   value       = one(module.clients[*].vms)
 }
 
 output "session_command" {
-  description = "How to get onto a VM."
+  description = "The command that opens a session on a VM."
   value       = one(module.clients[*].session_command)
 }
 
@@ -47,12 +47,12 @@ output "alarm_names" {
 }
 
 output "alarm_topic_arn" {
-  description = "The topic that all alarms go to, for more subscribers."
+  description = "The topic of all alarms, for additional subscribers."
   value       = module.alarms.topic_arn
 }
 
 output "database" {
-  description = "The database, and the secret with its password, which RDS keeps and changes."
+  description = "The database, and the secret with its password, which RDS manages and changes."
   value = {
     identifier          = module.database.identifier
     host                = module.database.host
@@ -61,6 +61,6 @@ output "database" {
 }
 
 output "redeploy_command" {
-  description = "Starts all replicas anew, one after another: after a change of the database's password out of turn."
+  description = "Restarts all replicas, one after another; needed after an unscheduled change of the database's password."
   value       = "aws ecs update-service --cluster ${module.allocator.metric_names.cluster} --service ${module.allocator.metric_names.service} --force-new-deployment"
 }

@@ -1,18 +1,18 @@
 variable "name" {
-  description = "The deployment's name; begins that of everything in it."
+  description = "The deployment's name, and the prefix of all names in it."
   type        = string
   default     = "allocator"
 
   validation {
     condition     = can(regex("^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$", var.name)) && !strcontains(var.name, "--")
-    error_message = "The name is at most 20 lower-case letters, digits and single hyphens, beginning with a letter: load balancers and roles have no room for more."
+    error_message = "The name must have at most 20 lower-case letters, digits and single hyphens, and begin with a letter: the names of load balancers and roles are limited."
   }
 }
 
 # Where ---------------------------------------------------------------------------------------------------------------
 
 variable "network" {
-  description = "The VPC that is made: its addresses, its zones (empty: the region's first two), in how many of them replicas and VMs run, and whether each of these has a NAT gateway of its own."
+  description = "The VPC that is created: its network, its zones (empty means the region's first two), the number of zones in which replicas and VMs run, and whether each of these has its own NAT gateway."
   type = object({
     cidr           = optional(string, "10.20.0.0/16")
     zones          = optional(list(string), [])
@@ -23,7 +23,7 @@ variable "network" {
 }
 
 variable "existing_network" {
-  description = "A VPC that is there already, in place of the one made by 'network'. 'load_balancer_cidrs' are the networks of the load balancer's subnets."
+  description = "An existing VPC, in place of the one created by 'network'. 'load_balancer_cidrs' are the networks of the load balancer's subnets."
   type = object({
     vpc_id                   = string
     load_balancer_subnet_ids = list(string)
@@ -35,13 +35,13 @@ variable "existing_network" {
 }
 
 variable "internal" {
-  description = "The load balancer is reached from within the VPC, and from networks joined to it, only: for VMs in this VPC and people who come through a portal or VPN."
+  description = "Whether the load balancer can be reached only from the VPC and connected networks: for VMs in this VPC and people who connect through a portal or VPN."
   type        = bool
   default     = false
 }
 
 variable "allowed_cidrs" {
-  description = "Who may reach the load balancer. The VPC's own replicas and VMs always may, where the VPC is made here."
+  description = "The networks that may reach the load balancer. Replicas and VMs always may if the VPC is created here."
   type        = list(string)
   default     = ["0.0.0.0/0"]
 
@@ -52,7 +52,7 @@ variable "allowed_cidrs" {
 }
 
 variable "domain" {
-  description = "The allocator's name in DNS and its Route 53 zone. The record and, without certificate_arn, a certificate are made."
+  description = "The allocator's DNS name and its Route 53 zone. The record is created and, without certificate_arn, a certificate."
   type = object({
     name    = string
     zone_id = string
@@ -61,29 +61,29 @@ variable "domain" {
 }
 
 variable "certificate_arn" {
-  description = "An ACM certificate that is there already, for the load balancer."
+  description = "An existing ACM certificate for the load balancer."
   type        = string
   default     = null
 }
 
 variable "insecure_http" {
-  description = "Serve HTTP, without a certificate: addresses, PINs and tokens go over the network in clear."
+  description = "Serves HTTP without a certificate: addresses, PINs and tokens are transmitted in plain text."
   type        = bool
   default     = false
 
   validation {
     condition     = var.insecure_http || var.domain != null || var.certificate_arn != null
-    error_message = "Name a domain or a certificate_arn for HTTPS. Without either, everything goes over the network in clear, which has to be said: insecure_http = true."
+    error_message = "Name a domain or a certificate_arn for HTTPS. Without either, everything is transmitted in plain text; confirm this with insecure_http = true."
   }
 
   validation {
     condition     = !var.insecure_http || (var.domain == null && var.certificate_arn == null)
-    error_message = "With a domain or a certificate, HTTPS is served: leave insecure_http out."
+    error_message = "With a domain or a certificate, HTTPS is served: remove insecure_http."
   }
 
   validation {
     condition     = !var.insecure_http || alltrue([for cidr in var.allowed_cidrs : try(tonumber(split("/", cidr)[1]), 0) >= 8])
-    error_message = "HTTP in clear is for a network that is known: narrow allowed_cidrs down, such as to the classroom's [\"198.51.100.7/32\"]."
+    error_message = "Plain HTTP is only for known networks: restrict allowed_cidrs, such as to the classroom's [\"198.51.100.7/32\"]."
   }
 }
 
@@ -95,7 +95,7 @@ variable "image" {
 }
 
 variable "replicas" {
-  description = "How many replicas, and how large: CPU units (1024 are a vCPU), MiB, database connections of each; during a deployment, old and new together are at most 'deployment_max_percent' of those wanted. docs/scaling.md says what how many VMs need."
+  description = "The number and size of the replicas: CPU units (1024 are a vCPU), MiB and database connections of each; during a deployment, old and new replicas together are at most 'deployment_max_percent' of the desired number. docs/scaling.md gives sizes by the number of VMs."
   type = object({
     min                    = optional(number, 2)
     max                    = optional(number, 4)
@@ -109,18 +109,18 @@ variable "replicas" {
 }
 
 variable "settings" {
-  description = "More settings of the API, as in docs/configuration.md: { Liveness__Resolution = \"00:01:00\" }."
+  description = "Additional settings of the API, as in docs/configuration.md: { Liveness__Resolution = \"00:01:00\" }."
   type        = map(string)
   default     = {}
 
   validation {
     condition     = can(regex("^[0-9]{2}:[0-9]{2}:[0-9]{2}$", lookup(var.settings, "Polls__MaxAge", "00:00:15")))
-    error_message = "Polls__MaxAge is a time as hh:mm:ss here, such as 00:00:30; an alarm goes by it."
+    error_message = "Give Polls__MaxAge as hh:mm:ss, such as 00:00:30; an alarm depends on it."
   }
 }
 
 variable "secret_settings" {
-  description = "Names of the settings that are secret, with a number that is raised to hand over another value."
+  description = "The names of the secret settings, each with a number; increase it to send a new value."
   type        = map(number)
   default = {
     Admin__ApiKeys__admin     = 1
@@ -129,7 +129,7 @@ variable "secret_settings" {
 }
 
 variable "secret_values" {
-  description = "Their values, hashes all of them; scripts/new-secrets.sh makes them. Ephemeral: in no plan and no state."
+  description = "The hashes of the secret settings, from scripts/new-secrets.sh. Ephemeral: they are in no plan and no state."
   type        = map(string)
   ephemeral   = true
   sensitive   = true
@@ -138,7 +138,7 @@ variable "secret_values" {
 # Database ------------------------------------------------------------------------------------------------------------
 
 variable "database" {
-  description = "The database: its class, storage in GiB, a standby, PostgreSQL's max_connections, days of backups, the hour (UTC) of the monthly change of its password, a snapshot to begin with, and the file in the image with the certificates of RDS, to check the server's by (null: it is encrypted and not checked)."
+  description = "The database: its class, storage in GiB, a standby, PostgreSQL's max_connections, days of backups, the hour (UTC) of the monthly change of its password, a snapshot to restore, and the file in the image with the certificates of RDS, which verifies the server's certificate (null: the connection is encrypted, but the certificate is not verified)."
   type = object({
     instance_class         = optional(string, "db.t4g.small")
     engine_version         = optional(string, "17")
@@ -160,7 +160,7 @@ variable "database" {
 }
 
 variable "disposable" {
-  description = "For a deployment that nobody will miss, as after a workshop of an afternoon: 'terraform destroy' takes it away, data and all. Otherwise the load balancer and the database are protected, and a last snapshot is made."
+  description = "For temporary deployments, such as one afternoon's workshop: 'terraform destroy' removes everything, including the data. Otherwise the load balancer and the database are protected, and a final snapshot is made."
   type        = bool
   default     = false
 }
@@ -168,13 +168,13 @@ variable "disposable" {
 # Alarms --------------------------------------------------------------------------------------------------------------
 
 variable "alarm_emails" {
-  description = "Who is told of alarms."
+  description = "The mail addresses that receive alarms."
   type        = list(string)
   default     = []
 }
 
 variable "expected_vms" {
-  description = "How many VMs poll when all is well. Null: those made here. 0: they are started and stopped at any time, and silence is no alarm."
+  description = "The number of VMs that normally poll. Null means those created here. 0 means that VMs are started and stopped at any time, and missing polls raise no alarm."
   type        = number
   default     = null
 }
@@ -182,7 +182,7 @@ variable "expected_vms" {
 # VMs -----------------------------------------------------------------------------------------------------------------
 
 variable "vms" {
-  description = "The VMs by host name; {} where they are made elsewhere. To make one anew, raise its 'generation'; nothing else does."
+  description = "The VMs by host name; {} if they are created elsewhere. Only a higher 'generation' replaces a VM."
   type = map(object({
     pool          = optional(string)
     instance_type = optional(string)
@@ -194,7 +194,7 @@ variable "vms" {
 }
 
 variable "vm_defaults" {
-  description = "What VMs are that say nothing else: instance type, machine image (null: Ubuntu 24.04), GiB of disk, spot instances or not."
+  description = "The defaults of VMs: instance type, machine image (null means Ubuntu 24.04), GiB of disk, and whether they are spot instances."
   type = object({
     instance_type = optional(string, "t3.medium")
     image_id      = optional(string)
@@ -214,7 +214,7 @@ variable "vm_hooks" {
 }
 
 variable "client_package" {
-  description = "The client's Debian package in S3, and its SHA-256. Needed where there are VMs."
+  description = "The client's Debian package in S3, and its SHA-256. It is required if there are VMs."
   type = object({
     bucket = string
     key    = string
@@ -224,7 +224,7 @@ variable "client_package" {
 
   validation {
     condition     = var.client_package != null || length(var.vms) == 0
-    error_message = "VMs install the client from S3: upload allocator_*.deb and name { bucket, key, sha256 }."
+    error_message = "VMs install the client from S3: upload allocator_*.deb and give { bucket, key, sha256 }."
   }
 }
 
@@ -237,7 +237,7 @@ variable "enrolment_token" {
 }
 
 variable "enrolment_tokens" {
-  description = "Enrolment tokens by VM, single-use and bound to its name, in place of the deployment's. Ephemeral."
+  description = "Single-use enrolment tokens by VM, each bound to its host name, in place of the deployment's token. Ephemeral."
   type        = map(string)
   default     = {}
   ephemeral   = true

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Proves infra/ as far as that goes without a cloud account: format, validation of the stack, its modules and examples,
-# the mocked tests; besides, shellcheck of every shell script and systemd's opinion of the client's unit. The last line
+# Checks infra/ without a cloud account: format, validation of the stack, its modules and examples, and the mocked tests.
+# It also runs shellcheck on every shell script, and systemd's verification on the client's unit. The last line has the
 # counts: N passed, N failed.
 #
-# Providers come from ALLOCATOR_TERRAFORM_MIRROR (a folder as 'terraform providers mirror' makes it), else from what
-# TF_CLI_CONFIG_FILE says, else from such a folder in the usual places, else from the registry.
+# Providers come from ALLOCATOR_TERRAFORM_MIRROR (a folder made by 'terraform providers mirror'), or else from the
+# configuration in TF_CLI_CONFIG_FILE, or else from such a folder in the default places, or else from the registry.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 . ./scripts/install.sh
@@ -27,7 +27,7 @@ check() { # what, command …
 }
 in_folder() { (cd "$1" && shift && "$@"); }
 
-# Every script there is: what ends in .sh, and what says so in its first line.
+# Lists all shell scripts: by the suffix .sh, or by the first line.
 shell_scripts() {
   git ls-files -co --exclude-standard | while read -r file; do
     case ${file##*/} in
@@ -38,11 +38,11 @@ shell_scripts() {
   done
 }
 
-# Every variable and output of a module stands in the tables of its README.
+# Checks that the README of a module describes all its variables and outputs.
 documented() {
   local name status=0
   while read -r name; do
-    grep -qF "| \`$name\` |" "$1/README.md" || { echo "$1/README.md says nothing of '$name'"; status=1; }
+    grep -qF "| \`$name\` |" "$1/README.md" || { echo "$1/README.md does not describe '$name'"; status=1; }
   done < <(sed -nE 's/^(variable|output) "([^"]+)" \{$/\2/p' "$1/variables.tf" "$1/outputs.tf")
   return $status
 }
@@ -57,7 +57,7 @@ done < <(shell_scripts)
 
 units=Allocator.Client/systemd
 if [ -f "$units/allocator.service" ] && command -v systemd-analyze >/dev/null; then
-  # With what it starts put in the place of a program that is there.
+  # The unit's program is not installed here, so an existing one takes its place.
   mkdir -p "$work/units/allocator.service.d"
   sed 's#/usr/bin/allocator\b#/bin/true#' "$units/allocator.service" >"$work/units/allocator.service"
   check "systemd-analyze verify allocator.service" systemd-analyze --man=no verify "$work/units/allocator.service"
@@ -74,17 +74,17 @@ else
   find_providers "$work"
   check "terraform fmt" terraform fmt -check -diff -recursive infra
 
-  # On a copy: what terraform leaves beside a configuration stays out of the repository.
+  # On a copy, since terraform writes files beside a configuration.
   cp -r infra "$work/infra"
   for folder in "$work"/infra/modules/* "$work/infra" "$work"/infra/examples/*; do
     name=infra${folder#"$work/infra"}
-    # Where versions are locked, exactly these.
+    # Locked versions must match exactly.
     lock=() && [ ! -f "$folder/.terraform.lock.hcl" ] || lock=(-lockfile=readonly)
     check "terraform init $name" in_folder "$folder" terraform init -backend=false -input=false -no-color "${lock[@]}"
     check "terraform validate $name" in_folder "$folder" terraform validate -no-color
   done
 
-  # Each run counts; a crash before the last line is a failure too.
+  # Each run is counted; a crash before the last line is a failure too.
   in_folder "$work/infra" terraform test -no-color >"$work/tests" 2>&1
   status=$?
   cat "$work/tests"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Applies both examples for real, against an AWS that is emulated on loopback: reads back what came of it, does there what
-# a VM does, looks at what a second plan and one for another VM would change, and destroys all of it again. Ten minutes;
-# root, because the emulator (Debian's python3-moto) is installed in a folder of its own by debootstrap:
-# ALLOCATOR_EMULATOR, ~/.cache/allocator/emulator by default.
+# Applies both examples to an AWS that is emulated on loopback: reads the results back, acts as a VM, checks what a second
+# plan and a plan for another VM would change, and destroys everything again. It takes ten minutes and needs root, because
+# debootstrap installs the emulator (Debian's python3-moto) in a folder of its own: ALLOCATOR_EMULATOR, by default
+# ~/.cache/allocator/emulator.
 #
 #   infra/scripts/emulated-apply.sh [--port P]      where the emulator listens (default 45671)
 #
-# shellcheck disable=SC2016 # What is in single quotes is jq's and dpkg's to expand.
+# shellcheck disable=SC2016 # jq and dpkg expand the single-quoted text.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ./scripts/install.sh
@@ -18,7 +18,7 @@ case "${1-}" in
   --port) port=${2:?--port needs a number} ;;
   *) sed -n '7s/^# *//p' "$0" >&2; exit 2 ;;
 esac
-[ "$(id -u)" -eq 0 ] || { echo "This has to run as root: debootstrap and chroot ask for it." >&2; exit 1; }
+[ "$(id -u)" -eq 0 ] || { echo "Run this as root: debootstrap and chroot require it." >&2; exit 1; }
 command -v terraform >/dev/null || { echo "Terraform 1.11 or newer is missing (https://developer.hashicorp.com/terraform/install)." >&2; exit 1; }
 need jq jq
 need curl curl
@@ -47,7 +47,7 @@ fi
 cp infra/tests-emulated/*.py infra/modules/clients/files/aws.sh "$root/srv/"
 export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=emulated AWS_SECRET_ACCESS_KEY=emulated AWS_EC2_METADATA_DISABLED=true
 if curl --silent --output /dev/null "$AWS_ENDPOINT_URL"; then fail "Something listens on port $port already; name another: --port."; fi
-# The process of chroot becomes Python's.
+# chroot executes Python in its own process.
 MOTO_IAM_LOAD_MANAGED_POLICIES=true chroot "$root" python3 -u /srv/emulator.py "$port" >"$work/emulator.log" 2>&1 &
 emulator=$!
 for _ in $(seq 240); do
@@ -57,7 +57,7 @@ for _ in $(seq 240); do
 done
 aws() { chroot "$root" python3 /srv/aws.py "$@"; }
 
-# A package to be fetched, checked and installed: the smallest there is.
+# A minimal package that is downloaded, checked and installed.
 mkdir -p "$root/srv/package/DEBIAN"
 printf 'Package: allocator\nVersion: 1.2.0\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: stands for the client\n' >"$root/srv/package/DEBIAN/control"
 chroot "$root" dpkg-deb --root-owner-group --build /srv/package /srv/allocator.deb >/dev/null
@@ -71,7 +71,7 @@ find_providers "$work"
 cp -r infra "$work/infra"
 use() { stack=$work/infra/examples/$1; terraform init -input=false -no-color -lockfile=readonly >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }; }
 row() { printf '%064d' "$1"; }
-# What the operator wants of each example. All secrets here have 't0ken' in them or are rows of one digit.
+# The operator's variables of each example. All secrets here contain 't0ken' or repeat one digit.
 jq -n --arg zone "$zone" --arg image "$image" --arg sha256 "$sha256" --arg admin "$(row 1)" --arg enrolment "$(row 2)" '{
   image: "registry.example.org/allocator:1.2.0", image_id: $image, alarm_emails: ["operator@example.org"],
   domain: {name: "allocator.example.org", zone_id: $zone},
@@ -89,9 +89,9 @@ plan() {
   terraform plan -input=false -no-color -out="$work/plan" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
   terraform show -json "$work/plan" >"$work/plan.json"
 }
-# What the emulator forgets, and Terraform would put right each time: tags of scaling targets and launch templates,
+# Attributes that the emulator does not store and Terraform would set each time: tags of scaling targets and launch templates,
 # parameters of databases, descriptions of rules (and some rules of many that are made at once), three settings of
-# services. Everything else in a plan is ours.
+# services. Every other change in a plan is a failure.
 changes() {
   jq -r '.resource_changes[] | select(.change.actions != ["no-op"] and .change.actions != ["read"]) | select(
     ((.type == "aws_appautoscaling_target" or .type == "aws_db_parameter_group" or (.type | startswith("aws_vpc_security_group_"))) and (.change.actions | index("delete") | not)
@@ -114,7 +114,7 @@ apply() {
   if grep -qE "t0ken|$(row 1)|$(row 2)|emulated-database-password" "$stack/terraform.tfstate"; then fail "a secret is in the state"; fi
   passed "no secret is in the state"
 }
-# Everything that the emulator has, of any kind that the stacks have something of.
+# Lists everything in the emulator of the kinds that the stacks create.
 inventory() { aws inventory | LC_ALL=C sort; }
 only_in() { LC_ALL=C comm -23 "$work/$1" "$work/$2"; }
 destroy() { # what may be left
@@ -157,14 +157,14 @@ if as_vm install eu-central-1 example-artefacts allocator/allocator_1.2.0_amd64.
 if chroot "$root" dpkg-query -W allocator >/dev/null 2>&1; then fail "a package with another hash is installed"; fi
 passed "it does not install another: $(tail -n 1 "$work/log")"
 
-step "A plan with a VM more, and another image for those to come"
+step "A plan with one more VM, and another image for new VMs"
 want --arg image "$other_image" '.vms["vm-3"] = {} | .enrolment_tokens["vm-3"] = "t0ken-3" | .enrolment_tokens["vm-1"] = "t0ken-spent" | .image_id = $image'
 clients='module.clients[0]'
 of_vm() { printf "$1 $clients.%s[\"$2\"]\n" aws_iam_instance_profile.vm aws_iam_role.vm aws_iam_role_policy.vm aws_instance.vm aws_ssm_parameter.enrolment_token terraform_data.generation; }
 mapfile -t new < <(of_vm create vm-3)
 expect_changes "one VM more" "${new[@]}" "update $clients.aws_launch_template.this" 'update module.alarms.aws_cloudwatch_metric_alarm.calculated["dark"]'
 
-step "Restore the database to a point in time, as the README has it"
+step "Restore the database to a point in time, as in the README"
 want --arg image "$image" 'del(.vms["vm-3"], .enrolment_tokens["vm-3"]) | .image_id = $image'
 aws restore allocator
 database=module.allocator.module.database.aws_db_instance.this
@@ -174,12 +174,12 @@ changed=(database.aws_db_instance.this database.aws_secretsmanager_secret_rotati
   allocator.aws_iam_role_policy.execution allocator.aws_ecs_task_definition.this allocator.aws_ecs_service.this)
 expect_changes "the other database in the place of the first" "update module.${changed[0]}" "delete+create module.${changed[1]}" \
   "update module.${changed[2]}" "delete+create module.${changed[3]}" "update module.${changed[4]}"
-# These only: the emulator cannot change what it has forgotten of rules and launch templates.
+# Only these: the emulator cannot change rules and launch templates.
 terraform apply -input=false -no-color -auto-approve "${changed[@]/#/-target=module.allocator.module.}" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 expect_changes "the same again" ''
 aws drop allocator-before
 
-step "Destroy it: the protection by hand, as the README has it, then the rest"
+step "Remove the protection manually, as in the README, then destroy everything"
 aws unprotect allocator
 destroy "rds DBSnapshots allocator-final-<time>"
 
@@ -192,4 +192,4 @@ expect_changes "the same again" ''
 destroy ''
 
 echo
-echo "All of it holds, on moto $moto."
+echo "All checks passed with moto $moto."

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes the secrets of a deployment: an admin's API key and an enrolment token. Into the folder of the stack go
+# Creates the secrets of a deployment, an admin's API key and an enrolment token, in the folder of the stack:
 #
-#   secrets.auto.tfvars.json   their hashes and the token, which terraform reads by itself, into no state and no plan
+#   secrets.auto.tfvars.json   their hashes and the token; terraform reads it automatically, and no state or plan contains it
 #   admin-api-key              the key, for ALLOCATOR_API_KEY
 #
-# both readable by their owner only, and ignored by git. Keep them where you keep passwords.
+# Both are readable only by their owner and ignored by git. Store them like passwords.
 #
 #   infra/scripts/new-secrets.sh [FOLDER]      default: the working folder
 set -euo pipefail
@@ -17,7 +17,7 @@ folder=${1-.}
 values=$folder/secrets.auto.tfvars.json key_file=$folder/admin-api-key
 for file in "$values" "$key_file"; do
   if [ -e "$file" ]; then
-    echo "$file is there already. To replace a secret that is in use, see 'Rotate secrets' in infra/README.md." >&2
+    echo "$file already exists. To replace a secret that is in use, see 'Rotate secrets' in infra/README.md." >&2
     exit 1
   fi
 done
@@ -37,4 +37,4 @@ cat >"$values" <<END
   "enrolment_token": "$token"
 }
 END
-echo "$values and $key_file are made." >&2
+echo "Created $values and $key_file." >&2

@@ -1,4 +1,4 @@
-# A deployment that stays: two zones for everything, a standby of the database, its own name with TLS, an internal load
+# A permanent deployment: two zones for everything, a standby of the database, its own name with TLS, an internal load
 # balancer, alarms by mail, and VMs in two pools, each with an enrolment token of its own.
 terraform {
   required_version = ">= 1.11"
@@ -24,7 +24,7 @@ module "allocator" {
 
   network = { cidr = "10.20.0.0/16", workload_zones = 2, nat_per_zone = true }
 
-  # VMs are in the VPC, and people come through a portal there or a VPN: nothing has to be reached from the internet. The
+  # VMs are in the VPC, and people connect through a portal or a VPN: nothing needs to be reachable from the internet. The
   # name is public, which its certificate needs, and resolves to addresses of the VPC.
   internal      = true
   allowed_cidrs = ["10.0.0.0/8"]
@@ -42,12 +42,12 @@ module "allocator" {
     storage         = { initial = 20, most = 100 }
   }
 
-  # With an image that has programs for it, vm_hooks prepare a VM for a person and clean it afterwards.
+  # With programs on the image, vm_hooks prepare a VM for a person and clean it afterwards.
   vms            = var.vms
   vm_defaults    = { instance_type = "t3.medium", image_id = var.image_id, disk = 50 }
   client_package = var.client_package
 
-  # A number is raised to hand over another value.
+  # Increase a number to send a new value.
   secret_settings  = { Admin__ApiKeys__admin = 1, Enrolment__TokenHashes__0 = 1 }
   secret_values    = var.secret_values
   enrolment_token  = var.enrolment_token

@@ -1,5 +1,5 @@
 output "url" {
-  description = "Where people and VMs reach the allocator."
+  description = "The allocator's address for people and VMs."
   value       = module.allocator.url
 }
 
@@ -19,7 +19,7 @@ output "vms" {
 }
 
 output "session_command" {
-  description = "How to get onto a VM."
+  description = "The command that opens a session on a VM."
   value       = module.allocator.session_command
 }
 

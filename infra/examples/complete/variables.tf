@@ -52,6 +52,6 @@ variable "secret_values" {
 }
 
 variable "alarm_emails" {
-  description = "Who is told of alarms."
+  description = "The mail addresses that receive alarms."
   type        = list(string)
 }

@@ -1,4 +1,4 @@
-# A workshop of an afternoon: the smallest sizes, one zone wherever AWS allows it, nothing kept.
+# For one afternoon: the smallest sizes, one zone wherever AWS allows it, no data kept.
 terraform {
   required_version = ">= 1.11"
 
@@ -25,15 +25,15 @@ module "allocator" {
   disposable = true
 
   # Replicas and VMs run in one zone and share a NAT gateway. The load balancer and the database's subnet group are in two
-  # because AWS takes them no other way; the database itself is one instance in one zone.
+  # because AWS requires it; the database itself is one instance in one zone.
   network = { workload_zones = 1, nat_per_zone = false }
 
-  # A public certificate needs a domain. Without one it is HTTP, for a network that is known.
+  # A public certificate needs a domain. Without one this is HTTP, for a known network.
   insecure_http = true
   allowed_cidrs = var.classroom
 
   image = var.image
-  # One that serves, and room for the one that takes its place.
+  # One replica, and room for its replacement.
   replicas = { min = 1, max = 1, cpu = 256, memory = 512, deployment_max_percent = 200 }
   database = { instance_class = "db.t4g.micro", multi_az = false, backup_days = 1 }
 

@@ -8,58 +8,58 @@ locals {
   # VMs poll after a time that is uniform between once and twice the max-age.
   polls_per_minute = var.expected_vms * 60 / (1.5 * var.poll_max_age)
 
-  # One metric each. 'missing': what it means that there is no such figure; breaching, where it is never absent while all
-  # is well.
+  # Alarms on one metric each. 'missing' is the meaning of absent data: breaching if the metric is always present in
+  # normal operation.
   simple = {
     database-cpu = {
-      description = "The database's processor is busy for more than 60 %: see docs/scaling.md, Liveness:Resolution, or take a larger class."
+      description = "The database's processor is more than 60 % busy: see Liveness:Resolution in docs/scaling.md, or choose a larger class."
       namespace   = "AWS/RDS", metric = "CPUUtilization", dimensions = local.database
       statistic   = "Average", comparison = "GreaterThanThreshold", threshold = 60, minutes = 5, missing = "breaching"
     }
     database-memory = {
-      description = "Less than 30 % of the database's memory is free: take a larger class."
+      description = "Less than 30 % of the database's memory is free: choose a larger class."
       namespace   = "AWS/RDS", metric = "FreeableMemory", dimensions = local.database
       statistic   = "Average", comparison = "LessThanThreshold", threshold = floor(0.3 * var.database.memory_bytes), minutes = 5, missing = "breaching"
     }
     database-storage = {
-      description = "Less than a fifth of the database's first storage is free, and it has not grown by itself: raise storage.most."
+      description = "Less than a fifth of the database's initial storage is free, and it has not grown automatically: raise storage.most."
       namespace   = "AWS/RDS", metric = "FreeStorageSpace", dimensions = local.database
       statistic   = "Minimum", comparison = "LessThanThreshold", threshold = floor(0.2 * var.database.storage_bytes), minutes = 5, missing = "breaching"
     }
     replicas-unhealthy = {
-      description = "Fewer replicas than there have to be are ready: AllocatorNoReplicaReady and AllocatorReplicaDown in the runbook."
+      description = "Too few replicas are ready: see AllocatorNoReplicaReady and AllocatorReplicaDown in the runbook."
       namespace   = "AWS/ApplicationELB", metric = "HealthyHostCount", dimensions = local.targets
       statistic   = "Minimum", comparison = "LessThanThreshold", threshold = var.min_replicas, minutes = 3, missing = "breaching"
     }
     bad-gateway = {
-      description = "The load balancer answered 502 by itself: a replica closed a connection under a request. Kestrel's keep-alive has to be longer than the load balancer's idle timeout."
+      description = "The load balancer answered 502 by itself: a replica closed a connection during a request. Kestrel's keep-alive must be longer than the load balancer's idle timeout."
       namespace   = "AWS/ApplicationELB", metric = "HTTPCode_ELB_502_Count", dimensions = local.balancer
       statistic   = "Sum", comparison = "GreaterThanThreshold", threshold = 5, minutes = 1, missing = "notBreaching"
     }
     slow = {
-      description = "One answer in a hundred takes longer than half a second: AllocatorFeedSlow and AllocatorClaimsFail in the runbook."
+      description = "One answer in a hundred takes longer than half a second: see AllocatorFeedSlow and AllocatorClaimsFail in the runbook."
       namespace   = "AWS/ApplicationELB", metric = "TargetResponseTime", dimensions = local.balancer
       statistic   = "p99", comparison = "GreaterThanThreshold", threshold = 0.5, minutes = 5, missing = "notBreaching"
     }
     password-refused = {
-      description = "The database refused a replica's password (28P01): it was changed out of turn. Redeploy the replicas; see 'The database's password' in infra/README.md."
+      description = "The database refused a replica's password (28P01): it was changed outside the schedule. Redeploy the replicas; see 'The database's password' in infra/README.md."
       namespace   = var.name, metric = "PasswordRefused", dimensions = {}
       statistic   = "Sum", comparison = "GreaterThanThreshold", threshold = 0, minutes = 1, missing = "notBreaching"
     }
   }
 
-  # Calculated from several.
+  # Alarms that are calculated from several metrics.
   calculated = merge(
     {
       connections = {
-        description = "More than 80 % of the database's connections are taken: AllocatorServerConnectionsHigh in the runbook."
+        description = "More than 80 % of the database's connections are taken: see AllocatorServerConnectionsHigh in the runbook."
         expression  = "100 * connections / ${var.database.max_connections}"
         label       = "Connections in use, %"
         metrics     = { connections = { namespace = "AWS/RDS", metric = "DatabaseConnections", statistic = "Maximum", dimensions = local.database } }
         comparison  = "GreaterThanThreshold", threshold = 80, minutes = 3, missing = "breaching"
       }
       errors = {
-        description = "More than 5 % of the requests fail with 5xx: AllocatorRequestsFail in the runbook."
+        description = "More than 5 % of the requests fail with 5xx: see AllocatorRequestsFail in the runbook."
         expression  = "IF(requests > 0, 100 * (FILL(replicas, 0) + FILL(balancer, 0)) / requests, 0)"
         label       = "Requests that fail, %"
         metrics = {
@@ -72,8 +72,8 @@ locals {
     },
     var.expected_vms == 0 ? {} : {
       dark = {
-        description = "The VMs poll less than half as often as ${var.expected_vms} should: AllocatorPollsMissing in the runbook."
-        # A minute in which nobody came has no figure, rather than 0.
+        description = "The VMs poll less than half as often as ${var.expected_vms} VMs should: see AllocatorPollsMissing in the runbook."
+        # A minute without requests has no data point, rather than 0.
         expression = "FILL(requests, 0)"
         label      = "Requests per minute"
         metrics    = { requests = { namespace = "AWS/ApplicationELB", metric = "RequestCount", statistic = "Sum", dimensions = local.balancer } }
@@ -103,7 +103,7 @@ resource "aws_sns_topic_subscription" "email" {
 resource "aws_cloudwatch_log_metric_filter" "password_refused" {
   name           = "${var.name}-password-refused"
   log_group_name = var.metric_names.log_group
-  # PostgreSQL's code for it, whatever language the server speaks.
+  # The PostgreSQL error code, which does not depend on the server's language.
   pattern = "\"28P01\""
 
   metric_transformation {

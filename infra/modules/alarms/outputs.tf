@@ -1,5 +1,5 @@
 output "topic_arn" {
-  description = "The topic that all alarms go to, for more subscribers."
+  description = "The topic of all alarms, for additional subscribers."
   value       = aws_sns_topic.this.arn
 }
 

@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Begins the name of everything here."
+  description = "The prefix of all names here."
   type        = string
 }
 
 variable "emails" {
-  description = "Who is told; each gets a mail first that asks whether they want to be."
+  description = "The mail addresses that receive alarms; each must confirm a mail first."
   type        = list(string)
   default     = []
 
@@ -15,7 +15,7 @@ variable "emails" {
 }
 
 variable "metric_names" {
-  description = "By which CloudWatch knows the load balancer, the replicas and their log, as the module 'allocator' puts them out."
+  description = "The CloudWatch names of the load balancer, the replicas and their log: an output of the module 'allocator'."
   type = object({
     load_balancer = string
     target_group  = string
@@ -26,7 +26,7 @@ variable "metric_names" {
 }
 
 variable "database" {
-  description = "The database, as the module 'database' puts it out."
+  description = "The database: outputs of the module 'database'."
   type = object({
     identifier      = string
     max_connections = number
@@ -36,28 +36,28 @@ variable "database" {
 }
 
 variable "min_replicas" {
-  description = "So many replicas have to be healthy."
+  description = "The minimum number of healthy replicas."
   type        = number
 }
 
 variable "expected_vms" {
-  description = "How many VMs poll when all is well: half as many polls as they should make is an alarm. 0: no such alarm."
+  description = "The number of VMs that normally poll: fewer than half of their polls raise an alarm. 0 disables this alarm."
   type        = number
 
   validation {
     condition     = var.expected_vms >= 0 && floor(var.expected_vms) == var.expected_vms
-    error_message = "A whole number of VMs; 0 where they are started and stopped at any time."
+    error_message = "Give a whole number of VMs; 0 if they are started and stopped at any time."
   }
 }
 
 variable "poll_max_age" {
-  description = "Seconds; the API's Polls:MaxAge. A VM polls between once and twice this."
+  description = "The API's Polls:MaxAge in seconds. A VM polls between once and twice this."
   type        = number
   default     = 15
 }
 
 variable "runbook_url" {
-  description = "Where the runbook is, for the descriptions of the alarms."
+  description = "The address of the runbook, for the descriptions of the alarms."
   type        = string
   default     = "docs/runbook.md"
 }

@@ -63,13 +63,13 @@ resource "aws_lb_target_group" "this" {
   protocol    = "HTTP"
   port        = local.port
 
-  # Polls are alike; what differs is how busy a replica is.
+  # All polls cost the same; replicas differ only in how busy they are.
   load_balancing_algorithm_type = "least_outstanding_requests"
   # Requests take milliseconds. ECS waits for this before it stops a replica.
   deregistration_delay = local.deregistration_delay
 
-  # That the process serves polls, and nothing else: were it "the database answers", a failover would take away every
-  # replica at once, though all of them could answer from memory.
+  # The check only asks whether the process serves polls. If it depended on the database, a failover would remove every
+  # replica at once, although all of them can answer from memory.
   health_check {
     path                = "/health/ready"
     matcher             = "200"
@@ -100,8 +100,8 @@ resource "aws_lb_listener" "http" {
   protocol          = "HTTP"
   port              = 80
 
-  # Where there is HTTPS, nothing is served here. A load balancer can redirect by 301 and 302 only, which turn a POST into
-  # a GET; so everything is refused in words but what a person types into a browser.
+  # With HTTPS, nothing is served here. A load balancer can redirect only with 301 and 302, which turn a POST into a GET;
+  # so everything is refused with an explanation, except the address that a person types into a browser.
   default_action {
     type             = local.tls ? "fixed-response" : "forward"
     target_group_arn = local.tls ? null : aws_lb_target_group.this.arn

@@ -12,9 +12,9 @@ locals {
   ), null)
   url = "${local.tls ? "https" : "http"}://${var.domain == null ? aws_lb.this.dns_name : var.domain.name}"
 
-  # Seconds. ECS takes a replica out of the target group and waits for deregistration_delay before it asks the replica to
-  # stop. One that is asked by somebody else is found out by the load balancer's checks: it says that it is not ready, and
-  # serves for 'drain' more. Then what is under way has shutdown_timeout to end, and after stop_timeout it is killed.
+  # Seconds. ECS removes a replica from the target group and waits for deregistration_delay before it stops the replica.
+  # A replica that is stopped otherwise reports that it is not ready and serves for 'drain' longer, until the load
+  # balancer's checks notice. Running requests then have shutdown_timeout to finish; after stop_timeout it is killed.
   health_check         = { interval = 5, timeout = 3, unhealthy_threshold = 3 }
   deregistration_delay = 15
   drain                = 20
@@ -34,9 +34,9 @@ locals {
       DOTNET_SHUTDOWNTIMEOUTSECONDS     = tostring(local.shutdown_timeout)
       Health__Drain                     = format("00:00:%02d", local.drain)
       Kestrel__Limits__KeepAliveTimeout = format("%02d:%02d:%02d", floor(var.keep_alive_timeout / 3600), floor(var.keep_alive_timeout / 60) % 60, var.keep_alive_timeout % 60)
-      # Not on the port that the load balancer knows.
+      # Metrics are not on the load balancer's port.
       Telemetry__MetricsPort = tostring(local.metrics_port)
-      # The runtime's own files would need a disk that can be written.
+      # The runtime's diagnostic files would need a writable disk.
       DOTNET_EnableDiagnostics = "0"
     },
     { for i, cidr in var.trusted_proxies : "Proxies__Known__${i}" => cidr },
@@ -66,7 +66,7 @@ resource "aws_vpc_security_group_ingress_rule" "replicas" {
   to_port                      = local.port
 }
 
-# The image's registry, AWS, a collector of signals, and the database.
+# Outbound: the image's registry, AWS, a telemetry collector, and the database.
 resource "aws_vpc_security_group_egress_rule" "replicas" {
   security_group_id = aws_security_group.replicas.id
   description       = "Out"
@@ -110,7 +110,7 @@ resource "aws_ecs_task_definition" "this" {
       [{ name = "Database__Password", valueFrom = "${var.database.password_secret_arn}:password::" }],
       [for key, parameter in aws_ssm_parameter.setting : { name = key, valueFrom = parameter.arn }],
     )
-    # A replica gets secrets as it starts; that these numbers change makes ECS start others.
+    # A replica gets its secrets when it starts; a change of these numbers makes ECS start new replicas.
     dockerLabels = { secrets = jsonencode(var.secret_settings) }
     linuxParameters = {
       initProcessEnabled = true
@@ -122,7 +122,7 @@ resource "aws_ecs_task_definition" "this" {
         awslogs-group         = aws_cloudwatch_log_group.this.name
         awslogs-region        = data.aws_region.current.name
         awslogs-stream-prefix = "replica"
-        # A burst of log lines must not hold up polls.
+        # A burst of log lines must not delay polls.
         mode            = "non-blocking"
         max-buffer-size = "4m"
       }
@@ -132,12 +132,12 @@ resource "aws_ecs_task_definition" "this" {
   lifecycle {
     precondition {
       condition     = local.drain >= local.health_check.interval * local.health_check.unhealthy_threshold
-      error_message = "A replica has to go on serving until the load balancer's checks have noticed that it is not ready."
+      error_message = "A replica must continue to serve until the load balancer's checks have noticed that it is not ready."
     }
 
     precondition {
       condition     = local.stop_timeout > local.drain + local.shutdown_timeout && local.stop_timeout <= 120
-      error_message = "ECS has to wait for longer than a replica takes to drain and to end its requests, and waits for 120 s at most."
+      error_message = "ECS must wait longer than a replica takes to drain and to finish its requests, and can wait for 120 s at most."
     }
   }
 }
@@ -149,7 +149,7 @@ resource "aws_ecs_service" "this" {
   launch_type     = "FARGATE"
   desired_count   = var.replicas.min
 
-  # None is stopped before another has taken its place; one that does not become healthy is taken back.
+  # A replica is stopped only after another one has replaced it; a failing deployment is rolled back.
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = var.deployment_max_percent
 
@@ -177,7 +177,7 @@ resource "aws_ecs_service" "this" {
   }
 
   lifecycle {
-    # Autoscaling's.
+    # Autoscaling changes it.
     ignore_changes = [desired_count]
   }
 

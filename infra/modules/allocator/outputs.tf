@@ -1,10 +1,10 @@
 output "url" {
-  description = "Where people and VMs reach the allocator."
+  description = "The allocator's address for people and VMs."
   value       = local.url
 }
 
 output "load_balancer" {
-  description = "The load balancer's name in DNS and its hosted zone, for an alias of one's own."
+  description = "The load balancer's name in DNS and its hosted zone, for a custom alias."
   value = {
     dns_name = aws_lb.this.dns_name
     zone_id  = aws_lb.this.zone_id
@@ -12,7 +12,7 @@ output "load_balancer" {
 }
 
 output "metric_names" {
-  description = "By which CloudWatch knows the parts: arguments of the module 'alarms'."
+  description = "The CloudWatch names of the parts: arguments of the module 'alarms'."
   value = {
     load_balancer = aws_lb.this.arn_suffix
     target_group  = aws_lb_target_group.this.arn_suffix
@@ -28,6 +28,6 @@ output "replica_security_group_id" {
 }
 
 output "secret_parameters" {
-  description = "Where each secret setting lies in SSM: its hash, never the secret."
+  description = "The SSM parameter of each secret setting, which contains its hash, never the secret."
   value       = { for key, parameter in aws_ssm_parameter.setting : key => parameter.name }
 }

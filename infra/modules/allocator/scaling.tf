@@ -26,7 +26,7 @@ resource "aws_appautoscaling_policy" "requests" {
   }
 }
 
-# Should a vCPU here be slower than the one measured, or something else than polls cost it.
+# In case a vCPU is slower than the measured one, or other requests than polls keep it busy.
 resource "aws_appautoscaling_policy" "processor" {
   name               = "${var.name}-processor"
   policy_type        = "TargetTrackingScaling"
@@ -45,8 +45,8 @@ resource "aws_appautoscaling_policy" "processor" {
   }
 }
 
-# RDS changes the password by the same calendar. Connections that are open stay open; a replica that needs a new one
-# before this gets none, and goes on with those that it has.
+# RDS changes the password on the same schedule. Open connections stay open; a replica that needs a new one
+# before this gets none, and continues with those that it has.
 resource "aws_scheduler_schedule" "redeploy" {
   name                = "${var.name}-redeploy"
   description         = "Replicas start anew, with the database's new password"

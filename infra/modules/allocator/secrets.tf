@@ -1,5 +1,5 @@
-# Hashes of what admins and VMs know. Write-only: what is handed over here is in no plan and no state, and SSM takes it
-# only when the number beside its name is raised.
+# Hashes of the secrets of admins and VMs. Write-only: the values are in no plan and no state, and are sent to SSM
+# only when the setting's number increases.
 resource "aws_ssm_parameter" "setting" {
   for_each = var.secret_settings
 
@@ -17,7 +17,7 @@ locals {
   })
 }
 
-# What starts a replica: it pulls the image, reads the secrets, writes the log.
+# The execution role, which starts a replica: it pulls the image, reads the secrets and writes the log.
 resource "aws_iam_role" "execution" {
   name_prefix        = "${var.name}-execution-"
   description        = "Starts replicas of ${var.name}"
@@ -48,7 +48,7 @@ resource "aws_iam_role_policy" "execution" {
         Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
         Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
       },
-      # Images in ECR; which ones, their repository says.
+      # Images in ECR; the repository's policy restricts which ones.
       {
         Sid      = "Image"
         Effect   = "Allow"
@@ -59,7 +59,7 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# What a replica itself may do in AWS: nothing.
+# The role of a running replica has no permissions in AWS.
 resource "aws_iam_role" "replica" {
   name_prefix        = "${var.name}-replica-"
   description        = "Replicas of ${var.name}"

@@ -15,19 +15,19 @@ locals {
   partition = data.aws_partition.current.partition
   image_id  = var.image_id != null ? var.image_id : nonsensitive(data.aws_ssm_parameter.ubuntu[0].value)
 
-  # By name, so that another VM more or less leaves the others where they are.
+  # By name, so that adding or removing a VM does not move the others.
   subnet_ids = {
     for hostname, vm in var.vms : hostname => coalesce(vm.subnet_id, var.subnet_ids[parseint(substr(sha256(hostname), 0, 6), 16) % length(var.subnet_ids)])
   }
   token_file = "/etc/allocator/enrolment-token"
   parameters = { for hostname in keys(var.vms) : hostname => "/${var.name}/vms/${hostname}/enrolment-token" }
 
-  # In the order in which cloud-init heeds them: files, then commands.
+  # In the order in which cloud-init applies them: files, then commands.
   user_data = {
     for hostname, vm in var.vms : hostname => join("\n", ["#cloud-config", yamlencode({
       preserve_hostname = false
       hostname          = hostname
-      # Nobody signs in but through Session Manager.
+      # Session Manager is the only way to log on.
       ssh_pwauth     = false
       disable_root   = true
       package_update = true
@@ -50,7 +50,7 @@ locals {
             vm.pool == null ? {} : { Pool = vm.pool },
           ))
         },
-        # Before each start, as root: what could not be fetched is tried again with the next.
+        # Before each start, as root: a failed download is tried again at the next start.
         {
           path        = "/etc/systemd/system/allocator.service.d/enrolment-token.conf"
           permissions = "0644"
@@ -78,7 +78,7 @@ resource "aws_security_group" "this" {
   }
 }
 
-# Nobody comes in: a VM asks, and people reach it by a remote desktop that it opens itself.
+# No inbound access: a VM polls, and people reach it through a remote desktop that it opens itself.
 resource "aws_vpc_security_group_egress_rule" "this" {
   security_group_id = aws_security_group.this.id
   description       = "Out"
@@ -86,7 +86,7 @@ resource "aws_vpc_security_group_egress_rule" "this" {
   ip_protocol       = "-1"
 }
 
-# Write-only: in no plan and no state. Another one is sent for another generation.
+# Write-only: in no plan and no state. A new token is sent for a new generation.
 resource "aws_ssm_parameter" "enrolment_token" {
   for_each = var.vms
 
@@ -97,7 +97,7 @@ resource "aws_ssm_parameter" "enrolment_token" {
   value_wo_version = each.value.generation
 }
 
-# One role for each VM: whoever is on a VM can act as its role, and must not be able to read another's parameter.
+# One role for each VM: a user of a VM can act as its role, and must not be able to read another VM's parameter.
 # (AWS's managed policy AmazonSSMManagedInstanceCore would let every VM read every parameter.)
 resource "aws_iam_role" "vm" {
   for_each = var.vms
@@ -132,7 +132,7 @@ resource "aws_iam_role_policy" "vm" {
         Action   = ["s3:GetObject"]
         Resource = ["arn:${local.partition}:s3:::${var.package.bucket}/${var.package.key}"]
       },
-      # Session Manager, in place of SSH; none of these can be narrowed, and none reads a parameter.
+      # Session Manager, in place of SSH; none of these actions can be restricted, and none reads a parameter.
       {
         Sid    = "Sessions"
         Effect = "Allow"
@@ -164,8 +164,8 @@ resource "aws_launch_template" "this" {
   vpc_security_group_ids = [aws_security_group.this.id]
   update_default_version = true
 
-  # Only this version of the metadata service, which asks for a token first, and only from the VM itself: a container or
-  # a proxy on it is one hop further.
+  # Only version 2 of the metadata service, which requires a token, and only from the VM itself: a container or a proxy
+  # on the VM is one hop further.
   metadata_options {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
@@ -192,7 +192,7 @@ resource "aws_launch_template" "this" {
   }
 }
 
-# What makes a VM anew, and the only thing that does.
+# Only a change of this replaces a VM.
 resource "terraform_data" "generation" {
   for_each = var.vms
 
@@ -219,13 +219,13 @@ resource "aws_instance" "vm" {
   }
 
   lifecycle {
-    # Somebody may be using it: what would make it anew, or stop it, waits for its generation to be raised.
+    # A person may be using the VM: changes that would replace or stop it wait until its generation increases.
     ignore_changes       = [ami, instance_type, subnet_id, user_data, launch_template, iam_instance_profile]
     replace_triggered_by = [terraform_data.generation[each.key]]
 
     precondition {
       condition     = length(local.user_data[each.key]) <= 16384
-      error_message = "EC2 takes 16 KiB of user data; the hooks' arguments are too long."
+      error_message = "EC2 limits user data to 16 KiB; the hooks' arguments are too long."
     }
   }
 

@@ -15,6 +15,6 @@ output "security_group_id" {
 }
 
 output "session_command" {
-  description = "How to get onto a VM."
+  description = "The command that opens a session on a VM."
   value       = "aws ssm start-session --region ${data.aws_region.current.name} --target <instance_id>"
 }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Begins the name of everything here."
+  description = "The prefix of all names here."
   type        = string
 }
 
@@ -9,7 +9,7 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets of the VMs, with a way out. A VM stays where it was made."
+  description = "The VMs' subnets, with internet access. A VM stays in the subnet in which it was created."
   type        = list(string)
 
   validation {
@@ -19,7 +19,7 @@ variable "subnet_ids" {
 }
 
 variable "vms" {
-  description = "The VMs by their host name. To make one anew, raise its 'generation'; nothing else does, whatever changes."
+  description = "The VMs by host name. Only a higher 'generation' replaces a VM; no other change does."
   type = map(object({
     pool          = optional(string)
     instance_type = optional(string)
@@ -35,46 +35,46 @@ variable "vms" {
 
   validation {
     condition     = alltrue([for vm in values(var.vms) : vm.generation >= 1 && floor(vm.generation) == vm.generation])
-    error_message = "A generation is 1 at first, and one more each time the VM is to be made anew."
+    error_message = "A generation starts at 1 and increases by one each time the VM is to be replaced."
   }
 }
 
 variable "instance_type" {
-  description = "Of VMs that name none, such as t3.medium, or g4dn.xlarge with a GPU."
+  description = "The default instance type, such as t3.medium, or g4dn.xlarge with a GPU."
   type        = string
   default     = "t3.medium"
 }
 
 variable "image_id" {
-  description = "Machine image of VMs that name none: a Debian or Ubuntu with cloud-init, curl 7.87 or newer, and what the workshop needs. Null: Ubuntu 24.04."
+  description = "The default machine image: Debian or Ubuntu with cloud-init, curl 7.87 or newer, and the workshop's software. Null means Ubuntu 24.04."
   type        = string
   default     = null
 
   validation {
     condition     = var.image_id == null || can(regex("^ami-[0-9a-f]+$", var.image_id))
-    error_message = "A machine image is named like ami-0123456789abcdef0."
+    error_message = "Give the id of a machine image, such as ami-0123456789abcdef0."
   }
 }
 
 variable "disk" {
-  description = "GiB of each VM's disk."
+  description = "The size of each VM's disk in GiB."
   type        = number
   default     = 30
 }
 
 variable "spot" {
-  description = "Spot instances: a third of the price, and AWS may take them back at any time, whoever has them."
+  description = "Whether VMs are spot instances: a third of the price, but AWS may reclaim them at any time, even while in use."
   type        = bool
   default     = false
 }
 
 variable "url" {
-  description = "Where VMs reach the allocator."
+  description = "The allocator's address for VMs."
   type        = string
 
   validation {
     condition     = can(regex("^https?://[^/]+$", var.url))
-    error_message = "The allocator's address without a path, such as https://allocator.example.org."
+    error_message = "Give the allocator's address without a path, such as https://allocator.example.org."
   }
 }
 
@@ -88,7 +88,7 @@ variable "package" {
 
   validation {
     condition     = can(regex("^[0-9a-f]{64}$", var.package.sha256))
-    error_message = "sha256 must be 64 hexadecimal digits, as sha256sum prints them: a VM installs nothing else."
+    error_message = "sha256 must be 64 hexadecimal digits, as sha256sum prints them: a VM installs only a package with this hash."
   }
 
   validation {
@@ -107,7 +107,7 @@ variable "hooks" {
 }
 
 variable "enrolment_token" {
-  description = "The deployment's enrolment token, for VMs that have none of their own in enrolment_tokens. Ephemeral."
+  description = "The deployment's enrolment token, for VMs without their own token in enrolment_tokens. Ephemeral."
   type        = string
   default     = null
   ephemeral   = true
@@ -115,7 +115,7 @@ variable "enrolment_token" {
 }
 
 variable "enrolment_tokens" {
-  description = "Enrolment tokens by VM, single-use and bound to its name: 'allocator enrolment-tokens create --hostname vm-7'. Ephemeral."
+  description = "Single-use enrolment tokens by VM, each bound to its host name: 'allocator enrolment-tokens create --hostname vm-7'. Ephemeral."
   type        = map(string)
   default     = {}
   ephemeral   = true
@@ -123,7 +123,7 @@ variable "enrolment_tokens" {
 
   validation {
     condition     = var.enrolment_token != null || length(setsubtract(keys(var.vms), keys(var.enrolment_tokens))) == 0
-    error_message = "Each VM needs an enrolment token: one of its own in enrolment_tokens, or else the deployment's in enrolment_token. (It is sent for new VMs and new generations only; for the others a spent one will do.)"
+    error_message = "Each VM needs an enrolment token: one of its own in enrolment_tokens, or else the deployment's in enrolment_token. (It is sent only for new VMs and new generations; for the others a used token is sufficient.)"
   }
 
   validation {

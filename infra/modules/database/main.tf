@@ -3,7 +3,7 @@ locals {
   memory = data.aws_ec2_instance_type.this.memory_size * 1024 * 1024
 }
 
-# RDS has no such question; the classes are EC2's with 'db.' in front.
+# RDS has no API for the memory of a class; the classes are those of EC2 with the prefix 'db.'.
 data "aws_ec2_instance_type" "this" {
   instance_type = trimprefix(var.instance_class, "db.")
 }
@@ -52,7 +52,7 @@ resource "aws_db_parameter_group" "this" {
     value = "1"
   }
 
-  # Milliseconds. A replica ends its own statements after Database:CommandTimeout; these two are for everybody else.
+  # Milliseconds. A replica ends its own statements after Database:CommandTimeout; these two are for other clients.
   # Ten minutes, because that is how long replicas wait for each other's migrations, in a transaction that is idle.
   parameter {
     name  = "idle_in_transaction_session_timeout"
@@ -69,7 +69,7 @@ resource "aws_db_parameter_group" "this" {
   }
 }
 
-# When the last snapshot's name was made up, which must not change with every plan.
+# The time in the final snapshot's name, which must not change with every plan.
 resource "terraform_data" "made" {
   input = formatdate("YYYYMMDDhhmmss", timestamp())
 
@@ -87,7 +87,7 @@ resource "aws_db_instance" "this" {
   username       = var.restore_snapshot == null ? "allocator" : null
   port           = 5432
 
-  # Made and kept by RDS in Secrets Manager: neither the configuration nor the state ever has it.
+  # RDS creates and stores it in Secrets Manager: neither the configuration nor the state contains it.
   manage_master_user_password = true
 
   snapshot_identifier = var.restore_snapshot
@@ -119,18 +119,18 @@ resource "aws_db_instance" "this" {
   apply_immediately               = false
 
   lifecycle {
-    # A snapshot's name in the configuration is of use once, and must not replace a database that has lived on since.
+    # The snapshot in the configuration is used once, and must not replace a database that has changed since.
     ignore_changes = [snapshot_identifier, db_name, username]
 
     precondition {
       condition     = var.max_connections <= floor(local.memory / 9531392)
-      error_message = "${var.instance_class} has memory for ${floor(local.memory / 9531392)} connections (memory / 9,531,392 bytes, RDS's own measure): lower max_connections, or take a larger class."
+      error_message = "${var.instance_class} has memory for ${floor(local.memory / 9531392)} connections (memory / 9,531,392 bytes, RDS's own measure): lower max_connections, or choose a larger class."
     }
   }
 }
 
-# RDS would change the password every seven days, at a time of its own. Replicas get it as they start, so it has to be
-# known when: the redeployment in the module 'allocator' follows this.
+# By default RDS changes the password every seven days at an arbitrary time. Replicas get it only when they start, so the
+# time must be known: the redeployment in the module 'allocator' follows it.
 resource "aws_secretsmanager_secret_rotation" "password" {
   secret_id          = aws_db_instance.this.master_user_secret[0].secret_arn
   rotate_immediately = false

@@ -4,22 +4,22 @@ output "identifier" {
 }
 
 output "host" {
-  description = "Where the database is."
+  description = "The database's address."
   value       = aws_db_instance.this.address
 }
 
 output "port" {
-  description = "Its port."
+  description = "The database's port."
   value       = aws_db_instance.this.port
 }
 
 output "password_secret_arn" {
-  description = "The secret that RDS keeps: JSON with 'username' and 'password'."
+  description = "The secret that RDS manages: JSON with 'username' and 'password'."
   value       = aws_db_instance.this.master_user_secret[0].secret_arn
 }
 
 output "redeploy_schedule" {
-  description = "When replicas have to be redeployed, to start with the new password: a quarter of an hour after the hour in which it changes."
+  description = "The time at which replicas must be redeployed with the new password: a quarter of an hour after the hour in which it changes."
   value       = "cron(15 ${var.password_rotation.hour + 1} 1 * ? *)"
 
   # Nothing that goes by this schedule is made before the rotation has it too.
@@ -27,7 +27,7 @@ output "redeploy_schedule" {
 }
 
 output "max_connections" {
-  description = "As the parameter group has it."
+  description = "PostgreSQL's max_connections, as in the parameter group."
   value       = tonumber(one([for parameter in aws_db_parameter_group.this.parameter : parameter.value if parameter.name == "max_connections"]))
 }
 
@@ -37,7 +37,7 @@ output "memory_bytes" {
 }
 
 output "storage_bytes" {
-  description = "The storage that it begins with."
+  description = "The initial size of the storage."
   value       = var.storage.initial * 1024 * 1024 * 1024
 }
 

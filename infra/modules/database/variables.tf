@@ -1,5 +1,5 @@
 variable "name" {
-  description = "The name of the instance, and begins that of everything else here."
+  description = "The name of the instance, and the prefix of all other names here."
   type        = string
 }
 
@@ -9,22 +9,22 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets in two zones or more: RDS asks for two even for an instance in one, so that it can be moved."
+  description = "Subnets in two zones or more: RDS requires two even for an instance in one zone, so that it can be moved."
   type        = list(string)
 
   validation {
     condition     = length(var.subnet_ids) >= 2
-    error_message = "Name subnets in at least two zones; RDS takes no subnet group with fewer, even for an instance in one zone."
+    error_message = "Name subnets in at least two zones; RDS requires them even for an instance in one zone."
   }
 }
 
 variable "replica_security_group_id" {
-  description = "The replicas' security group: nobody else reaches the database."
+  description = "The replicas' security group; nothing else can reach the database."
   type        = string
 }
 
 variable "engine_version" {
-  description = "PostgreSQL's major version, or an exact one to hold it there."
+  description = "PostgreSQL's major version, or an exact version to pin it."
   type        = string
   default     = "17"
 
@@ -35,7 +35,7 @@ variable "engine_version" {
 }
 
 variable "instance_class" {
-  description = "Size of the instance; docs/scaling.md says which for how many VMs."
+  description = "The class of the instance; docs/scaling.md recommends one by the number of VMs."
   type        = string
   default     = "db.t4g.small"
 
@@ -46,7 +46,7 @@ variable "instance_class" {
 }
 
 variable "max_connections" {
-  description = "PostgreSQL's max_connections. Set here rather than left to RDS (memory / 9,531,392 bytes), so that the replicas' budget and the alarm go by the same number."
+  description = "PostgreSQL's max_connections. It is set here instead of by RDS (memory / 9,531,392 bytes), so that the replicas' budget and the alarm use the same number."
   type        = number
   default     = 100
 
@@ -57,7 +57,7 @@ variable "max_connections" {
 }
 
 variable "storage" {
-  description = "GiB: at first, and up to how much it may grow by itself."
+  description = "The initial size of the storage in GiB, and the maximum to which it grows automatically."
   type = object({
     initial = optional(number, 20)
     most    = optional(number, 100)
@@ -66,18 +66,18 @@ variable "storage" {
 
   validation {
     condition     = var.storage.initial >= 20 && var.storage.most > var.storage.initial * 1.1
-    error_message = "gp3 storage begins at 20 GiB, and 'most' has to be more than a tenth above 'initial' for RDS to grow it."
+    error_message = "gp3 storage starts at 20 GiB, and 'most' must exceed 'initial' by more than a tenth so that RDS can grow it."
   }
 }
 
 variable "multi_az" {
-  description = "A standby in another zone, which takes over within a minute or two. Polls are answered meanwhile."
+  description = "Whether there is a standby in another zone, which takes over within a minute or two. Polls are answered meanwhile."
   type        = bool
   default     = true
 }
 
 variable "backup_days" {
-  description = "For how many days the database can be restored to any second."
+  description = "The number of days for which the database can be restored to any second."
   type        = number
   default     = 14
 
@@ -88,19 +88,19 @@ variable "backup_days" {
 }
 
 variable "disposable" {
-  description = "For a database that nobody will miss: it can be destroyed without a last snapshot. Otherwise it is protected."
+  description = "For temporary databases: the database can be destroyed without a final snapshot. Otherwise it is protected."
   type        = bool
   default     = false
 }
 
 variable "restore_snapshot" {
-  description = "Begin with the data of this snapshot. Only heeded when the instance is made."
+  description = "The snapshot from which the database is created. It has no effect on an existing instance."
   type        = string
   default     = null
 }
 
 variable "password_rotation" {
-  description = "In which hour (UTC) of the first day of each month RDS changes the password. Replicas are redeployed a quarter of an hour after it."
+  description = "The hour (UTC) of the first day of each month in which RDS changes the password. Replicas are redeployed a quarter of an hour after it."
   type = object({
     hour = optional(number, 2)
   })
@@ -108,6 +108,6 @@ variable "password_rotation" {
 
   validation {
     condition     = var.password_rotation.hour >= 0 && var.password_rotation.hour <= 22 && floor(var.password_rotation.hour) == var.password_rotation.hour
-    error_message = "The hour is a whole number from 0 to 22 (UTC): the redeployment after it has to fall on the same day."
+    error_message = "Give a whole number from 0 to 22 (UTC): the redeployment after it must be on the same day."
   }
 }

@@ -24,7 +24,7 @@ resource "aws_vpc" "this" {
   tags = { Name = var.name }
 }
 
-# Whoever forgets to name a security group gets this one, and with it no way in or out.
+# The default for resources without a security group: it allows no traffic.
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
 
@@ -37,7 +37,7 @@ resource "aws_internet_gateway" "this" {
   tags = { Name = var.name }
 }
 
-# Three kinds of subnets: public (load balancer, NAT gateways), workload (replicas, VMs; out by NAT), database (no way out).
+# Three kinds of subnets: public (load balancer, NAT gateways), workload (replicas, VMs; outbound through NAT), database (isolated).
 resource "aws_subnet" "public" {
   for_each = toset(local.zones)
 
@@ -129,7 +129,7 @@ resource "aws_route_table_association" "workload" {
   route_table_id = aws_route_table.workload[each.key].id
 }
 
-# Its table has no route but the VPC's own.
+# Its table has only the VPC's local route.
 resource "aws_route_table" "database" {
   vpc_id = aws_vpc.this.id
 

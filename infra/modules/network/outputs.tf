@@ -9,7 +9,7 @@ output "vpc_cidr" {
 }
 
 output "public_subnet_ids" {
-  description = "For the load balancer, also an internal one; in two zones or more."
+  description = "The load balancer's subnets, also for an internal one; in two zones or more."
   value       = [for zone in local.zones : aws_subnet.public[zone].id]
 }
 
@@ -19,16 +19,16 @@ output "public_route_table_id" {
 }
 
 output "workload_subnet_ids" {
-  description = "For replicas and VMs."
+  description = "The subnets of replicas and VMs."
   value       = [for zone in local.workload_zones : aws_subnet.workload[zone].id]
 }
 
 output "database_subnet_ids" {
-  description = "For the database; in two zones or more."
+  description = "The database's subnets; in two zones or more."
   value       = [for zone in local.zones : aws_subnet.database[zone].id]
 }
 
 output "nat_addresses" {
-  description = "By zone, the public address from which replicas and VMs reach the internet, and with it an internet-facing load balancer."
+  description = "The public address, by zone, from which replicas and VMs reach the internet and an internet-facing load balancer."
   value       = { for zone in local.nat_zones : zone => aws_eip.nat[zone].public_ip }
 }

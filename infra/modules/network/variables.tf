@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Begins the name of everything here."
+  description = "The prefix of all names here."
   type        = string
 }
 
 variable "cidr" {
-  description = "Addresses of the VPC: a private network of 65,536 addresses (/16), of which each subnet gets a sixteenth."
+  description = "The VPC's network: a private /16 network of 65,536 addresses, of which each subnet gets a sixteenth."
   type        = string
   default     = "10.20.0.0/16"
 
@@ -15,7 +15,7 @@ variable "cidr" {
 }
 
 variable "zones" {
-  description = "Availability zones, such as [\"eu-central-1a\", \"eu-central-1b\"]. Empty: the region's first two."
+  description = "Availability zones, such as [\"eu-central-1a\", \"eu-central-1b\"]. Empty means the region's first two."
   type        = list(string)
   default     = []
 
@@ -26,18 +26,18 @@ variable "zones" {
 }
 
 variable "workload_zones" {
-  description = "In how many of the zones replicas and VMs run."
+  description = "The number of zones in which replicas and VMs run."
   type        = number
   default     = 2
 
   validation {
     condition     = var.workload_zones >= 1 && var.workload_zones <= max(2, length(var.zones))
-    error_message = "Replicas and VMs run in at least one zone, and in no more than there are."
+    error_message = "Replicas and VMs need at least one zone, and at most the number of zones given."
   }
 }
 
 variable "nat_per_zone" {
-  description = "A NAT gateway in each zone with replicas and VMs: twice the price, and no zone depends on another. Otherwise one for all."
+  description = "Whether each zone with replicas and VMs has its own NAT gateway: this doubles the price, but no zone depends on another. Otherwise all zones share one."
   type        = bool
   default     = true
 }
