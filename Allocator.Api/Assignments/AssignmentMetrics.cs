@@ -8,10 +8,10 @@ using Npgsql;
 
 namespace Allocator.Api.Assignments;
 
-/// <summary>A step that an assignment has just made, by the database's clock.</summary>
-/// <param name="AskedAt">When the person asked.</param>
-/// <param name="Since">When the step before was made.</param>
-/// <param name="TraceParent">The person's request, where it is traced.</param>
+/// <summary>A step that an assignment has just reached, by the database's clock.</summary>
+/// <param name="AskedAt">The time of the person's request.</param>
+/// <param name="Since">The time of the previous step.</param>
+/// <param name="TraceParent">The trace context of the person's request, if it is traced.</param>
 internal sealed record Milestone(string Pool, string Hostname, DateTime AskedAt, DateTime Since, DateTime At, string? TraceParent)
 {
     /// <summary>Reads an assignment's row, with the step that is between two of its times.</summary>
@@ -20,7 +20,7 @@ internal sealed record Milestone(string Pool, string Hostname, DateTime AskedAt,
         row.GetStringOrNull("trace_parent"));
 }
 
-/// <summary>How long people wait for each step of their assignment, as histograms and in the trace of their request.</summary>
+/// <summary>Measures how long people wait for each step of their assignment, in histograms and in the trace of their request.</summary>
 internal sealed class AssignmentMetrics
 {
     private readonly Histogram<double> _pickup;
@@ -29,28 +29,31 @@ internal sealed class AssignmentMetrics
     public AssignmentMetrics(IMeterFactory meters)
     {
         var meter = meters.Create(Instrumentation.Name);
-        _pickup = meter.CreateHistogram("allocator.pickup.duration", "s", "From a person's request until a VM's poll has brought it to the VM (assigned), the VM has acknowledged it (received), the person can connect (connected)", advice: Instrumentation.Long);
-        _outcomes = meter.CreateCounter<long>("allocator.outcomes", "{outcome}", "What VMs reported of what they were told");
+        _pickup = meter.CreateHistogram(
+            "allocator.pickup.duration", "s",
+            "Time from a person's request until a VM has it (assigned), has acknowledged it (received), or the person can connect (connected)",
+            advice: Instrumentation.Long);
+        _outcomes = meter.CreateCounter<long>("allocator.outcomes", "{outcome}", "Outcomes that VMs reported");
         foreach (var outcome in Enum.GetValues<Outcome>())
         {
             _outcomes.Add(0, Of(outcome));
         }
     }
 
-    /// <summary>A VM's poll has taken the person along.</summary>
+    /// <summary>Records that a VM's poll has claimed the person.</summary>
     public void Assigned(Milestone milestone) => Reached("assigned", "wait in the queue", milestone);
 
-    /// <summary>The VM has acknowledged its person.</summary>
+    /// <summary>Records that the VM has acknowledged its person.</summary>
     public void Received(Milestone milestone) => Reached("received", "deliver to the VM", milestone);
 
-    /// <summary>The person can connect.</summary>
+    /// <summary>Records that the person can connect.</summary>
     public void Connected(Milestone milestone) => Reached("connected", "prepare on the VM", milestone);
 
     public void Reported(Outcome outcome) => _outcomes.Add(1, Of(outcome));
 
     /// <summary>
-    /// The steps happen in requests of the VM, at any replica, so each is written into the person's trace by the
-    /// traceparent that is kept with the assignment. Without the assignment's id: to know it is to own the assignment.
+    /// Records a step. Steps happen in requests of the VM, at any replica, so each is added to the person's trace through the
+    /// traceparent that is stored with the assignment. The span has no assignment id, since the id gives access to it.
     /// </summary>
     private void Reached(string step, string span, Milestone milestone)
     {

@@ -5,13 +5,13 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Allocator.Api.Events;
 
-/// <summary>In which order events come.</summary>
+/// <summary>The order of events in a list.</summary>
 internal enum EventOrder
 {
-    /// <summary>Oldest first: to read a story, and to follow what happens.</summary>
+    /// <summary>Oldest first.</summary>
     Asc,
 
-    /// <summary>Newest first: to see what has just happened.</summary>
+    /// <summary>Newest first.</summary>
     Desc,
 }
 
@@ -70,13 +70,14 @@ internal static class EventEndpoints
                 return Problems.Invalid(name, Instant.Rule);
             }
         }
-        var which = new EventFilter(hostname?.ToString(), assignment, email, pool, actor, action, since, until);
+        var filter = new EventFilter(hostname?.ToString(), assignment, email, pool, actor, action, since, until);
         var newestFirst = order?.Value == EventOrder.Desc;
         if (Csv.IsWanted(request))
         {
-            return new CsvResult<EventRecord>(CsvColumns, (last, cancel) => store.ListAsync(which, newestFirst, last?.Id ?? after, Limits.MaxPage, cancel));
+            return new CsvResult<EventRecord>(
+                CsvColumns, (last, cancel) => store.ListAsync(filter, newestFirst, last?.Id ?? after, Limits.MaxPage, cancel));
         }
-        var page = await store.ListAsync(which, newestFirst, after, limit, cancel);
+        var page = await store.ListAsync(filter, newestFirst, after, limit, cancel);
         return TypedResults.Ok(new Page<EventRecord>(page, page.Count == limit ? Csv.Text(page[^1].Id) : null));
     }
 }

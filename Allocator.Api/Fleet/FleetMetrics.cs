@@ -3,7 +3,7 @@ using Allocator.Api.Telemetry;
 
 namespace Allocator.Api.Fleet;
 
-/// <summary>How fresh the fleet is, and what it knows of each pool. A scrape costs as much as there are pools, not VMs.</summary>
+/// <summary>Measures how recent the fleet is, and counts each pool. The cost of a scrape grows with the pools, not with the VMs.</summary>
 internal sealed class FleetMetrics
 {
     private readonly VmFleet _fleet;
@@ -12,7 +12,7 @@ internal sealed class FleetMetrics
     private readonly Counter<long> _vms;
     private readonly Counter<long> _failures;
 
-    // Of the start of the last good feed; before the first one, of the start of this replica.
+    // The timestamp of the start of the last successful feed or, before the first one, of this replica.
     private long _fedAt;
     private double _lag;
 
@@ -20,20 +20,28 @@ internal sealed class FleetMetrics
     {
         (_fleet, _time, _fedAt) = (fleet, time, time.GetTimestamp());
         var meter = meters.Create(Instrumentation.Name);
-        _duration = meter.CreateHistogram("allocator.feed.duration", "s", "How long the feed took to ask what changed and to take it over", advice: Instrumentation.Short);
+        _duration = meter.CreateHistogram(
+            "allocator.feed.duration", "s", "Duration of a feed, which reads what changed and applies it", advice: Instrumentation.Short);
         _vms = meter.CreateCounter<long>("allocator.feed.vms", "{vm}", "VMs that the feed has read");
         _failures = meter.CreateCounter<long>("allocator.feed.failures", "{feed}", "Feeds that failed");
         _failures.Add(0);
-        meter.CreateObservableGauge("allocator.feed.lag", () => Volatile.Read(ref _lag), "s", "How old a change can have been when the last good feed brought it");
-        meter.CreateObservableGauge("allocator.fleet.age", () => time.GetElapsedTime(Volatile.Read(ref _fedAt)).TotalSeconds, "s", "Time since the last good feed began; what this replica knows is as old");
-        meter.CreateObservableGauge("allocator.fleet.loaded", () => fleet.IsLoaded ? 1 : 0, null, "Whether the whole fleet has been read once");
-        meter.CreateObservableGauge("allocator.vms", CountVms, "{vm}", "VMs by pool and state; each VM in one state");
-        meter.CreateObservableGauge("allocator.vms.lost", () => OfPools(pool => pool.Lost), "{vm}", "VMs whose polls have stopped, whatever their state");
-        meter.CreateObservableGauge("allocator.queue.length", () => OfPools(pool => pool.Waiting), "{person}", "People who wait");
-        meter.CreateObservableGauge("allocator.queue.wait", () => OfPools(pool => pool.LongestWait), "s", "How long the first in the queue has waited");
+        meter.CreateObservableGauge(
+            "allocator.feed.lag", () => Volatile.Read(ref _lag), "s",
+            "Upper bound on the age of a change when the last successful feed delivered it");
+        meter.CreateObservableGauge(
+            "allocator.fleet.age", () => time.GetElapsedTime(Volatile.Read(ref _fedAt)).TotalSeconds, "s",
+            "Age of this replica's data: time since the last successful feed started");
+        meter.CreateObservableGauge(
+            "allocator.fleet.loaded", () => fleet.IsLoaded ? 1 : 0, null, "Whether the whole fleet has been read once");
+        meter.CreateObservableGauge("allocator.vms", CountVms, "{vm}", "VMs by pool and state; each VM is in one state");
+        meter.CreateObservableGauge("allocator.vms.lost", () => OfPools(pool => pool.Lost), "{vm}", "VMs whose polls have stopped, in any state");
+        meter.CreateObservableGauge("allocator.queue.length", () => OfPools(pool => pool.Waiting), "{person}", "People in the queue");
+        meter.CreateObservableGauge(
+            "allocator.queue.wait", () => OfPools(pool => pool.LongestWait), "s", "How long the first person in the queue has waited");
     }
 
-    /// <param name="started">When this good feed began.</param>
+    /// <summary>Records a successful feed.</summary>
+    /// <param name="started">The timestamp of its start.</param>
     public void Fed(long started, int vms)
     {
         _duration.Record(_time.GetElapsedTime(started).TotalSeconds);
@@ -42,6 +50,7 @@ internal sealed class FleetMetrics
         Volatile.Write(ref _fedAt, started);
     }
 
+    /// <summary>Records a failed feed.</summary>
     public void NotFed() => _failures.Add(1);
 
     private IEnumerable<Measurement<int>> CountVms() =>

@@ -3,12 +3,12 @@ using Npgsql;
 
 namespace Allocator.Api.Fleet;
 
-/// <summary>Reads the fleet: all of it, what changed, or one VM.</summary>
+/// <summary>Reads the whole fleet, the changes since a cursor, or one VM.</summary>
 internal sealed class FleetStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// VMs, each beside its pool, whose queue is counted once; a pool without any has one row of its own. One statement,
-    /// hence one snapshot, gives the rows and the cursor to go on from.
+    /// Reads VMs, each with its pool, whose queue is counted once; a pool without VMs has one row of its own. One statement,
+    /// and therefore one snapshot, returns the rows and the next cursor.
     /// </summary>
     private const string All =
         $"""
@@ -17,7 +17,11 @@ internal sealed class FleetStore(NpgsqlDataSource database)
                 name,
                 (select count(*)::int from assignments where pool = name and state = 'waiting') as waiting,
                 (select count(*)::int from assignments where pool = name and requested_at > clock() - interval '1 minute') as requested,
-                (select extract(epoch from clock() - min(requested_at))::float8 from assignments where pool = name and state = 'waiting') as longest_wait,
+                (
+                    select extract(epoch from clock() - min(requested_at))::float8
+                    from assignments
+                    where pool = name and state = 'waiting'
+                ) as longest_wait,
                 pool_is_in_rush(opens_at, rush_until) as in_rush
             from pools
         )
@@ -30,10 +34,10 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         """;
 
     /// <summary>
-    /// Those changed since the cursor $1, which is the xmin of an earlier snapshot: every transaction below it was
-    /// finished and seen, one at or above it may have been running and is asked for again. Asking for "newer than the
-    /// last one seen" instead would miss a transaction that took its number early and committed late. The upper bound
-    /// leaves out rows that a restored dump brought from another server's future.
+    /// Reads the VMs that changed since the cursor $1, which is the xmin of an earlier snapshot: every transaction below it
+    /// had finished and was seen; one at or above it may have been running and is read again. "Newer than the last one
+    /// seen" would miss a transaction that took its number early and committed late. The upper bound excludes rows that a
+    /// restored dump brought from another server with higher transaction ids.
     /// </summary>
     private const string Changes =
         $"""
@@ -50,24 +54,24 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         where v.hostname = $1
         """;
 
-    /// <summary>How many VMs are taken over before whoever waits for this thread gets it.</summary>
-    private const int AtOnce = 64;
+    /// <summary>The feed yields its thread after this many rows, so that queued polls are not starved.</summary>
+    private const int RowsBetweenYields = 64;
 
-    /// <summary>The whole fleet, and the cursor to go on from.</summary>
-    public async Task<(VmFleet.FleetSnapshot Picture, ulong Cursor)> LoadAsync(CancellationToken cancel)
+    /// <summary>Reads the whole fleet, and the cursor for the changes after it.</summary>
+    public async Task<(VmFleet.FleetSnapshot Snapshot, ulong Cursor)> LoadAsync(CancellationToken cancel)
     {
-        var picture = new VmFleet.FleetSnapshot();
+        var snapshot = new VmFleet.FleetSnapshot();
         await using var command = database.Command($"{All} and v.deleted_at is null");
         command.CommandTimeout = 0;
         var cursor = await ReadAsync(
             command,
-            (pool, waiting, requested, longestWait, rush) => picture.Pool(pool).Update(waiting, requested, longestWait, rush),
-            view => picture.Apply(view),
+            (pool, waiting, requested, longestWait, rush) => snapshot.Pool(pool).Update(waiting, requested, longestWait, rush),
+            view => snapshot.Apply(view),
             cancel);
-        return (picture, cursor.Next);
+        return (snapshot, cursor.Next);
     }
 
-    /// <summary>Brings the fleet up to date with what changed since <paramref name="cursor"/>; returns the next cursor, and how many VMs it read.</summary>
+    /// <summary>Applies the changes since <paramref name="cursor"/>, and returns the next cursor and the number of VMs read.</summary>
     public async Task<(ulong Next, int Vms)> ReadChangesAsync(ulong cursor, VmFleet fleet, CancellationToken cancel)
     {
         await using var command = database.Command(Changes, cursor);
@@ -85,7 +89,7 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         return changes;
     }
 
-    /// <summary>Brings one VM up to date that has just changed by way of this replica, so that its next poll need not wait for the feed.</summary>
+    /// <summary>Updates one VM that this replica has just changed, so that its next poll need not wait for the feed.</summary>
     public async Task RefreshAsync(string hostname, VmFleet fleet, CancellationToken cancel)
     {
         if (await FindAsync(hostname, cancel) is { } view)
@@ -116,9 +120,9 @@ internal sealed class FleetStore(NpgsqlDataSource database)
             if (!reader.IsDBNull(6))
             {
                 applyVm(VmSnapshot.Read(reader, 6, pool));
-                if (++vms % AtOnce == 0)
+                if (++vms % RowsBetweenYields == 0)
                 {
-                    // Rows that are here already are read without a wait: many of them would keep the polls waiting.
+                    // ReadAsync completes synchronously for buffered rows; without a yield a large feed would monopolize the thread.
                     await Task.Yield();
                 }
             }

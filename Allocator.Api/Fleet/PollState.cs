@@ -1,6 +1,6 @@
 namespace Allocator.Api.Fleet;
 
-/// <summary>What a steady poll has to know of its VM, in one word, so that it is read and replaced as a whole.</summary>
+/// <summary>The state that an unchanged poll needs of its VM, in one machine word, so that it is read and replaced as a whole.</summary>
 internal readonly record struct PollState(long Word)
 {
     private const int Flags = 3;
@@ -11,14 +11,14 @@ internal readonly record struct PollState(long Word)
     {
     }
 
-    /// <summary>What the VM's ETag names.</summary>
+    /// <summary>Gets the generation, which the VM's ETag names.</summary>
     public long Generation => Word >> Flags;
 
     public bool IsFree => (Word & Free) != 0;
 
-    /// <summary>Nobody's, and free as soon as it says that it is clean or runs.</summary>
+    /// <summary>Gets whether the VM is unassigned and becomes free when it reports that it is clean or running.</summary>
     public bool IsUnready => (Word & Unready) != 0;
 
-    /// <summary>Given to somebody, and the VM has not said yet that it knows.</summary>
+    /// <summary>Gets whether the VM is assigned and has not acknowledged that yet.</summary>
     public bool AwaitsReceipt => (Word & Receipt) != 0;
 }

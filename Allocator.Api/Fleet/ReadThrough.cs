@@ -5,9 +5,9 @@ using Npgsql;
 namespace Allocator.Api.Fleet;
 
 /// <summary>
-/// Reads one VM from the database when this replica is behind: the VM enrolled or got its assignment by way of another
-/// replica a moment ago. Bounded, because what it is asked for comes from outside: few reads at once, one per VM and
-/// question, each answer remembered for a moment.
+/// Reads one VM from the database when this replica is behind: the VM has just enrolled or got its assignment at another
+/// replica. The reads are bounded, because callers from outside cause them: few at once, one for each VM and question, and
+/// each answer is cached for a moment.
 /// </summary>
 internal sealed class ReadThrough(VmFleet fleet, FleetStore store, IOptions<FleetOptions> options) : IDisposable
 {
@@ -16,11 +16,11 @@ internal sealed class ReadThrough(VmFleet fleet, FleetStore store, IOptions<Flee
     private readonly MemoryCache _answers = new(new MemoryCacheOptions { SizeLimit = 10_000 });
     private readonly SemaphoreSlim _places = new(options.Value.ReadThroughConcurrency);
 
-    /// <summary>Brings this VM up to date.</summary>
-    /// <param name="question">What is unknown here (a generation, a token's hash): another question is worth another read.</param>
-    /// <returns>The VM, or null where there is none of that name.</returns>
-    /// <exception cref="NpgsqlException">The database cannot be asked.</exception>
-    /// <exception cref="TimeoutException">Too many are asking.</exception>
+    /// <summary>Updates this VM from the database.</summary>
+    /// <param name="question">The generation or the token's hash that is unknown here; the cache keeps an answer for each.</param>
+    /// <returns>The VM, or null if there is none of that name.</returns>
+    /// <exception cref="NpgsqlException">The database is unavailable.</exception>
+    /// <exception cref="TimeoutException">Too many reads are waiting.</exception>
     public async Task<FleetVm?> RefreshAsync(string hostname, UInt128 question)
     {
         var key = (hostname, question);
@@ -35,7 +35,7 @@ internal sealed class ReadThrough(VmFleet fleet, FleetStore store, IOptions<Flee
         }
         catch
         {
-            // No answer is no answer to remember.
+            // Do not cache failures.
             _answers.Remove(key);
             throw;
         }
@@ -56,7 +56,7 @@ internal sealed class ReadThrough(VmFleet fleet, FleetStore store, IOptions<Flee
         }
         try
         {
-            // Of a whole class that boots at once, the feed brings the news before each one's turn to be read has come.
+            // If many VMs start at once, the feed may have updated this one while it waited for its turn.
             if (fleet.Find(hostname) is { } vm && vm.View != former)
             {
                 return vm;

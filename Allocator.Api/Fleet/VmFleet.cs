@@ -3,42 +3,42 @@ using Allocator.Api.Security;
 
 namespace Allocator.Api.Fleet;
 
-/// <summary>A replica's picture of all VMs. Never the truth: that is in the database, and this can always be made from it again.</summary>
+/// <summary>A replica's copy of all VMs in memory. The truth is in the database, from which the copy can always be rebuilt.</summary>
 internal sealed class VmFleet
 {
-    private volatile FleetSnapshot _picture = new();
+    private volatile FleetSnapshot _snapshot = new();
     private volatile bool _isLoaded;
 
-    /// <summary>Whether the whole fleet has been read once. Until then nothing can be answered.</summary>
+    /// <summary>Gets whether the whole fleet has been read once. Until then no poll can be answered.</summary>
     public bool IsLoaded => _isLoaded;
 
-    /// <summary>Of VMs that are not deleted.</summary>
-    public int Count => _picture.Pools.Values.Sum(pool => pool.Vms());
+    /// <summary>Gets the number of VMs that are not deleted.</summary>
+    public int Count => _snapshot.Pools.Values.Sum(pool => pool.Vms());
 
-    /// <param name="hostname">In lower case.</param>
-    public FleetVm? Find(ReadOnlySpan<char> hostname) => _picture.Vms.Find(hostname) is { View.IsDeleted: false } vm ? vm : null;
+    /// <param name="hostname">The host name in lower case.</param>
+    public FleetVm? Find(ReadOnlySpan<char> hostname) => _snapshot.Vms.Find(hostname) is { View.IsDeleted: false } vm ? vm : null;
 
-    /// <summary>The VM of this name, if this is its token; asks the database nothing.</summary>
+    /// <summary>Returns the VM of this name if this is its token, without a query.</summary>
     public FleetVm? FindProved(ReadOnlySpan<char> hostname, VmToken token) =>
-        _picture.Vms.FindProved(hostname, token) ?? (Find(hostname) is { } vm && vm.IsProvedBy(token) ? vm : null);
+        _snapshot.Vms.FindProved(hostname, token) ?? (Find(hostname) is { } vm && vm.IsProvedBy(token) ? vm : null);
 
-    public FleetPool? FindPool(string name) => _picture.Pools.GetValueOrDefault(name);
+    public FleetPool? FindPool(string name) => _snapshot.Pools.GetValueOrDefault(name);
 
-    public IEnumerable<FleetPool> Pools => _picture.Pools.Values;
+    public IEnumerable<FleetPool> Pools => _snapshot.Pools.Values;
 
-    /// <summary>Takes over a row, unless a newer one is here already.</summary>
-    public FleetVm Apply(VmSnapshot view) => _picture.Apply(view);
+    /// <summary>Applies a row, unless a newer one is known already.</summary>
+    public FleetVm Apply(VmSnapshot view) => _snapshot.Apply(view);
 
     public void ApplyPool(string name, int waiting, int requestsInLastMinute, double longestWait, bool inRush) =>
-        _picture.Pool(name).Update(waiting, requestsInLastMinute, longestWait, inRush);
+        _snapshot.Pool(name).Update(waiting, requestsInLastMinute, longestWait, inRush);
 
-    /// <summary>Every feed names all pools: one that it does not is deleted, with the VMs that were in it.</summary>
-    public void ForgetPoolsBut(IReadOnlySet<string> named) => _picture.ForgetPoolsBut(named);
+    /// <summary>Removes the pools that a feed did not name, with their VMs: every feed names all pools, so these are deleted.</summary>
+    public void ForgetPoolsBut(IReadOnlySet<string> named) => _snapshot.ForgetPoolsBut(named);
 
-    /// <summary>Takes over a whole new picture: also what it lacks is gone.</summary>
-    public void Replace(FleetSnapshot picture)
+    /// <summary>Replaces everything, so that what the new snapshot lacks is gone too.</summary>
+    public void Replace(FleetSnapshot snapshot)
     {
-        _picture = picture;
+        _snapshot = snapshot;
         _isLoaded = true;
     }
 
@@ -51,8 +51,8 @@ internal sealed class VmFleet
         public FleetPool Pool(string name) => Pools.GetOrAdd(name, static name => new FleetPool(name));
 
         /// <summary>
-        /// Takes over a row, unless a newer one is here already. A deleted VM stays in the table, so that an older
-        /// picture of its row that comes late does not bring it back.
+        /// Applies a row, unless a newer one is known already. A deleted VM stays in the table, so that an older row that
+        /// arrives late does not bring it back.
         /// </summary>
         public FleetVm Apply(VmSnapshot view)
         {

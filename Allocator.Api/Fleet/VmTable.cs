@@ -3,8 +3,8 @@ using Allocator.Api.Security;
 namespace Allocator.Api.Fleet;
 
 /// <summary>
-/// VMs by host name: read by any number of threads without a lock, written by one at a time. The hash stands beside the
-/// VM in one array, so that a look-up waits for memory twice, where a dictionary of a million waits five times.
+/// A hash table of VMs by host name: any number of threads read it without a lock, and one at a time writes. The hash is
+/// beside the VM in one array, so that a lookup waits for memory twice, where a dictionary of a million waits five times.
 /// </summary>
 internal sealed class VmTable
 {
@@ -12,7 +12,7 @@ internal sealed class VmTable
     private Slot[] _slots = new Slot[64];
     private int _count;
 
-    /// <param name="hostname">In lower case.</param>
+    /// <param name="hostname">The host name in lower case.</param>
     public FleetVm? Find(ReadOnlySpan<char> hostname)
     {
         var slots = Volatile.Read(ref _slots);
@@ -28,7 +28,7 @@ internal sealed class VmTable
         }
     }
 
-    /// <summary>The VM whose token this is, if it was proved here before and stands for <paramref name="hostname"/>.</summary>
+    /// <summary>Returns the VM of this token, if the token was proven before and is for <paramref name="hostname"/>.</summary>
     public FleetVm? FindProved(ReadOnlySpan<char> hostname, VmToken token)
     {
         if (!token.Hostname.SequenceEqual(hostname))
@@ -41,7 +41,7 @@ internal sealed class VmTable
         {
             ref var slot = ref slots[i & (slots.Length - 1)];
             var vm = Volatile.Read(ref slot.Vm);
-            // Who has the VM's secret is the VM: its name need not be read.
+            // The secret identifies the VM, so its name, which is elsewhere in memory, need not be read.
             if (vm is null || (slot.Hash == hash && vm.HasProved(token)))
             {
                 return vm;
@@ -49,8 +49,8 @@ internal sealed class VmTable
         }
     }
 
-    /// <summary>The VM of this name, made from <paramref name="view"/> where there is none.</summary>
-    /// <returns>Whether it was made.</returns>
+    /// <summary>Returns the VM of this name, and adds it with <paramref name="view"/> if there is none.</summary>
+    /// <returns>Whether it was added.</returns>
     public bool GetOrAdd(FleetPool pool, VmSnapshot view, out FleetVm vm)
     {
         lock (_writing)
@@ -60,7 +60,7 @@ internal sealed class VmTable
                 vm = known;
                 return false;
             }
-            // At most half full, so that few stand far from where they are looked for.
+            // At most half full, so that few VMs are far from the slot of their hash.
             if (_count == _slots.Length / 2)
             {
                 var larger = new Slot[_slots.Length * 2];
@@ -77,8 +77,8 @@ internal sealed class VmTable
         }
     }
 
-    /// <summary>Takes out all that are so. Goes through the whole table.</summary>
-    public void Remove(Predicate<FleetVm> which)
+    /// <summary>Removes the VMs that match, by rebuilding the whole table.</summary>
+    public void Remove(Predicate<FleetVm> match)
     {
         lock (_writing)
         {
@@ -86,7 +86,7 @@ internal sealed class VmTable
             _count = 0;
             foreach (var slot in _slots)
             {
-                if (slot.Vm is not null && !which(slot.Vm))
+                if (slot.Vm is not null && !match(slot.Vm))
                 {
                     Put(slots, slot.Vm, slot.Hash);
                     _count++;
@@ -109,7 +109,7 @@ internal sealed class VmTable
         }
         ref var slot = ref slots[i & (slots.Length - 1)];
         slot.Hash = hash;
-        // Last: whoever sees the VM sees its hash.
+        // The VM is written last, so that a reader that sees it also sees its hash.
         Volatile.Write(ref slot.Vm, vm);
     }
 

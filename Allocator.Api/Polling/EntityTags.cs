@@ -4,8 +4,8 @@ using Microsoft.Extensions.Primitives;
 namespace Allocator.Api.Polling;
 
 /// <summary>
-/// What a VM's If-None-Match says (RFC 9110 §13.1.2): one tag, a list of them, weak ones too, or <c>*</c>.
-/// Tags that are not ours name nothing.
+/// The entity tags of a VM's If-None-Match (RFC 9110 §13.1.2): one tag, a list of them, weak ones too, or <c>*</c>.
+/// Tags that this API does not issue are ignored.
 /// </summary>
 internal readonly ref struct EntityTags
 {
@@ -13,10 +13,10 @@ internal readonly ref struct EntityTags
 
     private EntityTags(StringValues header) => _header = header;
 
-    /// <summary>The newest generation that the VM says it has; 0 where it names none.</summary>
+    /// <summary>Gets the newest generation that the header names, or 0 if it names none.</summary>
     public long Newest { get; private init; }
 
-    /// <summary><c>*</c>: any generation will do.</summary>
+    /// <summary>Gets whether the header is <c>*</c>, which matches any generation.</summary>
     public bool Any { get; private init; }
 
     public static EntityTags Parse(StringValues header)
@@ -35,7 +35,7 @@ internal readonly ref struct EntityTags
         return new EntityTags(header) { Newest = newest, Any = any };
     }
 
-    /// <summary>Whether the VM says that it has this very generation.</summary>
+    /// <summary>Returns whether the header names this generation.</summary>
     public bool Contains(long generation)
     {
         foreach (var line in _header)
@@ -51,7 +51,7 @@ internal readonly ref struct EntityTags
         return false;
     }
 
-    /// <summary>Whether the header is nothing but this generation's own tag.</summary>
+    /// <summary>Returns whether the header is exactly the strong tag of this generation.</summary>
     public static bool IsStrong(string header, long generation) => header is ['"', ..] && Generation(header) == generation;
 
     private static long Generation(ReadOnlySpan<char> tag)

@@ -6,15 +6,15 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Allocator.Api.Polling;
 
 /// <summary>
-/// The shortest way through a poll that changes nothing: a known VM with its right token and the current ETag, for whom
-/// nobody waits. It is answered from memory as soon as its headers are here, before an HttpContext, a trace or the
-/// pipeline is made of it. Everything else goes on to the endpoint, which answers such a poll too, only at greater cost.
+/// Answers polls that change nothing: those of a known VM with the right token and the current ETag, for which no person is
+/// waiting. They are answered from memory as soon as their headers have arrived, before an HttpContext, a trace or the
+/// pipeline is created. Every other request goes on to the pipeline, whose endpoint also answers such polls, at a higher cost.
 /// </summary>
-internal sealed class NotModifiedFastPath(VmFleet fleet, LivenessWriter liveness, PollInterval interval, PollMetrics signals)
+internal sealed class NotModifiedFastPath(VmFleet fleet, LivenessWriter liveness, PollInterval interval, PollMetrics metrics)
 {
     public const string Prefix = "/assignment/";
 
-    /// <summary>Answers the request if that can be done here; otherwise nothing has happened.</summary>
+    /// <summary>Answers the request if it is such a poll; otherwise it changes nothing and returns false.</summary>
     public bool TryAnswer(IFeatureCollection features)
     {
         var request = features.GetRequiredFeature<IHttpRequestFeature>();
@@ -26,45 +26,48 @@ internal sealed class NotModifiedFastPath(VmFleet fleet, LivenessWriter liveness
         {
             return false;
         }
-        var (facts, pool) = (vm.PollState, vm.Pool);
-        if (!EntityTags.IsStrong(tag, facts.Generation) || PollHandler.CanClaim(facts, pool))
+        var (state, pool) = (vm.PollState, vm.Pool);
+        if (!EntityTags.IsStrong(tag, state.Generation) || PollHandler.CanClaim(state, pool))
         {
             return false;
         }
-        signals.Steady();
+        metrics.NotModified();
         liveness.RecordPoll(vm);
-        if (facts.AwaitsReceipt)
+        if (state.AwaitsReceipt)
         {
-            liveness.RecordReceipt(vm, facts.Generation);
+            liveness.RecordReceipt(vm, state.Generation);
         }
         var response = features.GetRequiredFeature<IHttpResponseFeature>();
         response.StatusCode = StatusCodes.Status304NotModified;
         response.Headers.ETag = tag;
-        response.Headers.CacheControl = interval.CacheControl(facts, pool);
+        response.Headers.CacheControl = interval.CacheControl(state, pool);
         return true;
     }
 
-    /// <summary>A server whose application sees only the requests that are not steady polls.</summary>
-    /// <param name="polls">Asked for at the start: the server exists before the settings are checked.</param>
-    internal sealed class Server(IServer server, Func<NotModifiedFastPath> polls) : IServer
+    /// <summary>A server whose application gets only the requests that the fast path has not answered.</summary>
+    /// <param name="fastPath">Called at the start, because the server is created before the settings are checked.</param>
+    internal sealed class Server(IServer server, Func<NotModifiedFastPath> fastPath) : IServer
     {
         public IFeatureCollection Features => server.Features;
 
         public Task StartAsync<TContext>(IHttpApplication<TContext> application, CancellationToken cancellationToken)
             where TContext : notnull =>
-            server.StartAsync(new Application<TContext>(application, polls()), cancellationToken);
+            server.StartAsync(new Application<TContext>(application, fastPath()), cancellationToken);
 
         public Task StopAsync(CancellationToken cancellationToken) => server.StopAsync(cancellationToken);
 
         public void Dispose() => server.Dispose();
     }
 
-    /// <summary>The server keeps one context per connection for the application to use again, so its type stays the application's: null is a poll that has its answer.</summary>
-    private sealed class Application<TContext>(IHttpApplication<TContext> application, NotModifiedFastPath polls) : IHttpApplication<TContext>
+    /// <summary>
+    /// An application whose context is null for polls that have been answered. The server keeps one context for each
+    /// connection so that the application can reuse it, so the context's type must be that of the application.
+    /// </summary>
+    private sealed class Application<TContext>(IHttpApplication<TContext> application, NotModifiedFastPath fastPath) : IHttpApplication<TContext>
         where TContext : notnull
     {
         public TContext CreateContext(IFeatureCollection contextFeatures) =>
-            polls.TryAnswer(contextFeatures) ? default! : application.CreateContext(contextFeatures);
+            fastPath.TryAnswer(contextFeatures) ? default! : application.CreateContext(contextFeatures);
 
         public Task ProcessRequestAsync(TContext context) =>
             context is null ? Task.CompletedTask : application.ProcessRequestAsync(context);

@@ -5,9 +5,9 @@ using Microsoft.AspNetCore.OutputCaching;
 namespace Allocator.Api.Polling;
 
 /// <summary>
-/// Keeps the bodies of polls, each under its VM and generation: a change makes the old body unreachable, so nothing has
+/// Caches the bodies of polls, each under its VM and generation: a change makes the old body unreachable, so that none has
 /// to be evicted in time. It runs behind authentication, so a body reaches only the VM that it is for. Only polls that
-/// change nothing are served from it: nobody waits for this VM, this replica is not behind, and no receipt is due.
+/// change nothing are served from it: no person waits for this VM, this replica is not behind, and no receipt is due.
 /// </summary>
 internal sealed class PollCachePolicy(LivenessWriter liveness, PollInterval interval) : IOutputCachePolicy
 {
@@ -45,9 +45,10 @@ internal sealed class PollCachePolicy(LivenessWriter liveness, PollInterval inte
     public ValueTask ServeResponseAsync(OutputCacheContext context, CancellationToken cancellation)
     {
         var response = context.HttpContext.Response;
-        // The answer may be newer than the key: the feed goes on while a poll is answered.
+        // The answer may be newer than the key, because the feed can update the VM while the poll is answered.
         context.AllowCacheStorage &= response.StatusCode == StatusCodes.Status200OK
-            && context.CacheVaryByRules.CacheKeyPrefix == Key(VmAuthentication.Caller(context.HttpContext).View.Hostname, response.Headers.ETag.ToString());
+            && context.CacheVaryByRules.CacheKeyPrefix
+                == Key(VmAuthentication.Caller(context.HttpContext).View.Hostname, response.Headers.ETag.ToString());
         return ValueTask.CompletedTask;
     }
 

@@ -4,17 +4,18 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Allocator.Api.Polling;
 
-/// <summary>The call that everything turns on.</summary>
+/// <summary>The endpoint that VMs poll.</summary>
 internal static class PollEndpoints
 {
     public static void MapPolls(this IEndpointRouteBuilder routes) =>
         routes.MapGet("/assignment/{hostname}", AnswerAsync)
             .WithName("Poll")
             .WithTags("VMs")
-            .WithSummary("What this VM is to do now")
+            .WithSummary("Get what this VM has to do now")
             .WithDescription(
                 "Send the last ETag as If-None-Match; nearly always the answer is 304. Poll again at a random time " +
-                "between once and twice the max-age after this poll began. Naming the current generation is the receipt of an assignment.")
+                "between once and twice the max-age after the start of this poll. A poll that names the current generation " +
+                "acknowledges its assignment.")
             .RequireAuthorization(VmAuthentication.Name)
             .CacheOutput(PollCachePolicy.Name)
             .Produces(StatusCodes.Status304NotModified)

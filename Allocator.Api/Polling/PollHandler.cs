@@ -5,29 +5,29 @@ using Microsoft.Extensions.Primitives;
 
 namespace Allocator.Api.Polling;
 
-/// <summary>Decides what a VM is told: the poll path in full, of which <see cref="NotModifiedFastPath"/> is the shortest way through.</summary>
+/// <summary>Decides the answer to a poll. <see cref="NotModifiedFastPath"/> is the shortcut for polls that change nothing.</summary>
 internal sealed partial class PollHandler(
     ReadThrough readThrough,
     PollStore store,
     LivenessWriter liveness,
-    PollMetrics signals,
+    PollMetrics metrics,
     AssignmentMetrics assignments,
     TimeProvider time,
     ILogger<PollHandler> log)
 {
     /// <summary>
-    /// The newest that is known of this VM after it polled: if it is free and somebody waits, that person is its now.
-    /// Never older than what the VM has.
+    /// Returns the newest known state of the VM that polls. If it is free and somebody waits, it is assigned to that person
+    /// first. The state is never older than the one that the VM has.
     /// </summary>
-    /// <exception cref="Npgsql.NpgsqlException">The VM knows more than this replica, and the database cannot be asked.</exception>
+    /// <exception cref="Npgsql.NpgsqlException">The VM has a newer state than this replica, and the database is unavailable.</exception>
     public async ValueTask<VmSnapshot> AnswerAsync(FleetVm vm, StringValues ifNoneMatch)
     {
         liveness.RecordPoll(vm);
         var newest = EntityTags.Parse(ifNoneMatch).Newest;
         if (newest > vm.View.Generation)
         {
-            // Another replica has told it. After the read the database's word counts, be it older: the VM's tag may be
-            // from before a backup was restored.
+            // The VM has its tag from another replica. After the read the database decides, even if its generation is older:
+            // the tag may be from before a backup was restored.
             await readThrough.RefreshAsync(vm.View.Hostname, (UInt128)newest);
         }
         if (CanClaim(vm.PollState, vm.Pool) && vm.Pool.TryBeginClaim())
@@ -42,7 +42,7 @@ internal sealed partial class PollHandler(
         return view;
     }
 
-    /// <summary>Whether somebody waits whom this VM could take.</summary>
+    /// <summary>Returns whether the VM is free and a claim for it may succeed.</summary>
     public static bool CanClaim(PollState vm, FleetPool pool) => vm.IsFree && pool.MayClaim;
 
     private async Task ClaimAsync(FleetVm vm)
@@ -52,18 +52,23 @@ internal sealed partial class PollHandler(
         var started = time.GetTimestamp();
         try
         {
-            // Not cancelled when the VM hangs up: what is claimed shall be known here.
+            // Not cancelled when the VM disconnects: this replica has to learn the outcome of the claim.
             outcome = await store.ClaimAsync(vm.View.Hostname, pool.Name, CancellationToken.None);
         }
         catch (Exception e) when (Outage.IsTransient(e))
         {
-            // The VM is told what is known. If the claim did succeed, the feed brings it and the next poll takes it along.
+            // The poll is answered from memory. If the claim did succeed, the feed brings it, and the next poll delivers it.
             Log.ClaimFailed(log, vm.View.Hostname, e.Message);
         }
         finally
         {
-            signals.Claimed(started, outcome);
-            pool.EndClaim(nobodyWaits: outcome is ClaimOutcome.NobodyWaits, unspent: outcome is ClaimOutcome.NotFree);
+            metrics.Claimed(started, outcome);
+            pool.EndClaim(outcome switch
+            {
+                ClaimOutcome.QueueEmpty => ClaimEnd.QueueEmpty,
+                ClaimOutcome.NotFree => ClaimEnd.Unused,
+                _ => ClaimEnd.Used,
+            });
         }
         switch (outcome)
         {

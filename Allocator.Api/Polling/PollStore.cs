@@ -14,7 +14,7 @@ internal abstract record ClaimOutcome
     public sealed record Bound(VmSnapshot Vm, Milestone Milestone) : ClaimOutcome;
 
     /// <summary>The queue is empty.</summary>
-    public sealed record NobodyWaits : ClaimOutcome;
+    public sealed record QueueEmpty : ClaimOutcome;
 
     /// <summary>This VM is not free any more, or another transaction is changing it: the fleet of this replica is behind.</summary>
     public sealed record NotFree : ClaimOutcome;
@@ -155,7 +155,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
         await using var row = await command.ExecuteReaderAsync(cancel);
         await row.ReadAsync(cancel);
         return row.IsDBNull("hostname")
-            ? row.GetBoolean("vm_was_free") ? new ClaimOutcome.NobodyWaits() : new ClaimOutcome.NotFree()
+            ? row.GetBoolean("vm_was_free") ? new ClaimOutcome.QueueEmpty() : new ClaimOutcome.NotFree()
             : new ClaimOutcome.Bound(VmSnapshot.Read(row), Milestone.Read(row, "requested_at", "assigned_at"));
     }
 

@@ -6,7 +6,7 @@ namespace Allocator.Api.Polling;
 
 internal static class PollingSetup
 {
-    /// <summary>What the output cache may take: bodies are small, and few VMs ask for the same one twice.</summary>
+    /// <summary>The size limit of the output cache: bodies are small, and few VMs ask for the same one twice.</summary>
     private const long CacheBytes = 16 * 1024 * 1024;
 
     public static void AddPolls(this IHostApplicationBuilder builder)
@@ -18,20 +18,20 @@ internal static class PollingSetup
         builder.Services.AddSingleton<PollStore>();
         builder.Services.AddSingleton<PollCachePolicy>();
         builder.Services.AddSingleton<NotModifiedFastPath>();
-        PutBeforeApplication(builder.Services);
+        AddFastPath(builder.Services);
         builder.Services.AddSingleton<LivenessWriter>();
         builder.Services.AddHostedService(services => services.GetRequiredService<LivenessWriter>());
         builder.Services.AddOutputCache(options =>
         {
             options.SizeLimit = CacheBytes;
-            // Without the default policy, which never caches what was asked for with an Authorization header: this
-            // policy runs behind authentication and keeps one entry per VM.
+            // The default policy never caches responses to requests with an Authorization header. This policy runs behind
+            // authentication and keeps one entry for each VM.
             options.AddPolicy(PollCachePolicy.Name, policy => policy.AddPolicy<PollCachePolicy>(), excludeDefaultPolicy: true);
         });
     }
 
-    /// <summary>Puts the steady polls between the server that is registered and the application.</summary>
-    private static void PutBeforeApplication(IServiceCollection services)
+    /// <summary>Puts the fast path between the registered server and the application.</summary>
+    private static void AddFastPath(IServiceCollection services)
     {
         var server = services.Last(service => service.ServiceType == typeof(IServer));
         services.Replace(ServiceDescriptor.Singleton<IServer>(provider => new NotModifiedFastPath.Server(

@@ -25,7 +25,7 @@ public sealed class FleetPoolTests
     {
         Feed(waiting: 1);
         Assert.True(_pool.TryBeginClaim());
-        _pool.EndClaim(nobodyWaits: false, unspent: false);
+        _pool.EndClaim(ClaimEnd.Used);
         Assert.False(_pool.TryBeginClaim());
     }
 
@@ -34,7 +34,7 @@ public sealed class FleetPoolTests
     {
         Feed(waiting: 1);
         Assert.True(_pool.TryBeginClaim());
-        _pool.EndClaim(nobodyWaits: false, unspent: true);
+        _pool.EndClaim(ClaimEnd.Unused);
         Assert.True(_pool.TryBeginClaim());
         Assert.False(_pool.TryBeginClaim());
     }
@@ -44,7 +44,7 @@ public sealed class FleetPoolTests
     {
         Feed(waiting: 5);
         Assert.True(_pool.TryBeginClaim());
-        _pool.EndClaim(nobodyWaits: true, unspent: false);
+        _pool.EndClaim(ClaimEnd.QueueEmpty);
         Assert.False(_pool.TryBeginClaim());
 
         _pool.AddWaiting();
@@ -68,7 +68,7 @@ public sealed class FleetPoolTests
         Assert.False(_pool.TryBeginClaim());
         for (var i = 0; i < 3; i++)
         {
-            _pool.EndClaim(nobodyWaits: false, unspent: false);
+            _pool.EndClaim(ClaimEnd.Used);
         }
         Assert.False(_pool.TryBeginClaim());
         Feed(waiting: 1);

@@ -48,7 +48,8 @@ public sealed class MaintenanceTests(PostgresServer server)
 
         await ExecuteAsync(database, "drop trigger refuse_expiry on assignments");
         await Wait.UntilAsync(async () => await IsAsync(database, "select end_reason = 'expired' from assignments"), "the assignment has expired");
-        await Wait.UntilAsync(() => api.Output.Contains("Maintenance job expire succeeded again", StringComparison.Ordinal), "the recovery is logged");
+        await Wait.UntilAsync(
+            () => api.Output.Contains("Maintenance job expire succeeded again", StringComparison.Ordinal), "the recovery is logged");
         (await api.Http.GetAsync("/health/ready")).EnsureSuccessStatusCode().Dispose();
     }
 

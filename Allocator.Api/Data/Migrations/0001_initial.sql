@@ -1,4 +1,4 @@
--- The clock of every rule. A function, so that a test can move it.
+-- The time that every rule uses; a function, so that tests can replace it.
 create function clock() returns timestamptz language sql stable as 'select now()';
 
 create table pools (
@@ -10,7 +10,7 @@ create table pools (
 
 insert into pools (name) values ('default');
 
--- What a VM is to do, from the facts that decide it.
+-- The state of a VM, derived from the facts that decide it.
 create function vm_state(assignment_id uuid, cleaning boolean, hold text) returns text language sql immutable as $$
     select case
         when assignment_id is not null then 'assigned'
@@ -49,11 +49,11 @@ create table vms (
         and lost_at is null
     ) stored,
 
-    -- Grows with every change that the VM must hear of; see vms_changed().
+    -- Grows with every change that the VM must be told of; see vms_changed().
     generation    bigint not null default 1,
-    -- Grows with every change: tells the newer of two pictures of the same row.
+    -- Grows with every change, and so decides which of two snapshots of the row is newer.
     revision      bigint not null default 1,
-    -- The transaction of the last change: what the feed asks for.
+    -- The transaction of the last change, by which the feed selects rows.
     changed_xid   xid8 not null default pg_current_xact_id(),
     enrolled_at   timestamptz not null default clock()
 );
@@ -62,7 +62,7 @@ create index vms_changed_xid on vms (changed_xid);
 create index vms_pool on vms (pool, hostname);
 create index vms_lost on vms (hostname) where lost_at is not null;
 
--- Triggers keep the books, so that no statement can forget them, not even one typed by hand.
+-- A trigger maintains these columns, so that no statement can forget them, not even a manual one.
 create function vms_changed() returns trigger language plpgsql as $$
 begin
     new.revision := old.revision + 1;
@@ -83,7 +83,7 @@ create table assignments (
     id            uuid primary key,
     pool          text collate "C" not null references pools,
     email         text not null,
-    -- The address as it is compared: one person, however they type it.
+    -- The normalized address, which identifies the person however they type it.
     email_key     text collate "C" not null check (email_key <> ''),
     code          text check (code ~ '^[A-Za-z0-9_/-]+$'),
     pin           text check (pin ~ '^[0-9]{6}$'),
@@ -91,7 +91,7 @@ create table assignments (
     state         text not null default 'waiting' check (state in ('waiting', 'assigned', 'connected', 'ended')),
     hostname      text collate "C" references vms,
     live_hostname text collate "C" generated always as (case when state in ('assigned', 'connected') then hostname end) stored,
-    -- The generation of the VM that brought it the assignment.
+    -- The generation of the VM that delivers the assignment.
     generation    bigint,
     attempts      integer not null default 0 check (attempts >= 0),
     connect_url   text,
@@ -117,7 +117,7 @@ create table assignments (
             and num_nonnulls(ended_at, end_reason) = 0
         when 'ended' then
             num_nulls(ended_at, end_reason) = 0
-            -- What opens the desktop is kept no longer than it is needed.
+            -- What gives access to the desktop is kept no longer than it is needed.
             and num_nonnulls(code, pin, connect_url) = 0
     end),
     unique (id, live_hostname)
@@ -142,13 +142,13 @@ $$;
 
 create trigger assignments_changed before update on assignments for each row execute function assignments_changed();
 
--- The only thing that polls write, and they write it in bulk: narrow, and with room on each page for updates in place.
+-- The only table that polls write, in bulk: it is narrow, and each page has room for updates in place.
 create table liveness (
     hostname  text collate "C" primary key,
     polled_at timestamptz not null
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
--- One row: whose turn it is to look for lost VMs, and when most of the fleet last seemed lost.
+-- One row: when a replica last looked for lost VMs, and when most of the fleet last seemed lost.
 create table sweeper (
     only_row boolean primary key default true check (only_row),
     swept_at timestamptz not null default '-infinity',

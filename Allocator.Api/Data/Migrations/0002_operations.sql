@@ -1,10 +1,10 @@
--- What a host decides about a pool, beyond the door and its code.
+-- The further settings of a pool.
 alter table pools
     add column opens_at         timestamptz,
     add column closes_at        timestamptz,
-    -- By the admin's word; around the opening there is a rush by itself.
+    -- Set by an admin; around opens_at the pool is in rush anyway.
     add column rush_until       timestamptz,
-    -- From the moment a person is connected; null: for as long as they like.
+    -- From the moment a person is connected; null means without limit.
     add column duration         interval check (duration > interval '0'),
     add column warning          interval check (warning > interval '0'),
     add column move_when_lost   boolean not null default false,
@@ -22,7 +22,7 @@ create function pool_is_in_rush(opens_at timestamptz, rush_until timestamptz) re
         or coalesce(clock() between opens_at - interval '1 minute' and opens_at + interval '5 minutes', false)
 $$;
 
--- As events tell it: whether there is a code, never which.
+-- The settings as events record them: whether there is a code, never which.
 create function pool_settings(pool pools) returns jsonb language sql stable as $$
     select jsonb_build_object(
         'open', pool.open, 'needsAccessCode', pool.access_code is not null, 'opensAt', pool.opens_at, 'closesAt', pool.closes_at,
@@ -39,16 +39,16 @@ create table roster (
 );
 
 alter table vms
-    -- A deleted VM keeps its row for ever: its old token gets a clear answer, each replica hears of it by the feed, and
-    -- what happened on it can still be told.
+    -- A deleted VM keeps its row: its old token gets a clear answer, the feed tells every replica, and its history
+    -- remains.
     add column deleted_at     timestamptz,
-    -- How long cleaning takes: what a person in the queue can be told.
+    -- How long the last cleaning took, for the estimated wait of people in the queue.
     add column cleaning_since timestamptz,
     add column cleaned_in     interval,
     add constraint deleted_is_retired check (deleted_at is null or (hold = 'retired' and assignment_id is null and lost_at is null)),
     add constraint cleaning_has_begun check (cleaning = (cleaning_since is not null)) not valid;
 
--- The migration leaves the books as they are, but for VMs that are being cleaned at this moment.
+-- The migration changes no revision; it only fills the new column for VMs that are being cleaned.
 alter table vms disable trigger vms_changed;
 update vms set cleaning_since = clock() where cleaning;
 alter table vms enable trigger vms_changed;
@@ -74,12 +74,12 @@ begin
 end
 $$;
 
--- As events tell it.
+-- The facts as events record them.
 create function vm_facts(pool text, hold text, machine_id text, deleted boolean) returns jsonb language sql immutable as $$
     select jsonb_build_object('pool', pool, 'hold', hold, 'machineId', machine_id, 'deleted', deleted)
 $$;
 
--- Each list goes by its key, from the key it was given: a filter that leaves few rows finds them by these.
+-- Lists are paged by their key; these indexes serve the filters that leave few rows.
 create index vms_state on vms (state, hostname);
 create index vms_status on vms (status, hostname) where status <> 'running';
 create index vms_hold on vms (hold, hostname) where hold is not null;
@@ -89,7 +89,7 @@ create index vms_assignment on vms (assignment_id) where assignment_id is not nu
 create index vms_unassigned on vms (hostname) where assignment_id is null;
 
 alter table assignments
-    -- Where the request came from, for as long as it counts against the cap.
+    -- The address of the request, while it counts against most_per_address.
     add column client_address inet,
     drop constraint columns_of_state,
     add constraint columns_of_state check (case state
@@ -103,7 +103,7 @@ alter table assignments
             and num_nonnulls(ended_at, end_reason) = 0
         when 'ended' then
             num_nulls(ended_at, end_reason) = 0
-            -- What opens the desktop, and where its person sits, is kept no longer than it is needed.
+            -- What gives access to the desktop, and the person's address, are kept no longer than they are needed.
             and num_nonnulls(code, pin, connect_url, client_address) = 0
     end);
 
@@ -135,7 +135,7 @@ create index events_action on events (action, id);
 create index events_actor on events (actor, id);
 create index events_at on events (at);
 
--- Only the end of their retention removes events, and it says so in its own transaction.
+-- Only retention and the deletion of a rehearsal remove events; they set this variable in their transaction.
 create or replace function events_are_append_only() returns trigger language plpgsql as $$
 begin
     if tg_op = 'DELETE' and current_setting('allocator.retention', true) = 'on' then
@@ -145,7 +145,7 @@ begin
 end
 $$;
 
--- Requests that were to happen once: who made them, what they were, and how the first was answered.
+-- Requests with an Idempotency-Key: their caller, their content, and the first response.
 create table idempotency_keys (
     caller       text not null,
     key          text not null check (length(key) between 1 and 255),

@@ -1,4 +1,4 @@
--- A pool in which a workshop is only played: when it is deleted, all that was in it goes with it, and its events too.
+-- A pool of a rehearsal: deleting it also deletes its VMs, people and events.
 alter table pools add column rehearsal boolean not null default false;
 
 create or replace function pool_settings(pool pools) returns jsonb language sql stable as $$

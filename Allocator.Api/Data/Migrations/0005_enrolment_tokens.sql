@@ -1,13 +1,13 @@
--- Besides the deployment's own, which its settings name: tokens that admins make, each for so many machines and so long.
+-- Enrolment tokens that admins create, each for a number of machines and a time, in addition to those in the settings.
 create table enrolment_tokens (
     id           uuid primary key,
     token_hash   bytea not null unique check (octet_length(token_hash) = 32),
-    -- Where it is bound to one, it is good for nothing else.
+    -- A bound token is valid for this pool or this host name only.
     pool         text collate "C" references pools,
     hostname     text collate "C" check (length(hostname) <= 253 and hostname ~ '^[a-z0-9.-]+$'),
     uses         integer not null check (uses > 0),
-    -- '<hostname> <machine id>' of each that came in by it. In this row, not in one of their own each: machines that race
-    -- wait for the row, and find there who was first; and one whose answer was lost is known when it comes again.
+    -- '<hostname> <machine id>' of each machine that enrolled with it. They are in this row, not in a table: racing machines
+    -- wait for the row and see who was first, and a machine whose response was lost is recognized when it asks again.
     used_by      text[] not null default '{}' check (cardinality(used_by) <= uses),
     last_used_by text collate "C",
     last_used_at timestamptz,
@@ -19,7 +19,7 @@ create table enrolment_tokens (
 
 create index enrolment_tokens_expires_at on enrolment_tokens (expires_at);
 
--- As events tell it.
+-- The facts as events record them.
 create function enrolment_token_facts(token enrolment_tokens) returns jsonb language sql immutable as $$
     select jsonb_build_object(
         'id', token.id, 'pool', token.pool, 'hostname', token.hostname, 'uses', token.uses,
