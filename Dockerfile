@@ -1,10 +1,10 @@
-# The API (the last stage, which is built if none is named), and the client as a VM to try it with (--target client).
-# scripts/build-image.sh builds and tries it.
+# The API (the last stage, which is the default), and the client as a VM for tests (--target client).
+# scripts/build-image.sh builds and tests both.
 ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0.401-noble
 ARG ASPNET=mcr.microsoft.com/dotnet/aspnet:10.0.12-noble-chiseled
 ARG RUNTIME=mcr.microsoft.com/dotnet/runtime:10.0.12-noble
 
-# Compiles on the machine's own kind for any other.
+# Compiles on the build machine's architecture for any other.
 FROM --platform=$BUILDPLATFORM ${SDK} AS source
 WORKDIR /source
 COPY global.json Directory.Build.props Directory.Build.targets Directory.Packages.props .editorconfig BannedSymbols.txt appsettings.json ./
@@ -19,7 +19,7 @@ COPY Allocator.Polling/ Allocator.Polling/
 COPY Allocator.Client/ Allocator.Client/
 RUN dotnet publish Allocator.Client --no-restore --configuration Release -p:UseAppHost=false --output /client
 
-# Not the client that VMs get, which is one native program: here the system is there anyway, for the hooks.
+# This is not the client of real VMs, which is one native program: the hooks need a whole system here anyway.
 FROM ${RUNTIME} AS client
 WORKDIR /app
 COPY --from=client-build /client .
@@ -36,7 +36,7 @@ CMD ["run"]
 FROM source AS build
 ARG TARGETARCH
 COPY Allocator.Api/Allocator.Api.csproj Allocator.Api/packages.lock.json Allocator.Api/
-# For every kind of machine at once: the lock file knows them all, and would not fit one alone.
+# For all architectures at once: the lock file contains them all and does not match a single one.
 RUN dotnet restore Allocator.Api --locked-mode -p:PublishReadyToRun=true
 COPY Allocator.Contracts/ Allocator.Contracts/
 COPY Allocator.Api/ Allocator.Api/
@@ -47,15 +47,15 @@ RUN dotnet publish Allocator.Api --no-restore --configuration Release --arch ${T
 FROM ${ASPNET}
 WORKDIR /app
 COPY --from=build /app .
-# Collecting often and little keeps a replica small: without it .NET takes as much as the processor has cache.
-# Without diagnostics .NET writes nothing: the root file system can be read-only, and no folder for temporary files is needed.
-# After SIGTERM it is no longer ready, and serves for five seconds more: checks every second, as of scripts/haproxy.cfg, take
-# three to notice. infra/ sets what its load balancer needs.
+# Small, frequent garbage collections keep a replica small: by default .NET uses as much memory as the processor's cache.
+# Without diagnostics .NET writes no files, so the root file system can be read-only, without a folder for temporary files.
+# After SIGTERM a replica reports that it is not ready and serves for five more seconds: the checks of scripts/haproxy.cfg,
+# one per second, take three to notice. infra/ sets the value for its load balancer.
 ENV ASPNETCORE_HTTP_PORTS=8080 DOTNET_GCgen0size=0x400000 DOTNET_EnableDiagnostics=0 Health__Drain=00:00:05
 EXPOSE 8080
 USER 10001:10001
 STOPSIGNAL SIGTERM
-# For plain Docker; orchestrators ask /health/ready themselves. There is no shell in the image, and no curl.
+# For plain Docker; orchestrators request /health/ready themselves. The image has no shell and no curl.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["/app/Allocator.Api", "health"]
 ENTRYPOINT ["/app/Allocator.Api"]
 ARG VERSION=

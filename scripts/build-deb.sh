@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Packs the client, as scripts/publish-client.sh published it, as artifacts/deb/allocator_<version>_<architecture>.deb.
-#   scripts/build-deb.sh [amd64|arm64 …]     every architecture that there is a program for, if none is named
-# The same commit and program give the same package, byte for byte. PROGRAMS and PACKAGES name other folders.
+# Packs the client that scripts/publish-client.sh built as artifacts/deb/allocator_<version>_<architecture>.deb.
+#   scripts/build-deb.sh [amd64|arm64 …]     default: every architecture with a published program
+# The same commit and program give the same package, byte for byte. PROGRAMS and PACKAGES override the folders.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ if [ $# -eq 0 ]; then
   done
 fi
 if [ ${#architectures[@]} -eq 0 ]; then
-  echo "There is no program to pack. Say: scripts/publish-client.sh" >&2
+  echo "There is no program to pack. Run: scripts/publish-client.sh" >&2
   exit 1
 fi
 
@@ -34,7 +34,7 @@ place() { # mode, source, path in the package
 
 for architecture in "${architectures[@]}"; do
   if [ -z "${rids[$architecture]:-}" ] || [ ! -x "$(program "$architecture")" ]; then
-    echo "There is no program for $architecture. Say: scripts/publish-client.sh; there are: ${!rids[*]}" >&2
+    echo "There is no program for $architecture. Run: scripts/publish-client.sh (architectures: ${!rids[*]})" >&2
     exit 1
   fi
   root=$work/$architecture
@@ -46,7 +46,7 @@ for architecture in "${architectures[@]}"; do
   place 644 Allocator.Client/debian/completion usr/share/bash-completion/completions/allocator
   install -d -m 750 "$root/etc/allocator"
   (cd Allocator.Client && find hooks -type f -print0) | while IFS= read -r -d '' hook; do
-    # What begins as a script is one, whatever became of its mode on its way here.
+    # A file that starts like a script is executable, even if a checkout lost its mode.
     [ "$(head -c 2 "Allocator.Client/$hook")" = '#!' ] && mode=755 || mode=644
     place "$mode" "Allocator.Client/$hook" "usr/lib/allocator/$hook"
   done
@@ -61,11 +61,11 @@ for architecture in "${architectures[@]}"; do
   gzip -9n < CHANGELOG.md > "$root/usr/share/doc/allocator/CHANGELOG.md.gz"
   printf 'allocator (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.gz.\n\n -- %s  %s\n' \
     "$version" "$maintainer" "$(LC_ALL=C date -uR --date="@$SOURCE_DATE_EPOCH")" | gzip -9n > "$root/usr/share/doc/allocator/changelog.gz"
-  # The enrolment token lies there.
+  # This folder contains the enrolment token.
   mkdir -p "$root/usr/share/lintian/overrides"
   echo 'allocator: non-standard-dir-perm 0750 != 0755 [etc/allocator/]' > "$root/usr/share/lintian/overrides/allocator"
 
-  # The oldest C library that has all that the program asks for.
+  # The minimum version of the C library, from the symbols that the program uses.
   libc=$(grep -ao 'GLIBC_2\.[0-9]*' "$root/usr/bin/allocator" | sort -uV | tail -n 1)
   mkdir "$root/DEBIAN"
   sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@MAINTAINER@/$maintainer/" -e "s/@LIBC@/${libc#GLIBC_}/" \

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Builds the container image allocator:<version>, and tries it: two containers of it behind HAProxy, on a PostgreSQL on
-# loopback; a VM enrols, polls and gets a person; one container is stopped by SIGTERM under steady polls, of which not one
-# may fail. With a Docker engine where there is one; else with buildah, as root on a Debian-like machine.
+# Builds the container image allocator:<version> and tests it: two containers run behind HAProxy, with PostgreSQL on
+# loopback; a VM enrols, polls and gets a person; SIGTERM stops one container under steady polls, and no poll may fail.
+# The script uses a Docker engine if there is one, otherwise buildah, as root on a Debian-like machine.
 #
-#   scripts/build-image.sh            build and try
-#   scripts/build-image.sh --build    only build
+#   scripts/build-image.sh            build and test
+#   scripts/build-image.sh --build    build only
 #
-# Without an engine nothing is pulled either: the images that the Dockerfile begins with are made here, under the same
-# names, from Debian's packages and this machine's own .NET, in artifacts/image. That proves the Dockerfile, not the
-# vendor's images. The restore in the build uses this machine's certificates and package sources.
+# Without an engine nothing is pulled: the script makes the Dockerfile's base images in artifacts/image, under the same
+# names, from Debian's packages and this machine's .NET. That tests the Dockerfile, but not the vendor's images. The
+# restore in the build uses this machine's certificates and package sources.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./scripts/install.sh
@@ -47,7 +47,7 @@ forget_containers() { :; }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-# -- An engine, or what stands for one --------------------------------------------------------------------------------
+# -- The engine, or its substitute -----------------------------------------------------------------------------------
 
 if docker info >/dev/null 2>&1; then
   build() { docker build "${arguments[@]}" --tag "$1" "${@:2}" .; }
@@ -59,7 +59,7 @@ if docker info >/dev/null 2>&1; then
   }
   inside() { docker exec "allocator-try-$1" "${@:2}"; }
   pid_of() { docker inspect --format '{{.State.Pid}}' "allocator-try-$1"; }
-  stop_container() { # its exit code is then in $code; Docker's own patience, ten seconds
+  stop_container() { # sets $code to its exit code; Docker's own timeout is ten seconds
     docker stop "allocator-try-$1" >/dev/null
     code=$(docker wait "allocator-try-$1")
   }
@@ -79,7 +79,7 @@ else
     local container
     container=$(buildah from scratch)
     buildah copy --quiet "$container" "$1" / >/dev/null
-    # As the vendor's chiseled ones: there are no tables of languages.
+    # Like the vendor's chiseled images, these have no globalization data.
     buildah config --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
       --env DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=true "$container"
     buildah commit --quiet --format docker "$container" "$2" >/dev/null
@@ -93,18 +93,18 @@ else
       debootstrap --variant=minbase --include=ca-certificates,libssl3,libstdc++6,zlib1g,tzdata bookworm "$system" >"$folder/debootstrap.log"
       touch "$folder/system.done"
     fi
-    # With a shell, as the vendor's: for the build, and for the client's hooks.
+    # With a shell, like the vendor's image, for the build and for the client's hooks.
     mkdir -p "$system/usr/share/dotnet"
     cp -a "$dotnet_folder/." "$system/usr/share/dotnet/"
     ln -sf ../share/dotnet/dotnet "$system/usr/bin/dotnet"
     commit "$system" "$(named SDK)"
     rm -rf "$system"/usr/share/dotnet/{sdk,sdk-manifests,packs,templates,metadata}
     commit "$system" "$(named RUNTIME)"
-    # Chiseled: the libraries and what .NET runs on, no shell and no package manager.
+    # Chiseled: the libraries and .NET, without a shell and a package manager.
     mkdir -p "$small"/{dev,etc,proc,sys,tmp,usr/bin,usr/lib,usr/lib64,usr/share}
     ln -s usr/lib "$small/lib"; ln -s usr/lib64 "$small/lib64"; ln -s usr/bin "$small/bin"
     chmod 1777 "$small/tmp"
-    # Debian's libraries lie in folders that are links in the system that is made of them.
+    # Packages name /lib, which is a link to /usr/lib in the installed system.
     chroot "$system" dpkg -L libc6 libgcc-s1 libssl3 libstdc++6 zlib1g tzdata | grep -v '/share/\(doc\|lintian\|man\)' |
       while IFS= read -r path; do
         path=${path/#\/lib/\/usr\/lib}
@@ -128,8 +128,8 @@ else
   }
   field() { buildah inspect --type image --format "{{.Docker$2}}" "$1"; }
   size() { buildah images --format '{{.Size}}' "localhost/$image"; }
-  # The image's own files, user, variables and program, in namespaces of its own: read-only, without capabilities, as the
-  # first process. The network is the machine's.
+  # Runs the image's files, user, variables and program in separate namespaces: read-only, without capabilities, as the
+  # first process. It shares the machine's network.
   declare -A containers
   root_of() {
     [ -n "${containers[$1]-}" ] || containers[$1]=$(buildah from --pull-never "localhost/$image")
@@ -162,7 +162,7 @@ else
     root_of "$1"
     (in_sandbox -- "${@:2}") </dev/null
   }
-  # The one whose parent made the namespaces.
+  # The process whose parent created the namespaces.
   pid_of() { tr -d ' ' <"/proc/${outer[$1]}/task/${outer[$1]}/children"; }
   stop_container() {
     code=0
@@ -172,7 +172,7 @@ else
   log_of() { cat "$work/$1.log"; }
   forget_containers() {
     local name
-    # The outer process heeds nothing less; the kernel then ends the inner one.
+    # The outer process ignores weaker signals; the kernel then ends the inner one.
     for name in "${!outer[@]}"; do kill -KILL "${outer[$name]}" 2>/dev/null || true; done
     for name in "${!outer[@]}"; do wait "${outer[$name]}" 2>/dev/null || true; done
     for name in "${!containers[@]}"; do buildah rm "${containers[$name]}" >/dev/null 2>&1 || true; done
@@ -182,7 +182,7 @@ fi
 # -- Build ------------------------------------------------------------------------------------------------------------
 
 if declare -F make_bases >/dev/null; then
-  step "Images to begin with, of Debian and .NET $(dotnet --version) of this machine"
+  step "Base images from Debian and .NET $(dotnet --version) of this machine"
   make_bases
 fi
 step "Building $image"
@@ -192,7 +192,7 @@ build "$image-client" --target client
 printf '\n%s: %s\n' "$image" "$(size)"
 "$try" || exit 0
 
-# -- Try --------------------------------------------------------------------------------------------------------------
+# -- Test -------------------------------------------------------------------------------------------------------------
 
 need_postgres
 need haproxy haproxy
@@ -204,9 +204,9 @@ wait_for() { # what, command …
 free_port() { while port=$((20000 + RANDOM % 10000)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done; echo "$port"; }
 
 step "PostgreSQL on loopback"
-# A link to it need not have the others beside it.
+# The link may be in a folder without the other binaries.
 binaries=$(dirname "$(readlink -f "$(command -v postgres || printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)")")
-# It refuses to run as root.
+# PostgreSQL refuses to run as root.
 as_postgres() { if [ "$(id -u)" -eq 0 ]; then setpriv --reuid postgres --regid postgres --init-groups --pdeathsig TERM "$@"; else "$@"; fi; }
 mkdir "$work/postgres"
 [ "$(id -u)" -ne 0 ] || chown postgres: "$work/postgres"
@@ -231,7 +231,7 @@ for name in 1 2; do
 done
 {
   cat scripts/haproxy.cfg
-  # It does not try again what a replica has not answered: that would hide it.
+  # HAProxy must not retry a failed request, since that would hide the failure.
   echo '  retries 0'
   for name in 1 2; do echo "  server api-$name 127.0.0.1:${ports[name - 1]}"; done
 } >"$work/haproxy.cfg"
@@ -247,7 +247,7 @@ check() { # what, command …
 }
 process=$(pid_of 1)
 status() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$process/status"; }
-check "it runs as the user that the image names, $(field "$image" .Config.User)" test "$(status Uid):$(status Gid)" = "$(field "$image" .Config.User)"
+check "it runs as the image's user, $(field "$image" .Config.User)" test "$(status Uid):$(status Gid)" = "$(field "$image" .Config.User)"
 check "it has no capabilities" test "$(status CapEff)" = 0000000000000000
 check "it is the first process, as in any container" test "$(awk '$1 == "NSpid:" { print $NF }' "/proc/$process/status")" = 1
 read_only() { awk '$5 == "/" { print $6 }' "/proc/$process/mountinfo" | tail -n 1 | grep -q '^ro\b'; }
@@ -258,7 +258,7 @@ check "it is labelled with its version" labelled
 inside_health() { inside 1 /app/Allocator.Api health --urls "http://127.0.0.1:${ports[0]}"; }
 check "the health check says that it is ready" inside_health
 in_vain() { ! inside 1 /app/Allocator.Api health --urls http://127.0.0.1:1 2>/dev/null; }
-check "the health check says that nobody answers" in_vain
+check "the health check reports that no replica answers" in_vain
 
 step "A VM, and a person"
 api() { # method, path, token, body
@@ -273,7 +273,7 @@ echo "ok: vm-1 enrolled, polled, and has ada@example.org"
 
 step "SIGTERM under steady polls"
 tag=$(curl -fsS -D - -o /dev/null "$url/assignment/vm-1" -H "Authorization: Bearer $vm" | tr -d '\r' | awk 'tolower($1) == "etag:" { print $2 }')
-# One connection each, as VMs keep theirs; a poll that fails is not repeated.
+# One connection each, kept open like a VM's; a failed poll is not repeated.
 polls() {
   local urls
   mapfile -t urls < <(yes "$url/assignment/vm-1" | head -n 100)
@@ -286,17 +286,17 @@ for i in 1 2 3 4; do polls "$i" </dev/null & pollers+=($!); done
 processes+=("${pollers[@]}")
 count() { cat "$work"/polls-* | wc -l; }
 polled() { [ "$(count)" -ge "$1" ]; }
-wait_for "nobody polls" polled 400
+wait_for "no poll was answered" polled 400
 before=$(count) started=$(date +%s%N)
 stop_container 1
 took=$((($(date +%s%N) - started) / 1000000))
 after=$(count)
-wait_for "nobody polls the other one" polled $((after + 400))
+wait_for "the other replica answered no poll" polled $((after + 400))
 touch "$work/enough"
 wait "${pollers[@]}"
-check "it ended by itself, with 0, after $took ms: within the ten seconds that Docker gives" test "$code $((took < 10000))" = "0 1"
+check "it exited with 0 after $took ms, within Docker's ten seconds" test "$code $((took < 10000))" = "0 1"
 refused=$(cat "$work"/polls-* | grep -vc '^304$' || true)
-check "$(count) polls, $((after - before)) of them while it stopped; not answered by 304: $refused" test "$refused" -eq 0
+check "$(count) polls, $((after - before)) of them while it stopped; not answered with 304: $refused" test "$refused" -eq 0
 drained() { log_of 1 | grep -q 'Not ready any more'; }
 check "its log says that it drained" drained
 printf '\n%s works: %s, of which the program is %s MB\n' "$image" "$(size)" \

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the secrets that compose.yaml names, in secrets/, once: what is there already stays as it is. Hashes are made by the
-# image itself, which is built first if it has to be. Then says what you need next.
+# Creates the secrets of compose.yaml in secrets/; existing ones are kept. The image itself makes the hashes, and is built
+# first if needed. Then the script prints the next steps.
 #
 #   scripts/compose-secrets.sh
 #
-# The containers read them as other users than you, so the files can be read by everybody who gets to them, and nobody but
-# you gets into their folder. To have another password or token, delete it and its hash, run this again, and start the
-# replicas anew (docker compose up --force-recreate); the database keeps its password, which is better left alone.
+# The containers read the files as other users, so the files are readable by everybody, but only you can enter their
+# folder. To change a password or token, delete it and its hash, run this script again, and recreate the replicas (docker
+# compose up --force-recreate). Do not change the database's password, since the database keeps the old one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,13 +16,13 @@ folder=secrets
 chmod 700 "$folder"
 
 made() { [ -s "$folder/$1" ]; }
-# Whole or not at all, and never over one that is there.
+# Writes the file completely or not at all, and never replaces an existing one.
 keep() { # file; the value on standard input
   local new
   new=$(mktemp "$folder/.new.XXXXXX")
   if cat >"$new" && [ -s "$new" ] && chmod 0444 "$new" && ln -T "$new" "$folder/$1"; then
     rm "$new"
-    echo "Made $folder/$1" >&2
+    echo "Created $folder/$1" >&2
   else
     rm -f "$new"
     return 1
@@ -32,15 +32,15 @@ random() { head -c 24 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n'; }
 for secret in database-password admin-password enrolment-token; do
   made "$secret" || random | keep "$secret"
 done
-# People's own.
+# Only people need it, no container.
 chmod 0400 "$folder/admin-password"
 
 image=$(sed -n 's/^  image: \(allocator:.*\)$/\1/p' compose.yaml)
-# Nothing of it but the program: no network, and no secrets but the one on its standard input.
+# Runs the program without network and secrets, except the one on its standard input.
 program() { docker run --rm --interactive --network none --read-only --cap-drop ALL --security-opt no-new-privileges "$image" "$@"; }
 if ! made admin-password-hash; then
   docker image inspect "$image" >/dev/null 2>&1 || docker compose build api-1 >&2
-  # A line, which is what the program reads.
+  # The program reads a line, so the input must end with a newline.
   { cat "$folder/admin-password"; echo; } | program hash-password | keep admin-password-hash
 fi
 made enrolment-token-hash || sha256sum <"$folder/enrolment-token" | cut -d' ' -f1 | keep enrolment-token-hash

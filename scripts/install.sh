@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Sourced by run.sh and test.sh: installs what is missing on a Debian-like machine, and says what to do elsewhere.
+# Sourced by run.sh and test.sh; installs missing programs on a Debian-like machine, and names them elsewhere.
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
 install_packages() { # Debian package …
   if ! command -v apt-get >/dev/null; then
-    echo "Missing: $*. Install it, then start again." >&2
+    echo "Missing: $*. Install it, then run this again." >&2
     exit 1
   fi
   echo "Installing $* …" >&2
@@ -20,7 +20,7 @@ need() { # command, Debian package …
 
 need_dotnet() {
   command -v dotnet >/dev/null && return
-  echo "The .NET SDK 10 is missing. Install it (https://dot.net/download), then start again." >&2
+  echo "The .NET SDK 10 is missing. Install it (https://dot.net/download), then run this again." >&2
   exit 1
 }
 
@@ -29,7 +29,7 @@ need_postgres() {
   need jq jq
   command -v postgres >/dev/null && return
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && return
-  # The package makes and starts a cluster of its own unless it is told not to; only its binaries are wanted here.
+  # By default the package creates and starts a cluster; only its binaries are needed here.
   install_packages postgresql-common
   [ ! -f /etc/postgresql-common/createcluster.conf ] ||
     as_root sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf

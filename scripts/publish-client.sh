@@ -3,10 +3,10 @@
 #
 #   scripts/publish-client.sh [linux-x64] [linux-arm64] [own]
 #
-# `own` is this machine's kind. Without arguments both: this machine's must succeed, the other kind's tools may be missing,
-# and then that is said.
-# On a Debian-like machine the tools are installed: gcc for this machine's own kind; clang and the other kind's gcc (such
-# as gcc-aarch64-linux-gnu) for the other. The program needs nothing on a VM but glibc as new as here, and OpenSSL.
+# `own` is this machine's architecture. Without arguments both are published: this machine's must succeed; the other one is
+# skipped with a message if its tools are missing. On a Debian-like machine the script installs the tools: gcc for this
+# machine's architecture; clang and the other architecture's gcc (such as gcc-aarch64-linux-gnu) for the other. On a VM the
+# program needs only a glibc at least as new as this machine's, and OpenSSL.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./scripts/install.sh
@@ -14,7 +14,7 @@ need_dotnet
 
 own=linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
 
-publish() { # kind of machine
+publish() { # architecture
   local kind=$1 out=artifacts/client/$1 cross=() work
   if [ "$kind" = "$own" ]; then
     need gcc gcc libc6-dev
@@ -41,11 +41,11 @@ if [ $# -gt 0 ]; then
     case $kind in
       linux-x64 | linux-arm64) publish "$kind" ;;
       own) publish "$own" ;;
-      *) echo "'$kind' is none of linux-x64, linux-arm64 and own" >&2; exit 2 ;;
+      *) echo "'$kind' is not one of linux-x64, linux-arm64 and own" >&2; exit 2 ;;
     esac
   done
 else
   other=$([ "$own" = linux-x64 ] && echo linux-arm64 || echo linux-x64)
   publish "$own"
-  ./scripts/publish-client.sh "$other" || echo "$other is not published: what is missing is said above. The rest is done." >&2
+  ./scripts/publish-client.sh "$other" || echo "$other was not published; see the error above. $own was." >&2
 fi

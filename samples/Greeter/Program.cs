@@ -4,7 +4,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
-// A VM in a program of its own. GREETER_Url says where the allocator is, GREETER_EnrolmentToken lets the VM join.
+// A program that is a workshop VM. GREETER_Url is the allocator's address; GREETER_EnrolmentToken lets the VM enrol.
 var builder = Host.CreateApplicationBuilder(args);
 builder.Configuration.AddEnvironmentVariables("GREETER_");
 builder.Services.AddAllocatorClient<Greeter>(new AllocatorClientOptions
@@ -17,7 +17,7 @@ builder.Services.AddAllocatorClient<Greeter>(new AllocatorClientOptions
 });
 await builder.Build().RunAsync();
 
-/// <summary>Greets the person the VM is given to, and takes leave of them.</summary>
+/// <summary>Greets the person to whom the VM is assigned, and says goodbye when the assignment ends.</summary>
 internal sealed partial class Greeter(ILogger<Greeter> log) : IAssignmentHandler
 {
     public Task<HandlerResult> AssignedAsync(VmAssignment vm, AssignedPerson person, CancellationToken cancel)

@@ -87,7 +87,7 @@ public sealed partial class PackageTests : IDisposable
         Assert.EndsWith("_arm64.deb", await BuildAsync("arm64"), StringComparison.Ordinal);
         await using var script = Executable.Start(Path.Combine(RepositoryRoot.Path, "scripts", "build-deb.sh"), ["amd64"], Environment());
         Assert.Equal(1, await script.WaitForExitAsync());
-        Assert.Contains("There is no program for amd64. Say: scripts/publish-client.sh", script.Output, StringComparison.Ordinal);
+        Assert.Contains("There is no program for amd64. Run: scripts/publish-client.sh", script.Output, StringComparison.Ordinal);
     }
 
     [Fact]
