@@ -16,7 +16,7 @@ internal static class Allocations
     {
         var table = new Table(
             "Allocations",
-            $"Of the whole process per request, {Vms:N0} VMs. Kestrel makes strings of the path, of If-None-Match and of Authorization; nearly all "
+            $"Of the whole process per request, {Vms:N0} VMs. Kestrel makes strings of the path, If-None-Match and Authorization; nearly all "
                 + $"of it is these.",
             ["", "per request"]);
         table.Add("bare Kestrel", await MeasureAsync("bare", []));
@@ -24,7 +24,7 @@ internal static class Allocations
         return table;
     }
 
-    /// <summary>In the process that is measured.</summary>
+    /// <summary>Runs in the measured process.</summary>
     public static async Task MeasureInThisProcessAsync(string server)
     {
         var address = Server.FreeAddress();
@@ -45,7 +45,7 @@ internal static class Allocations
         await Server.WaitUntilAsync(address, "/health/ready");
         Throughput.RunOnce(address, requests);
         Throughput.Run(address, requests, TimeSpan.FromSeconds(3));
-        // Two runs, and what the longer one takes more: so what connections cost at their start is in no figure.
+        // The difference of two runs excludes the cost of opening connections.
         var (some, more) = (Measure(TimeSpan.FromSeconds(0.5)), Measure(TimeSpan.FromSeconds(2.5)));
         Console.WriteLine($"{(more.Bytes - some.Bytes) / (double)(more.Answered - some.Answered):0} B");
         Environment.Exit(0);
@@ -68,7 +68,7 @@ internal static class Allocations
         using var process = Process.Start(start)!;
         var output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
-        // Above it stands what the server said at its start.
+        // The lines above are the server's log.
         return output.Trim().Split('\n')[^1];
     }
 }

@@ -1,6 +1,6 @@
 namespace Allocator.Bench;
 
-/// <summary>What a poll is measured against: the same Kestrel answering an empty 304, with nothing to think about.</summary>
+/// <summary>The reference for a poll: the same Kestrel that answers an empty 304 without any logic.</summary>
 internal static class BareKestrel
 {
     public static async Task RunAsync(string[] args)

@@ -23,7 +23,7 @@ internal static class ClientOnVm
     public static async Task<Table> RunAsync(Database database, bool full)
     {
         var starts = full ? 31 : 9;
-        // In full for as many polls as a VM makes in an hour; a free VM that is one of few is asked to poll every 1–2 s.
+        // With --full for as many polls as a VM makes in an hour; one of few free VMs polls every 1–2 s.
         var window = full ? TimeSpan.FromSeconds(PollsPerHour * 1.5) : TimeSpan.FromSeconds(15);
         var architecture = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "x64";
         var program = Path.GetFullPath($"artifacts/client/linux-{architecture}/allocator");
@@ -90,7 +90,7 @@ internal static class ClientOnVm
         static string Megabytes(double bytes) => $"{bytes / 1e6:0.0} MB";
     }
 
-    /// <summary>The interpreter, and every module that the poller makes it load.</summary>
+    /// <summary>Returns the number and size of the interpreter and all modules that the poller loads.</summary>
     private static async Task<(int Files, long Bytes)> LoadedByPythonAsync()
     {
         var printed = await PrintedAsync("/usr/bin/python3", "-c",
@@ -112,7 +112,7 @@ internal static class ClientOnVm
         return printed.Trim();
     }
 
-    /// <summary>One of the two programs, its server, and what was measured of it.</summary>
+    /// <summary>One of the two programs, its server, and its figures.</summary>
     private sealed class Kind : IAsyncDisposable
     {
         private readonly Server _server;
@@ -140,25 +140,25 @@ internal static class ClientOnVm
 
         public double PollsEach => (_pollsAfter - _pollsBefore) / (double)Pollers;
 
-        /// <summary>Milliseconds.</summary>
+        /// <summary>Gets the processor time per poll in milliseconds.</summary>
         public double CpuPerPoll => _pollers.Sum(poller => poller.Cpu.TotalMilliseconds) / (_pollsAfter - _pollsBefore);
 
-        /// <summary>Milliseconds, of all of them.</summary>
+        /// <summary>Gets the processor time between polls of all pollers in milliseconds.</summary>
         public double CpuBetween => _pollers.Sum(poller => poller.QuietCpu((int)Math.Ceiling(PollsEach)).TotalMilliseconds);
 
-        /// <param name="answered">What it says when its first poll is answered.</param>
+        /// <param name="answered">The text that the program prints when its first poll is answered.</param>
         public static async Task<Kind> StartAsync(Database database, string name, string[] command, string answered)
         {
             var connectionString = await database.CreateAsync(name);
             await Database.FillAsync(connectionString, _ => Task.CompletedTask);
             var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(EnrolmentToken)));
             return new Kind(
-                // It is not measured; the pollers are.
+                // Only the pollers are measured, not the server.
                 await Server.StartApiOnAsync(Server.SecondCore, connectionString, KeyValuePair.Create("Enrolment__TokenHashes__1", hash)), command,
                     answered);
         }
 
-        /// <summary>One start of a VM that is new each time.</summary>
+        /// <summary>Measures one start of a new VM.</summary>
         public async Task MeasureStartAsync()
         {
             using var poller = Start("vm-0", keepsNothing: true);
@@ -177,7 +177,7 @@ internal static class ClientOnVm
             {
                 await poller.SaysAsync(_answered);
             }
-            // The first poll with If-None-Match is of another kind than the very first.
+            // The first poll with If-None-Match differs from the very first poll.
             var polls = await PollsAsync();
             while (await PollsAsync() < polls + (2 * Pollers))
             {
@@ -246,7 +246,7 @@ internal static class ClientOnVm
         }
     }
 
-    /// <summary>One program that polls.</summary>
+    /// <summary>A running poller.</summary>
     private sealed class Poller : IDisposable
     {
         private readonly long _started = Stopwatch.GetTimestamp();
@@ -268,10 +268,10 @@ internal static class ClientOnVm
 
         public ProcessUsage Usage { get; }
 
-        /// <summary>Since it was begun.</summary>
+        /// <summary>Gets the processor time since <c>Begin</c>.</summary>
         public TimeSpan Cpu => _lastSeen - _before;
 
-        /// <summary>How long after its start it says a line with these words.</summary>
+        /// <summary>Returns the time from its start until it prints a line with these words.</summary>
         public async Task<TimeSpan> SaysAsync(string words)
         {
             while (await _process.StandardOutput.ReadLineAsync() is { } line)
@@ -281,7 +281,7 @@ internal static class ClientOnVm
                     return Stopwatch.GetElapsedTime(_started);
                 }
             }
-            throw new InvalidOperationException($"It ended without saying '{words}'.");
+            throw new InvalidOperationException($"It ended without printing '{words}'.");
         }
 
         public void Begin() => _before = _lastSeen = Usage.Cpu;
@@ -293,7 +293,7 @@ internal static class ClientOnVm
             _lastSeen = now;
         }
 
-        /// <summary>A poll may fall into two slices; what is left is of none.</summary>
+        /// <summary>A poll may fall into two slices; the remaining slices have none.</summary>
         public TimeSpan QuietCpu(int polls) => _slices.Order().SkipLast(2 * polls).Aggregate(TimeSpan.Zero, (sum, slice) => sum + slice);
 
         public void Dispose()

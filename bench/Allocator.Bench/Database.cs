@@ -7,7 +7,7 @@ using Npgsql;
 
 namespace Allocator.Bench;
 
-/// <summary>A private PostgreSQL with durable settings, and fleets in it.</summary>
+/// <summary>A private PostgreSQL with durable settings, and its fleets.</summary>
 internal sealed class Database : IAsyncDisposable
 {
     private readonly string _folder;
@@ -16,10 +16,10 @@ internal sealed class Database : IAsyncDisposable
 
     private Database(string folder, PrivatePostgres postgres, ProcessUsage usage) => (_folder, _postgres, Usage) = (folder, postgres, usage);
 
-    /// <summary>All of the server's processes.</summary>
+    /// <summary>Gets the usage of all the server's processes.</summary>
     public ProcessUsage Usage { get; }
 
-    /// <param name="settings">More of the server's settings, as <c>name=value</c>.</param>
+    /// <param name="settings">Additional settings of the server, as <c>name=value</c>.</param>
     public static async Task<Database> StartAsync(params string[] settings)
     {
         var folder = Directory.CreateTempSubdirectory("allocator-bench-").FullName;
@@ -30,14 +30,14 @@ internal sealed class Database : IAsyncDisposable
         return new Database(folder, postgres, ProcessUsage.OfTree(ProcessUsage.ParentOf((int)(await backend.ExecuteScalarAsync())!)));
     }
 
-    /// <summary>A new, empty database.</summary>
+    /// <summary>Creates an empty database.</summary>
     public async Task<string> CreateAsync(string name)
     {
         await _postgres.CreateDatabaseAsync(name);
         return _postgres.ConnectionStringTo(name);
     }
 
-    /// <summary>A database with a fleet of so many free VMs, made when it is first asked for.</summary>
+    /// <summary>Returns a database with a fleet of free VMs; it is created on first use.</summary>
     public Task<string> CreateFleetAsync(int vms)
     {
         if (!_fleets.TryGetValue(vms, out var fleet))
@@ -56,13 +56,13 @@ internal sealed class Database : IAsyncDisposable
         }
     }
 
-    /// <summary>Gives an empty database the schema, and what <paramref name="add"/> adds to it.</summary>
+    /// <summary>Migrates an empty database and fills it with <paramref name="add"/>.</summary>
     public static async Task FillAsync(string connectionString, Func<NpgsqlDataSource, Task> add)
     {
         await using var database = NpgsqlDataSource.Create(connectionString + ";Pooling=false;Command Timeout=600");
         await new Migrator(database, Options.Create(new DatabaseOptions()), NullLogger<Migrator>.Instance).MigrateAsync(default);
         await database.Command("create extension pg_stat_statements").ExecuteAsync(default);
-        // On the other core: no server is measured meanwhile that would want it.
+        // This runs on the other core, which no measured server uses at this time.
         await using (var adding = NpgsqlDataSource.Create(connectionString + ";Maximum Pool Size=1;Command Timeout=600"))
         {
             await using var backend = adding.Command("select pg_backend_pid()");
@@ -90,7 +90,7 @@ internal sealed class Database : IAsyncDisposable
         from added
         """, first, last, pool).ExecuteAsync(default);
 
-    /// <summary>What was done in this database so far.</summary>
+    /// <summary>Returns the activity in this database so far.</summary>
     public static async Task<DatabaseTotals> TotalsAsync(string connectionString)
     {
         await using var database = NpgsqlDataSource.Create(connectionString + ";Pooling=false;No Reset On Close=true");
@@ -132,9 +132,9 @@ internal sealed class Database : IAsyncDisposable
     }
 }
 
-/// <param name="Statements">Of all kinds.</param>
-/// <param name="LivenessStatements">Those of them that wrote who polled, and the rows they wrote.</param>
-/// <param name="Wal">Bytes of write-ahead log, of the whole server.</param>
-/// <param name="LivenessBytes">The liveness table with its index, as large as it has become.</param>
+/// <param name="Statements">All statements.</param>
+/// <param name="LivenessStatements">The statements that wrote liveness, and their rows.</param>
+/// <param name="Wal">Bytes of write-ahead log of the whole server.</param>
+/// <param name="LivenessBytes">The size of the liveness table with its index.</param>
 internal sealed record DatabaseTotals(
     long Statements, long LivenessStatements, long LivenessRows, long Wal, long LivenessBytes, long LivenessDeadRows, long LivenessVacuums);

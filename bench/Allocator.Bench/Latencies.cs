@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Allocator.Bench;
 
-/// <summary>How long something took, each time it was done. Many may add at once.</summary>
+/// <summary>Latencies of repeated operations; adding is thread-safe.</summary>
 internal sealed class Latencies
 {
     private readonly List<double> _milliseconds = [];
@@ -26,7 +26,7 @@ internal sealed class Latencies
         }
     }
 
-    /// <summary>In milliseconds.</summary>
+    /// <summary>Returns the percentile in milliseconds.</summary>
     public double Percentile(double share)
     {
         lock (_milliseconds)
@@ -35,7 +35,7 @@ internal sealed class Latencies
         }
     }
 
-    /// <summary>The median and the 99th percentile, as a table shows them.</summary>
+    /// <summary>Returns the median and the 99th percentile, as a table shows them.</summary>
     public override string ToString() => Count == 0
         ? "–"
         : string.Create(CultureInfo.InvariantCulture, $"{Text(Percentile(0.5))} / {Text(Percentile(0.99))} ms");

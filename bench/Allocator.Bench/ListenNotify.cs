@@ -31,7 +31,7 @@ internal static class ListenNotify
         var polling = await PollAsync(extent);
 
         var table = new Table(
-            "An assignment told by LISTEN/NOTIFY, and by polls",
+            "Assignments delivered by LISTEN/NOTIFY and by polls",
             string.Create(CultureInfo.InvariantCulture, $"""
             {extent.Assignments} assignments for each row, {AssignmentsPerSecond:0} per second; processor time and memory are those of
             the processes themselves, independent of the machine's other load. Both programs run without tiered compilation, since so
@@ -46,7 +46,7 @@ internal static class ListenNotify
             time, also when idle: its free VMs poll every 2–4 s.
             """),
             [
-                "VMs", "told by", "VMs connected", "database connections", "memory of their backends", "with page tables",
+                "VMs", "delivered by", "VMs connected", "database connections", "memory of their backends", "with page tables",
                     "PostgreSQL per assignment",
                 "program per assignment", "told", "asked → told", "answered → told", "other commits, idle", "other commits, assigning", "idle",
             ]);
@@ -78,14 +78,14 @@ internal static class ListenNotify
 
     private static int MaxConnections(int vms) => vms + ConnectionsBesideVms;
 
-    /// <summary>With the default settings as far as they carry, then with so many connections as the VMs need.</summary>
+    /// <summary>Measures with the default settings as long as they suffice, then with as many connections as the VMs need.</summary>
     private static async Task<(Dictionary<int, Row> Default, Dictionary<int, Row> Raised)> ListenAsync(Extent extent)
     {
         var withDefaults = new Dictionary<int, Row>();
         var raised = new Dictionary<int, Row>();
         await using (var database = await Database.StartAsync())
         {
-            // Up to the first that is too many: it shows how many get in.
+            // The first row with too many VMs shows how many can connect.
             foreach (var vms in Fleets.TakeWhile(_ => withDefaults.Values.All(row => row.Figures is not null)))
             {
                 withDefaults[vms] = await ListenAsync(database, vms, extent);
@@ -99,12 +99,12 @@ internal static class ListenNotify
         return (withDefaults, raised);
     }
 
-    /// <returns>Without figures where not all VMs could connect.</returns>
+    /// <returns>A row without figures if not all VMs could connect.</returns>
     private static async Task<Row> ListenAsync(Database database, int vms, Extent extent)
     {
         var connectionString = await database.CreateAsync($"listen_{vms}");
         await CreateMachinesAsync(connectionString, vms);
-        // Not as superuser, for whom PostgreSQL keeps its last connections.
+        // The role is no superuser, for whom PostgreSQL reserves its last connections.
         var asProgram = new NpgsqlConnectionStringBuilder(connectionString) { Username = "program", Timeout = 60 };
         var asked = new ConcurrentDictionary<string, TaskCompletionSource<long>>();
         await using var listening = await ListeningVms.StartAsync(
@@ -119,7 +119,7 @@ internal static class ListenNotify
         }
         await using var assigning = NpgsqlDataSource.Create(
             new NpgsqlConnectionStringBuilder(asProgram.ConnectionString) { MaxPoolSize = 2, ApplicationName = "assigning" }.ConnectionString);
-        // So that everything has run before: each of them is heard by all.
+        // This warms everything up: all VMs receive each notification.
         for (var heard = 0; heard < 1000; heard += vms)
         {
             await AssignAsync();
@@ -187,7 +187,7 @@ internal static class ListenNotify
         await database.Command("insert into machines (hostname) select 'vm-' || i from generate_series(1, $1) i", vms).ExecuteAsync(default);
     }
 
-    /// <summary>One replica, whose fleet grows, so that it has to be warmed up once.</summary>
+    /// <summary>One replica with a growing fleet, so that it is warmed up only once.</summary>
     private static async Task<Dictionary<int, Row>> PollAsync(Extent extent)
     {
         const int WarmUp = 60;
@@ -213,7 +213,7 @@ internal static class ListenNotify
                 await Database.AddVmsAsync(growing, rows.Keys.Max() + 1, vms);
                 polling.GrowTo(vms);
             }
-            // Until the new ones have polled for the first time and the visits that go on are over.
+            // Waits until the new VMs have polled and the current visits have ended.
             await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System);
             var polls = polling.Polls;
             var started = Stopwatch.GetTimestamp();
@@ -226,7 +226,7 @@ internal static class ListenNotify
             : throw new InvalidOperationException($"{polling.Errors} requests of VMs or people failed; the first: {polling.FirstError}");
     }
 
-    /// <param name="assign">Makes one assignment; from the answer until the VM knows, or null where it never did.</param>
+    /// <param name="assign">Makes one assignment; returns its latencies, or null if the VM was never told.</param>
     private static async Task<Figures> MeasureAsync(string connectionString, int program, Func<Task<Told?>> assign, Extent extent)
     {
         var own = new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false, ApplicationName = "bench" }.ConnectionString;
@@ -261,13 +261,13 @@ internal static class ListenNotify
 
         Moment Now() => new(Stopwatch.GetTimestamp(), databaseUsage.Cpu, programUsage.Cpu);
 
-        // What else a process does at times, such as clearing up, comes on top: the lesser is nearer to idle.
+        // Occasional work such as garbage collection adds to it: the lesser figure is nearer to idle.
         double Idle(Func<Moment, TimeSpan> cpu) => Math.Min(Share(cpu, first, begin), Share(cpu, end, last));
 
         static double Share(Func<Moment, TimeSpan> cpu, Moment from, Moment to) => (cpu(to) - cpu(from)) / Stopwatch.GetElapsedTime(from.At, to.At);
     }
 
-    /// <summary>Until what it takes does not change any more: a program that has just been busy goes on clearing up for a while.</summary>
+    /// <summary>Waits until the load is constant: a program that was busy cleans up for a while.</summary>
     private static async Task SettleAsync(ProcessUsage program)
     {
         var interval = TimeSpan.FromSeconds(0.5);
@@ -285,7 +285,7 @@ internal static class ListenNotify
         }
     }
 
-    /// <summary>Paced: when one is late, the next does not wait for it.</summary>
+    /// <summary>Starts requests at fixed times, even if an earlier one is late.</summary>
     private static async Task<(Latencies SinceAsked, Latencies SinceAnswered)> AssignAsync(Func<Task<Told?>> assign, int assignments)
     {
         var (sinceAsked, sinceAnswered) = (new Latencies(), new Latencies());
@@ -308,7 +308,7 @@ internal static class ListenNotify
         }
     }
 
-    /// <summary>Those that the design needs, without the bench's own.</summary>
+    /// <summary>The connections that the design needs, without those of the bench.</summary>
     private static async Task<List<ProcessUsage>> BackendsAsync(NpgsqlConnection connection)
     {
         await using var command = new NpgsqlCommand(
@@ -329,17 +329,17 @@ internal static class ListenNotify
 
     private static void Progress(string text) => Console.Error.WriteLine(text);
 
-    /// <param name="Idle">How long nobody asks, to know what that costs.</param>
+    /// <param name="Idle">The time without requests, to measure the idle cost.</param>
     private sealed record Extent(int Assignments, TimeSpan Idle);
 
     private sealed record Row(int Connected, Figures? Figures);
 
     private readonly record struct Moment(long At, TimeSpan DatabaseCpu, TimeSpan ProgramCpu);
 
-    /// <param name="DatabaseCpu">Of all of PostgreSQL, per assignment.</param>
-    /// <param name="ProgramCpu">Of the program that serves the VMs, per assignment.</param>
-    /// <param name="IdleCpu">Of both, as a share of one processor.</param>
-    /// <param name="BackendMemory">In bytes, with their share of what they share.</param>
+    /// <param name="DatabaseCpu">Processor time of PostgreSQL per assignment.</param>
+    /// <param name="ProgramCpu">Processor time of the program that serves the VMs, per assignment.</param>
+    /// <param name="IdleCpu">Idle load of both as a share of one processor.</param>
+    /// <param name="BackendMemory">Proportional set size in bytes.</param>
     private sealed record Figures(
         int Assignments,
         Latencies SinceAsked,

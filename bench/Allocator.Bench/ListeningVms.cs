@@ -16,7 +16,7 @@ internal sealed class ListeningVms : IAsyncDisposable
 {
     public const string Channel = "vm_updates";
 
-    /// <summary>PostgreSQL forks for each; more at once only wait in the server's queue.</summary>
+    /// <summary>PostgreSQL forks for each; more of them would only wait in the server's queue.</summary>
     private const int ConnectAtOnce = 8;
 
     private readonly Process _process;
@@ -26,11 +26,11 @@ internal sealed class ListeningVms : IAsyncDisposable
 
     public int ProcessId => _process.Id;
 
-    /// <summary>VMs whose connection the server granted.</summary>
+    /// <summary>The number of VMs whose connection the server accepted.</summary>
     public int Connected { get; private set; }
 
-    /// <param name="heard">The VM that heard its name, and when, as <see cref="Stopwatch.GetTimestamp"/> counts.</param>
-    /// <param name="environment">More of the process's environment.</param>
+    /// <param name="heard">Called with the VM that received its name, and the <see cref="Stopwatch.GetTimestamp"/>.</param>
+    /// <param name="environment">Additional environment variables of the process.</param>
     public static async Task<ListeningVms> StartAsync(
         string connectionString, int vms, Action<string, long> heard, params IEnumerable<KeyValuePair<string, string>> environment)
     {
@@ -47,13 +47,13 @@ internal sealed class ListeningVms : IAsyncDisposable
         var process = Process.Start(start)!;
         var listening = new ListeningVms(process);
         var connected = await process.StandardOutput.ReadLineAsync()
-            ?? throw new InvalidOperationException("The program that listens ended before it did.");
+            ?? throw new InvalidOperationException("The listening program ended early.");
         listening.Connected = int.Parse(connected, CultureInfo.InvariantCulture);
         listening._reading = listening.ReadAsync(heard);
         return listening;
     }
 
-    /// <summary>The other side: what the process does.</summary>
+    /// <summary>Runs in the separate process.</summary>
     public static async Task RunAsync(string connectionString, int vms)
     {
         using var over = new CancellationTokenSource();
@@ -64,7 +64,7 @@ internal sealed class ListeningVms : IAsyncDisposable
         output.WriteLine(listening.Length);
         var waiting = listening.Select(connection => WaitAsync(connection, over.Token)).ToArray();
 
-        // On a thread of its own: the console has no other way than to block, and with one core the pool has one thread.
+        // A separate thread, because reading the console blocks, and with one core the pool has only one thread.
         await Task.Factory.StartNew(Console.In.ReadToEnd, default, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         await over.CancelAsync();
         await Task.WhenAll(waiting);
@@ -128,7 +128,7 @@ internal sealed class ListeningVms : IAsyncDisposable
             }
             catch (OperationCanceledException)
             {
-                // The bench is done with it.
+                // The scenario has ended.
             }
         }
     }

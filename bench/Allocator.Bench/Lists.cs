@@ -44,7 +44,7 @@ internal static class Lists
                 string>("Admin__ApiKeys__lists", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Key)))));
         using var http = new HttpClient { BaseAddress = api.Address, DefaultRequestHeaders = { { "X-Api-Key", Key } } };
         var table = new Table(
-            "What an admin asks",
+            "Requests of an admin",
             $"""
             {Vms:N0} VMs in {Pools} pools, {Assigned:N0} of them assigned, {Waiting:N0} people waiting, {Ended:N0} past assignments,
             {Events:N0} events, a roster of {Roster:N0}. Pages have 100 entries unless the path sets a limit; *later* is page
@@ -59,7 +59,7 @@ internal static class Lists
             for (var page = 1; page < LaterPage; page++)
             {
                 using var answer = JsonDocument.Parse(await http.GetStringAsync(later));
-                // The pools come whole, as an array; one VM or pool is an object without items.
+                // Pools are returned as an array; one VM or pool is an object without items.
                 var root = answer.RootElement;
                 var isPage = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("items", out _);
                 var items = isPage ? root.GetProperty("items") : root;

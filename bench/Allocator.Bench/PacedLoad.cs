@@ -19,12 +19,12 @@ internal static class PacedLoad
     private const int Changed = 100_000;
     private static readonly TimeSpan DefaultInterval = TimeSpan.FromSeconds(30);
 
-    /// <summary>A load that is late by so much does not keep its pace.</summary>
+    /// <summary>The median delay from which the load does not keep its pace.</summary>
     private static readonly TimeSpan Behind = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan UntilAllPolled = MaxAge * 2.2;
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(3);
 
-    public static async Task<Table[]> RunAsync(Database database, OnDemand<Replica> million, bool full)
+    public static async Task<Table[]> RunAsync(Database database, SharedResource<Replica> million, bool full)
     {
         var duration = full ? TimeSpan.FromMinutes(2) : TimeSpan.FromSeconds(20);
         var load = new Table(
@@ -41,7 +41,7 @@ internal static class PacedLoad
                 "connections", "memory", "WAL per hour", "liveness table", "… growth", "vacuums", "steal",
             ]);
         var start = new Table(
-            "Start, and a burst of changes",
+            "Start and a burst of changes",
             $"""
             *Ready* is the time from the start of the process to the first 200 of `/health/ready`. *Burst*: one statement holds
             {Changed:N0} VMs while the whole fleet polls; *known* is the time from its commit until the replica answers with the new
@@ -56,7 +56,7 @@ internal static class PacedLoad
         {
             await using Replica first = await Replica.StartAsync(one, 100, DefaultInterval),
                 second = await Replica.StartAsync(other, 10_000, DefaultInterval);
-            // By then the million are enrolled too.
+            // By then the fleet of a million is enrolled too.
             var warm = Task.WhenAll(Task.Delay(UntilAllPolled + Look, TimeProvider.System), database.CreateFleetAsync(1_000_000));
             measured.AddRange(await Task.WhenAll(MeasureAsync(first, warm, duration), MeasureAsync(second, warm, duration)));
         }
@@ -77,7 +77,7 @@ internal static class PacedLoad
         return [load with { Note = load.Note + string.Concat(measured.Select(result => result.Extrapolated)) }, start];
     }
 
-    /// <param name="warm">Ends when every VM has polled and what they left to be written is written.</param>
+    /// <param name="warm">A task that completes when every VM has polled and their liveness is written.</param>
     private static async Task<Measured> MeasureAsync(Replica replica, Task warm, TimeSpan duration)
     {
         var (database, connectionString, api) = (replica.Database, replica.ConnectionString, replica.Api);
@@ -93,7 +93,7 @@ internal static class PacedLoad
         }
         await warm;
 
-        var steal = new Steal();
+        var steal = new CpuSteal();
         var before = await Database.TotalsAsync(connectionString);
         var (apiCpu, postgresCpu, started) = (api.Usage.Cpu, database.Usage.Cpu, Stopwatch.GetTimestamp());
         simulator.Reset();
@@ -134,13 +134,13 @@ internal static class PacedLoad
         await running;
         for (var vm = 0; burst is not null && vm < Changed; vm++)
         {
-            // Some had not polled yet.
+            // Some VMs had not polled yet.
             replica.Requests.SetGeneration(vm, 2);
         }
         var extrapolated = polling == replica.Vms
             ? ""
-            : $"\nThe pace of {replica.Vms:N0} VMs cannot be kept here, so {polling:N0} poll; all would, at the same processor time for each poll, "
-                + $"take {apiCpu.TotalSeconds / seconds * replica.Vms / polling:0 %} of the replica's core.";
+            : $"\nThe pace of {replica.Vms:N0} VMs cannot be kept here, so {polling:N0} poll; all of them, at the same processor time per poll, "
+                + $"would take {apiCpu.TotalSeconds / seconds * replica.Vms / polling:0 %} of the replica's core.";
         return new Measured(load, extrapolated, memory, smallest =>
         [
             $"{replica.Vms:N0}",
@@ -160,7 +160,7 @@ internal static class PacedLoad
         }
     }
 
-    /// <summary>How many VMs can be paced here, if not all of those that poll.</summary>
+    /// <summary>Returns how many VMs this machine can pace, or null if all.</summary>
     private static async Task<int?> FewerAsync(VmSimulator simulator)
     {
         simulator.Reset();
@@ -170,7 +170,7 @@ internal static class PacedLoad
         {
             return null;
         }
-        // Three quarters of what is answered when there is always more to answer.
+        // Three quarters of the throughput under full load.
         var pace = totals.Latencies.Count / Look.TotalSeconds * 0.75;
         return Math.Max(Changed, (int)(pace * 1.5 * MaxAge.TotalSeconds / 50_000) * 50_000);
     }
@@ -202,8 +202,8 @@ internal static class PacedLoad
         return (known, simulator.Reset());
     }
 
-    /// <param name="Load">Its row of the first table.</param>
-    /// <param name="Extrapolated">What has to be said where not all could poll.</param>
-    /// <param name="Start">Its row of the second, given the memory of the smallest fleet's replica.</param>
+    /// <param name="Load">The row in the first table.</param>
+    /// <param name="Extrapolated">A remark if not all VMs could poll.</param>
+    /// <param name="Start">Returns the row of the second table, given the memory of the replica with the smallest fleet.</param>
     private sealed record Measured(string[] Load, string Extrapolated, long Memory, Func<long, string[]> Start);
 }

@@ -4,13 +4,13 @@ using Allocator.Bench.Load;
 
 namespace Allocator.Bench;
 
-/// <summary>How long a person waits until a VM has been told of them: three replicas behind HAProxy, and VMs on real timing.</summary>
+/// <summary>Measures how long a person waits for a VM: three replicas behind HAProxy, and VMs with real timing.</summary>
 internal static class Pickup
 {
-    /// <summary>Fewer than make a rush.</summary>
+    /// <summary>Too few people for a rush.</summary>
     private static readonly TimeSpan BetweenPeople = TimeSpan.FromSeconds(7.5);
 
-    /// <summary>In a pool's place: people who come to the pool in rush before the others and do not stay.</summary>
+    /// <summary>People who ask in the rush pool before the others, and do not stay.</summary>
     private const string Early = "early";
 
     private static readonly TimeSpan UntilAllPolled = TimeSpan.FromSeconds(32);
@@ -29,7 +29,7 @@ internal static class Pickup
         var pools = sizes.SelectMany(size => Enumerable.Range(1, size.Pools).Select(i => (Name: $"p{size.Vms}-{i}", size.Vms))).ToArray();
         (string Name, int Vms)[] bursts = [("b1000", 1_000), ("b300", 300), ("b300-rush", 300)];
         var hinted = pools.Concat(bursts).ToArray();
-        // In a pool of 100,000 somebody polls every quarter of a millisecond either way.
+        // In a pool of 100,000 a VM polls every quarter of a millisecond either way.
         var plain = pools.Where(pool => pool.Vms < 100_000).Select(pool => (Name: "plain-" + pool.Name, pool.Vms)).ToArray();
         await Database.FillAsync(connectionString, async data =>
         {
@@ -49,9 +49,9 @@ internal static class Pickup
         var hintedVms = hinted.Sum(pool => pool.Vms);
         using var hintedRequests = PollRequests.OfFleet(1, hintedVms, 1);
         using var plainRequests = PollRequests.OfFleet(1 + hintedVms, plain.Sum(pool => pool.Vms), 1);
-        using var withHints = new Visits(proxy.Address, hintedRequests, 1, obeysHints: true);
-        using var withoutHints = new Visits(proxy.Address, plainRequests, 1 + hintedVms, obeysHints: false);
-        // Every VM has polled and knows how soon to come back.
+        using var withHints = new VisitSimulation(proxy.Address, hintedRequests, 1, obeysHints: true);
+        using var withoutHints = new VisitSimulation(proxy.Address, plainRequests, 1 + hintedVms, obeysHints: false);
+        // Every VM has polled and knows its max-age.
         await Task.Delay(UntilAllPolled, TimeProvider.System);
 
         _ = (withHints.TakePolls(), withoutHints.TakePolls());
@@ -60,18 +60,18 @@ internal static class Pickup
             .. pools.Select(pool => PeopleComeAsync(withHints, pool.Name, duration)),
             .. plain.Select(pool => PeopleComeAsync(withoutHints, pool.Name, duration)),
         ]);
-        // Those who make the rush come so early that every VM of the pool has polled since and been told to hurry.
+        // The rush begins so early that every VM of the pool has polled since and knows the shorter max-age.
         await Task.Delay(duration - UntilAllPolled, TimeProvider.System);
         await Task.WhenAll([Task.Delay(UntilAllPolled, TimeProvider.System), .. Enumerable.Range(0, 12).Select(_ => AskAsync(withHints, Early))]);
         var polls = (Hinted: withHints.TakePolls().Latencies, Plain: withoutHints.TakePolls().Latencies);
-        Console.Error.WriteLine("people came by themselves; the last may still wait");
+        Console.Error.WriteLine("people have asked one by one; the last may still wait");
 
-        // The other two wait for polls most of the time and can do so together.
+        // The other two mostly wait for polls and can do so together.
         await CrowdAsync("b300-rush", 300, TimeSpan.FromSeconds(1));
         await Task.WhenAll(CrowdAsync("b1000", 1_000, TimeSpan.Zero), CrowdAsync("b300", 300, TimeSpan.FromSeconds(1)));
         await visits;
         var steady = new Table(
-            "From asking to the VM being told",
+            "Time from the request until the VM knows",
             $"""
             Three replicas behind HAProxy, {hintedVms + plain.Sum(pool => pool.Vms):N0} VMs polling, on two cores with PostgreSQL and
             the load generator. People arrive in each pool at random, one in {BetweenPeople.TotalSeconds} s, which is no rush; several
@@ -88,8 +88,8 @@ internal static class Pickup
         }
         var crowds = new Table(
             "Many people at once",
-            "As above, but everybody keeps their VM; the first and the third crowd come at the same time. *In rush*: a dozen people asked in the "
-                + "minute before, as they do before a class begins, so the VMs have been told to hurry. *All VMs different* is checked from what the "
+            "As above, but people keep their VMs; the first and the third crowd ask at the same time. *In rush*: a dozen people asked in the "
+                + "minute before, as before a class, so the VMs already poll with the shorter max-age. *All VMs different* is checked from what the "
                 + "VMs were told.",
             ["people and VMs", "rush before", "p50", "p95", "p99", "last", "told", "VMs different"]);
         AddCrowd("b1000", "1,000 at one instant", "no");
@@ -98,7 +98,7 @@ internal static class Pickup
         Directory.Delete(folder, recursive: true);
         return [steady, crowds];
 
-        async Task PeopleComeAsync(Visits visits, string pool, TimeSpan time)
+        async Task PeopleComeAsync(VisitSimulation visits, string pool, TimeSpan time)
         {
             var until = Stopwatch.GetTimestamp() + (long)(time.TotalSeconds * Stopwatch.Frequency);
             var people = new List<Task>();
@@ -114,7 +114,7 @@ internal static class Pickup
             await Task.WhenAll(people);
         }
 
-        async Task AskAsync(Visits visits, string pool)
+        async Task AskAsync(VisitSimulation visits, string pool)
         {
             var visit = await visits.AskAsync(pool == Early ? "b300-rush" : pool, stays: pool.StartsWith('b'));
             try
@@ -135,7 +135,7 @@ internal static class Pickup
                 await Task.Delay(within * i / people, TimeProvider.System);
                 await AskAsync(withHints, pool);
             }));
-            Console.Error.WriteLine($"{people:N0} people came to {pool}");
+            Console.Error.WriteLine($"{people:N0} people asked in {pool}");
         }
 
         void AddCrowd(string pool, string people, string rush)

@@ -11,7 +11,7 @@ internal static class PollThroughput
 {
     private static readonly int[] SmallerFleets = [100_000, 1_000];
 
-    /// <summary>How long the runtime goes on compiling what it sees used most.</summary>
+    /// <summary>The time in which the runtime still compiles hot code.</summary>
     private static readonly TimeSpan UntilCompiled = TimeSpan.FromSeconds(6);
 
     public static async Task<Table> RunAsync(Database database, Replica largest, bool full)
@@ -37,7 +37,7 @@ internal static class PollThroughput
         await using var nginx = await Server.StartNginxAsync(folder);
         using var file = PollRequests.OfFile(await ETagAsync(nginx));
         Throughput.Run(bare.Address, file, UntilCompiled);
-        // The largest first: it may just have polled, and then need not do so again. In the table it comes last.
+        // The largest fleet is first, since it may just have polled; in the table it is last.
         var rows = new Stack<string[]>([Measure(largest)]);
         foreach (var vms in SmallerFleets)
         {
@@ -54,7 +54,7 @@ internal static class PollThroughput
         string[] Measure(Replica replica)
         {
             replica.WarmUp(UntilCompiled);
-            var steal = new Steal();
+            var steal = new CpuSteal();
             var results = new List<(Round Bare, Round Nginx, Round Polls)>();
             for (var round = 0; round < rounds; round++)
             {
@@ -99,6 +99,6 @@ internal static class PollThroughput
         return response.Headers.ETag!.Tag;
     }
 
-    /// <param name="Cpu">Microseconds of the server's processor time per request.</param>
+    /// <param name="Cpu">The server's processor time per request in microseconds.</param>
     private sealed record Round(double PerSecond, double Cpu, LoadResult Load);
 }

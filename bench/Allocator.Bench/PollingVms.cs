@@ -32,12 +32,12 @@ internal sealed class PollingVms : IAsyncDisposable
 
     public long Polls => Interlocked.Read(ref _polls);
 
-    /// <summary>Answers that were not what a VM can go by.</summary>
+    /// <summary>The number of invalid answers.</summary>
     public long Errors => Interlocked.Read(ref _errors);
 
     public string? FirstError => Volatile.Read(ref _firstError);
 
-    /// <summary>Lets the VMs up to this number poll too.</summary>
+    /// <summary>Lets the VMs up to this number poll as well.</summary>
     public void GrowTo(int vms)
     {
         for (var vm = _vms.Count + 1; vm <= vms; vm++)
@@ -46,11 +46,11 @@ internal sealed class PollingVms : IAsyncDisposable
         }
     }
 
-    /// <summary>One more person asks. Null where no VM was told of them.</summary>
+    /// <summary>Requests a VM for one more person; returns null if no VM was told.</summary>
     public async Task<Told?> AskAsync(TimeSpan patience)
     {
         var email = $"person-{Interlocked.Increment(ref _people)}@example.org";
-        // The VM may hear before the person does.
+        // The VM may be told before the person gets the reply.
         var told = _asking[email] = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
         var started = Stopwatch.GetTimestamp();
         using var response = await _http.PostAsJsonAsync("/assignments", new AssignmentRequest(email));
@@ -85,7 +85,7 @@ internal sealed class PollingVms : IAsyncDisposable
             {
                 var started = Stopwatch.GetTimestamp();
                 await PollAsync(vm);
-                // As soon as it is asked to when it is free: what it was told during a visit says nothing of that.
+                // Uses the max-age of a free VM: the one during a visit differs.
                 var maxAge = vm.MaxAge;
                 if (vm.Answer is { State: VmState.Assigned })
                 {
@@ -97,7 +97,7 @@ internal sealed class PollingVms : IAsyncDisposable
         }
         catch (OperationCanceledException) when (_over.IsCancellationRequested)
         {
-            // The bench is done with it.
+            // The scenario has ended.
         }
     }
 
@@ -114,7 +114,7 @@ internal sealed class PollingVms : IAsyncDisposable
         Check(released);
         while (vm.Answer is { State: VmState.Assigned })
         {
-            // The replica learns of it by its feed.
+            // The replica learns of it through its feed.
             await Task.Delay(FeedInterval, TimeProvider.System, _over.Token);
             await PollAsync(vm);
         }
@@ -165,7 +165,7 @@ internal sealed class PollingVms : IAsyncDisposable
 
         public AuthenticationHeaderValue Authorization { get; } = new("Bearer", token);
 
-        /// <summary>Of a VM that was never given to anybody.</summary>
+        /// <summary>The generation of a VM that was never assigned.</summary>
         public string ETag { get; set; } = "\"g1\"";
 
         public VmAssignment? Answer { get; set; }
@@ -176,7 +176,7 @@ internal sealed class PollingVms : IAsyncDisposable
     }
 }
 
-/// <summary>When the VM knew whose it is.</summary>
-/// <param name="SinceAsked">From the begin of the request, or of the transaction.</param>
-/// <param name="SinceAnswered">From its end; negative where the VM knew before.</param>
+/// <summary>The latencies of one assignment.</summary>
+/// <param name="SinceAsked">From the start of the request or the transaction.</param>
+/// <param name="SinceAnswered">From its end; negative if the VM knew first.</param>
 internal readonly record struct Told(TimeSpan SinceAsked, TimeSpan SinceAnswered);

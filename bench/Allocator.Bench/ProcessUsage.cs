@@ -28,7 +28,7 @@ internal sealed class ProcessUsage
             }
             while (true)
             {
-                // One that ends between the two looks would count twice or not at all, so then we look again.
+                // A process that ends between the two readings would count twice or not at all: read again.
                 var ended = CpuOfEndedChildren(_pid);
                 var processes = Processes();
                 var cpu = processes.Aggregate(TimeSpan.Zero, (sum, pid) => sum + (Clock(pid) ?? TimeSpan.Zero))
@@ -41,24 +41,24 @@ internal sealed class ProcessUsage
         }
     }
 
-    /// <summary>Bytes resident, shared ones counted in full in each process.</summary>
+    /// <summary>Gets the resident bytes; shared ones count fully in each process.</summary>
     public long Resident => Sum(pid => Kilobytes(pid, "status", "VmRSS"));
 
-    /// <summary>The most bytes that were resident at any time.</summary>
+    /// <summary>Gets the peak of the resident bytes.</summary>
     public long PeakResident => Sum(pid => Kilobytes(pid, "status", "VmHWM"));
 
-    /// <summary>Bytes resident, shared ones divided among those who share them.</summary>
+    /// <summary>Gets the resident bytes; shared ones are divided among the processes.</summary>
     public long Proportional => Sum(pid => Kilobytes(pid, "smaps_rollup", "Pss"));
 
-    /// <summary>Bytes resident that are shared with nobody: what would be free if it ended.</summary>
+    /// <summary>Gets the resident bytes that are not shared.</summary>
     public long Private => Sum(pid => Kilobytes(pid, "smaps_rollup", "Private_Clean", "Private_Dirty"));
 
-    /// <summary>Bytes the kernel keeps to map the memory; in none of the others.</summary>
+    /// <summary>Gets the bytes of the page tables, which are in none of the other figures.</summary>
     public long PageTables => Sum(pid => Kilobytes(pid, "status", "VmPTE"));
 
     public int FileDescriptors => (int)Sum(pid => Directory.GetFileSystemEntries($"/proc/{pid}/fd").Length);
 
-    /// <summary>How many file descriptors it may have open at once.</summary>
+    /// <summary>Gets the limit of open file descriptors.</summary>
     public long FileDescriptorLimit => long.Parse(
         File.ReadLines($"/proc/{_pid}/limits").First(line => line.StartsWith("Max open files", StringComparison.Ordinal))
             .Split(' ', StringSplitOptions.RemoveEmptyEntries)[3],
@@ -68,7 +68,7 @@ internal sealed class ProcessUsage
 
     public static ProcessUsage OfTree(int pid) => new(pid, withDescendants: true);
 
-    /// <summary>The process that started this one. Of a database connection's process it is PostgreSQL's first.</summary>
+    /// <summary>Returns the parent of a process; for a database backend it is the postmaster.</summary>
     public static int ParentOf(int pid) =>
         int.Parse(Stat(pid)?[Parent] ?? throw new ArgumentException($"There is no process {pid}."), CultureInfo.InvariantCulture);
 
@@ -97,7 +97,7 @@ internal sealed class ProcessUsage
                 + double.Parse(stat[ChildrenSystem], CultureInfo.InvariantCulture)) / TicksPerSecond)
         : TimeSpan.Zero;
 
-    /// <summary>The process's own clock of processor time, which counts threads that have ended too; null where it is gone.</summary>
+    /// <summary>Returns the processor time including ended threads, or null if the process has ended.</summary>
     private static TimeSpan? Clock(int pid)
     {
         // How the kernel names the clock of another process: include/linux/posix-timers_types.h, CPUCLOCK_SCHED.
@@ -107,7 +107,7 @@ internal sealed class ProcessUsage
             : null;
     }
 
-    /// <summary>Sum of the lines so named, in bytes.</summary>
+    /// <summary>Returns the sum of the lines of this name in bytes.</summary>
     private static long Kilobytes(int pid, string file, params ReadOnlySpan<string> names)
     {
         var sum = 0L;
@@ -133,7 +133,7 @@ internal sealed class ProcessUsage
             }
             catch (IOException) when (_withDescendants)
             {
-                // Ended meanwhile.
+                // It ended in the meantime.
             }
         }
         return sum;

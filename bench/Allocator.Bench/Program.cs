@@ -6,7 +6,7 @@ using Allocator.Bench;
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 switch (args)
 {
-    // What scenarios start as processes of their own.
+    // Commands that scenarios run in separate processes.
     case ["bare", .. var kestrel]:
         await BareKestrel.RunAsync(kestrel);
         return 0;
@@ -33,12 +33,12 @@ await using (var database = await Database.StartAsync())
 {
     if (wanted.Contains("paced"))
     {
-        // It takes a while, and counting bytes is not disturbed by it.
+        // This takes a while, and does not disturb the counting of bytes.
         _ = database.CreateFleetAsync(1_000_000);
     }
     await RunAsync("allocations", async () => [await Allocations.RunAsync(database)]);
-    // In full with the resolution that docs/scaling.md says of fleets so large.
-    await using (var million = new OnDemand<Replica>(() => Replica.StartAsync(database, 1_000_000, TimeSpan.FromMinutes(full ? 2 : 1))))
+    // With --full the resolution is that of docs/scaling.md for such fleets.
+    await using (var million = new SharedResource<Replica>(() => Replica.StartAsync(database, 1_000_000, TimeSpan.FromMinutes(full ? 2 : 1))))
     {
         await RunAsync("paced", () => PacedLoad.RunAsync(database, million, full));
         await RunAsync("polls", async () => [await PollThroughput.RunAsync(database, await million.GetAsync(), full)]);
@@ -46,7 +46,7 @@ await using (var database = await Database.StartAsync())
     await RunAsync("lists", async () => [await Lists.RunAsync(database, full)]);
     await RunAsync("client", async () => [await ClientOnVm.RunAsync(database, full)]);
 }
-// Three replicas and a proxy share both cores, so all else does too.
+// Three replicas and a proxy share both cores with everything else.
 await Server.MoveAsync(Environment.ProcessId, Server.BothCores);
 await RunAsync("pickup", () => Pickup.RunAsync(full));
 await Server.MoveAsync(Environment.ProcessId, Server.SecondCore);
@@ -59,16 +59,16 @@ async Task RunAsync(string scenario, Func<Task<Table[]>> run)
     if (wanted.Contains(scenario))
     {
         Console.Error.WriteLine($"── {scenario}");
-        var (steal, started) = (new Steal(), Stopwatch.GetTimestamp());
+        var (steal, started) = (new CpuSteal(), Stopwatch.GetTimestamp());
         var tables = await run();
         var host = $"Took {Stopwatch.GetElapsedTime(started).TotalSeconds:0} s, in which the machine's host gave {steal} of its cores to "
-            + $"others{(steal.Share > Steal.Tolerable ? ": too much to judge times and rates by" : "")}.";
+            + $"others{(steal.Share > CpuSteal.Tolerable ? ": too much to compare times and rates" : "")}.";
         foreach (var table in tables.Select(table => table with { Note = $"{table.Note}\n\n{host}" }))
         {
             Console.WriteLine(table.ToMarkdown());
             report.AppendLine(table.ToMarkdown());
         }
-        // After each, so that a run that is cut short leaves what it has.
+        // Written after each scenario, so that an interrupted run keeps its results.
         await File.WriteAllTextAsync(results, report.ToString());
     }
 }

@@ -5,7 +5,7 @@ using System.Text;
 
 namespace Allocator.Bench;
 
-/// <summary>One connection to Redis, in as much of its protocol (RESP2) as a subscriber and a publisher speak.</summary>
+/// <summary>A connection to Redis with the part of RESP2 that a subscriber and a publisher need.</summary>
 internal sealed class RedisConnection : IDisposable
 {
     private const int ReadAtOnce = 512;
@@ -21,7 +21,7 @@ internal sealed class RedisConnection : IDisposable
 
     public static async Task<RedisConnection> OpenAsync(int port)
     {
-        // It ends at once: what has arrived and was not read is gone, as on a machine that is, and no port stays taken.
+        // The connection is reset, like that of a lost machine: unread data is dropped and the port is free again.
         var socket =
             new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, LingerState = new LingerOption(true, 0) };
         try
@@ -47,11 +47,11 @@ internal sealed class RedisConnection : IDisposable
         return await ReadAsync(default);
     }
 
-    /// <summary>The next reply or message, as a flat list of its parts.</summary>
+    /// <summary>Reads the next reply or message as a flat list of its parts.</summary>
     /// <exception cref="IOException">The connection has ended, or Redis refused.</exception>
     public async Task<string[]> ReadAsync(CancellationToken cancel)
     {
-        var line = await _replies.ReadLineAsync(cancel) ?? throw new EndOfStreamException("Redis has hung up.");
+        var line = await _replies.ReadLineAsync(cancel) ?? throw new EndOfStreamException("Redis closed the connection.");
         switch (line[0])
         {
             case '+' or ':':
@@ -68,7 +68,7 @@ internal sealed class RedisConnection : IDisposable
                 }
                 return [.. parts];
             default:
-                throw new IOException($"Redis said: {line}");
+                throw new IOException($"Redis replied: {line}");
         }
     }
 

@@ -29,7 +29,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         var assignments = full ? 2500 : 500;
         var idle = TimeSpan.FromSeconds(full ? 6 : 1);
         var table = new Table(
-            "An assignment told by Redis",
+            "Assignments delivered by Redis",
             string.Create(CultureInfo.InvariantCulture, $"""
             Each VM has one subscriber connection to its own channel; redis-server runs on the same machine without persistence, with
             `maxclients` raised above the number of VMs (the default is 10,000, publishers included).
@@ -51,7 +51,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
             ]);
         await using (var redis = await StartAsync(200))
         {
-            // So that what runs often is compiled before anything counts.
+            // This compiles hot code before the measurement.
             await redis.MeasureAsync(50, 1000, TimeSpan.FromSeconds(0.5));
         }
         foreach (var vms in full ? [.. Fleets, 10_000] : Fleets)
@@ -143,7 +143,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         }
     }
 
-    /// <summary>Paced: when one is late, the next waits for it, as it would for Redis.</summary>
+    /// <summary>Sends assignments at fixed times; one waits for the reply to the one before, as Redis requires.</summary>
     private static async Task<(Latencies Published, Latencies Told)> AssignAsync(
         RedisConnection publisher, int vms, int assignments, ConcurrentDictionary<string, long> heard)
     {
@@ -173,7 +173,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         return (published, told);
     }
 
-    /// <summary>A tenth of the VMs goes away, is sent an assignment each, and comes back.</summary>
+    /// <summary>A tenth of the VMs disconnects, is sent an assignment each, and reconnects.</summary>
     private static async Task<string> LoseAsync(
         RedisConnection publisher, Subscriber[] subscribers, ConcurrentDictionary<string, long> heard, string how, Func<Subscriber, Task> leave)
     {
@@ -190,7 +190,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         {
             await vm.ComeBackAsync();
         }
-        // A message sent now arrives, and behind whatever else was to come.
+        // A message that is sent now arrives after all earlier ones.
         foreach (var vm in away)
         {
             await publisher.CallAsync("PUBLISH", vm.Channel, $"{how}-after-{vm.Channel}");
@@ -200,7 +200,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         {
             if (Stopwatch.GetElapsedTime(back) > Timeout)
             {
-                throw new TimeoutException("VMs that came back hear nothing.");
+                throw new TimeoutException("VMs that reconnected receive nothing.");
             }
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
         }
@@ -216,7 +216,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
             info.Split("\r\n").First(line => line.StartsWith(Name, StringComparison.Ordinal)).AsSpan(Name.Length), CultureInfo.InvariantCulture);
     }
 
-    /// <summary>A VM's connection, and what it hears.</summary>
+    /// <summary>A VM's connection and the messages it receives.</summary>
     private sealed class Subscriber(int port, string channel, ConcurrentDictionary<string, long> heard) : IAsyncDisposable
     {
         private RedisConnection? _connection;
@@ -232,14 +232,14 @@ internal sealed class RedisSubscribers : IAsyncDisposable
             return subscriber;
         }
 
-        /// <summary>Ends the connection, and Redis knows.</summary>
+        /// <summary>Closes the connection, which Redis notices.</summary>
         public async Task HangUpAsync()
         {
             await VanishAsync();
             _connection!.Dispose();
         }
 
-        /// <summary>Reads no more; as far as Redis can see the VM is there.</summary>
+        /// <summary>Stops reading; to Redis the VM still seems connected.</summary>
         public async Task VanishAsync()
         {
             await _over.CancelAsync();
@@ -281,7 +281,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
             }
             catch (OperationCanceledException)
             {
-                // Away, or the bench is done with it.
+                // The VM has disconnected, or the scenario has ended.
             }
         }
     }

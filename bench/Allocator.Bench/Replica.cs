@@ -3,7 +3,7 @@ using Allocator.Bench.Load;
 
 namespace Allocator.Bench;
 
-/// <summary>A replica with a core of its own, the fleet that it serves, and the polls of its VMs.</summary>
+/// <summary>A replica on its own core, its fleet, and the polls of its VMs.</summary>
 internal sealed class Replica : IAsyncDisposable
 {
     private Replica(Database database, string connectionString, int vms, TimeSpan resolution, Server api) =>
@@ -16,12 +16,12 @@ internal sealed class Replica : IAsyncDisposable
 
     public int Vms { get; }
 
-    /// <summary>Of liveness.</summary>
+    /// <summary>The liveness resolution.</summary>
     public TimeSpan Resolution { get; }
 
     public Server Api { get; }
 
-    /// <summary>Bytes resident.</summary>
+    /// <summary>Gets the resident bytes.</summary>
     public long PeakAtStart { get; }
 
     public PollRequests Requests { get; }
@@ -32,12 +32,12 @@ internal sealed class Replica : IAsyncDisposable
         var api = await Server.StartApiAsync(
             connectionString,
             new("Liveness__Resolution", resolution.ToString()),
-            // Where not all of a fleet can be made to poll, those that are silent are not to be lost meanwhile.
+            // VMs that do not poll because the machine cannot pace them all must not become lost.
             new("Liveness__LostAfter", TimeSpan.FromHours(1).ToString()));
         return new Replica(database, connectionString, vms, resolution, api);
     }
 
-    /// <summary>Polls until every VM has been answered, and for at least as long as the runtime takes to compile what is used most.</summary>
+    /// <summary>Polls until every VM is answered, and at least until the runtime has compiled hot code.</summary>
     public void WarmUp(TimeSpan untilCompiled)
     {
         var started = Stopwatch.GetTimestamp();

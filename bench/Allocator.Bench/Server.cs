@@ -4,13 +4,13 @@ using System.Net.Sockets;
 
 namespace Allocator.Bench;
 
-/// <summary>A server under load, as a process of its own.</summary>
+/// <summary>A server under load in a separate process.</summary>
 internal sealed class Server : IAsyncDisposable
 {
-    /// <summary>For the one server that is measured: the load comes from the other core.</summary>
+    /// <summary>The core of the measured server; the load comes from the other one.</summary>
     public const string FirstCore = "0";
 
-    /// <summary>For the load, PostgreSQL and all else, where one server is measured.</summary>
+    /// <summary>The core of the load generator, PostgreSQL and everything else.</summary>
     public const string SecondCore = "1";
 
     public const string BothCores = "0,1";
@@ -23,10 +23,10 @@ internal sealed class Server : IAsyncDisposable
 
     public int ProcessId => _process.Id;
 
-    /// <summary>With its workers.</summary>
+    /// <summary>Gets the usage of the server with its workers.</summary>
     public ProcessUsage Usage { get; }
 
-    /// <summary>From the start of the process until it answered.</summary>
+    /// <summary>Gets the time from the start of the process to the first answer.</summary>
     public TimeSpan TimeToReady { get; private set; }
 
     public static Task<Server> StartBareAsync()
@@ -35,7 +35,7 @@ internal sealed class Server : IAsyncDisposable
         return StartAsync(FirstCore, Own("Allocator.Bench"), ["bare", "--urls", address.ToString()], address, "/", s_small);
     }
 
-    /// <param name="environment">More of the replica's environment.</param>
+    /// <param name="environment">Additional environment variables of the replica.</param>
     public static Task<Server> StartApiAsync(string connectionString, params IEnumerable<KeyValuePair<string, string>> environment) =>
         StartApiOnAsync(FirstCore, connectionString, environment);
 
@@ -46,7 +46,7 @@ internal sealed class Server : IAsyncDisposable
             new([.. s_small, .. ApiSettings(connectionString), .. environment]));
     }
 
-    /// <summary>What a replica needs to start, as environment variables.</summary>
+    /// <summary>Returns the environment variables that a replica needs.</summary>
     public static Dictionary<string, string> ApiSettings(string connectionString) => new()
     {
         ["Database__ConnectionString"] = connectionString,
@@ -55,7 +55,7 @@ internal sealed class Server : IAsyncDisposable
         ["Logging__LogLevel__Default"] = "Warning",
     };
 
-    /// <summary>nginx with one worker and one small file to serve, at any address.</summary>
+    /// <summary>Starts nginx with one worker that serves one small file.</summary>
     public static Task<Server> StartNginxAsync(string folder)
     {
         var address = FreeAddress();
@@ -83,7 +83,7 @@ internal sealed class Server : IAsyncDisposable
             s_small);
     }
 
-    /// <summary>HAProxy in front of these, as in front of any deployment here.</summary>
+    /// <summary>Starts HAProxy in front of these replicas, with the settings of every deployment.</summary>
     public static Task<Server> StartHaProxyAsync(string folder, IEnumerable<Server> replicas)
     {
         var address = FreeAddress();
@@ -96,7 +96,7 @@ internal sealed class Server : IAsyncDisposable
         return StartAsync(BothCores, "haproxy", ["-db", "-f", file], address, "/health/ready", new() { ["LISTEN"] = address.Authority });
     }
 
-    // As in the container: small rather than as large as the processor has cache. The reference gets the same.
+    // The setting of the container image; the reference gets the same.
     private static readonly Dictionary<string, string> s_small = new() { ["DOTNET_GCgen0size"] = "0x400000" };
 
     public async ValueTask DisposeAsync()
@@ -106,7 +106,7 @@ internal sealed class Server : IAsyncDisposable
         _process.Dispose();
     }
 
-    /// <summary>Moves a process, and with it what it starts from now on, to these cores.</summary>
+    /// <summary>Moves a process and its future children to these cores.</summary>
     public static async Task MoveAsync(int process, string cores)
     {
         using var move = Process.Start(new ProcessStartInfo("taskset", ["-a", "-c", "-p", cores, $"{process}"]) { RedirectStandardOutput = true })!;
@@ -132,7 +132,7 @@ internal sealed class Server : IAsyncDisposable
         return server;
     }
 
-    /// <summary>Waits until the path is answered, for as long as the server's process lives.</summary>
+    /// <summary>Waits until the path is answered or the server exits.</summary>
     public static async Task WaitUntilAsync(Uri address, string path, Process? process = null)
     {
         using var http = new HttpClient { BaseAddress = address };

@@ -2,8 +2,8 @@ using System.Text;
 
 namespace Allocator.Bench;
 
-/// <summary>What a scenario measured, as it goes into a report.</summary>
-/// <param name="Note">How it was measured, and what has to be known to read it.</param>
+/// <summary>The results of a scenario, as they appear in a report.</summary>
+/// <param name="Note">The method, and what is needed to read the figures.</param>
 internal sealed record Table(string Title, string Note, string[] Columns)
 {
     private readonly List<string[]> _rows = [];
@@ -19,7 +19,7 @@ internal sealed record Table(string Title, string Note, string[] Columns)
         _rows.Add(cells);
     }
 
-    /// <summary>In Markdown. Columns of numbers are aligned to the right.</summary>
+    /// <summary>Returns the table as Markdown; columns of numbers are right-aligned.</summary>
     public string ToMarkdown() => new StringBuilder()
         .AppendLine($"### {Title}")
         .AppendLine()

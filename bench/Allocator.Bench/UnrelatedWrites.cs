@@ -3,7 +3,7 @@ using Npgsql;
 
 namespace Allocator.Bench;
 
-/// <summary>What else goes on in a database: somebody commits a small change a hundred times a second, and notes how long each took.</summary>
+/// <summary>Commits a small unrelated change a hundred times a second and records the latencies.</summary>
 internal sealed class UnrelatedWrites : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(10);
@@ -33,7 +33,7 @@ internal sealed class UnrelatedWrites : IAsyncDisposable
         return new UnrelatedWrites(connection);
     }
 
-    /// <summary>The commits since the last time this was asked.</summary>
+    /// <summary>Returns the commits since the last call.</summary>
     public Latencies Take() => Interlocked.Exchange(ref _commits, new Latencies());
 
     public async ValueTask DisposeAsync()
@@ -59,7 +59,7 @@ internal sealed class UnrelatedWrites : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // The bench is done with it.
+            // The scenario has ended.
         }
     }
 }

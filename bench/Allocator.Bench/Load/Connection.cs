@@ -5,10 +5,10 @@ using System.Text;
 
 namespace Allocator.Bench.Load;
 
-/// <summary>One reply, to be read at once: its bytes are overwritten by the next.</summary>
+/// <summary>A reply; it must be read immediately, because the next one overwrites its bytes.</summary>
 internal readonly ref struct Reply(int status, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
 {
-    /// <summary>0 where the connection was lost before the reply was whole.</summary>
+    /// <summary>Gets the status, or 0 if the connection was lost before the reply was complete.</summary>
     public int Status { get; } = status;
 
     public ReadOnlySpan<byte> Head { get; } = head;
@@ -16,7 +16,7 @@ internal readonly ref struct Reply(int status, ReadOnlySpan<byte> head, ReadOnly
     public ReadOnlySpan<byte> Body { get; } = body;
 }
 
-/// <summary>One keep-alive connection, and whose request is under way on it.</summary>
+/// <summary>A keep-alive connection and its request in flight.</summary>
 internal sealed class Connection(int index) : IDisposable
 {
     private readonly byte[] _partial = new byte[64 * 1024];
@@ -27,13 +27,13 @@ internal sealed class Connection(int index) : IDisposable
 
     public int Descriptor { get; private set; }
 
-    /// <summary>Whether a poll is under way.</summary>
+    /// <summary>Gets whether a poll is in flight.</summary>
     public bool IsWaiting { get; set; }
 
-    /// <summary>Whose poll that is.</summary>
+    /// <summary>Gets or sets the VM of that poll.</summary>
     public int Vm { get; set; }
 
-    /// <summary>When the poll was due, which is when its latency begins.</summary>
+    /// <summary>Gets or sets the time at which the poll was due; its latency starts then.</summary>
     public long Since { get; set; }
 
     public void Open(IPEndPoint server)
@@ -46,7 +46,7 @@ internal sealed class Connection(int index) : IDisposable
         Descriptor = (int)_socket.Handle;
     }
 
-    /// <summary>Takes bytes that have come; true when they complete the reply.</summary>
+    /// <summary>Adds received bytes; returns true if they complete the reply.</summary>
     public bool TryTake(ReadOnlySpan<byte> bytes, out Reply reply)
     {
         if (_have == 0 && TryParse(bytes, out reply))
@@ -93,7 +93,7 @@ internal sealed class Connection(int index) : IDisposable
         return true;
     }
 
-    /// <summary>The number that stands behind <paramref name="name"/>.</summary>
+    /// <summary>Returns the number after <paramref name="name"/>.</summary>
     public static long? Number(ReadOnlySpan<byte> head, ReadOnlySpan<byte> name)
     {
         var at = head.IndexOf(name);
@@ -104,7 +104,7 @@ internal sealed class Connection(int index) : IDisposable
         return at >= 0 && Utf8Parser.TryParse(head[(at + name.Length)..], out long number, out _) ? number : null;
     }
 
-    // HAProxy hands headers on in lower case.
+    // HAProxy forwards headers in lower case.
     private static int IndexOfIgnoringCase(ReadOnlySpan<byte> head, ReadOnlySpan<byte> name)
     {
         for (var i = 0; i + name.Length <= head.Length; i++)

@@ -3,12 +3,12 @@ using System.Runtime.InteropServices;
 
 namespace Allocator.Bench.Load;
 
-/// <summary>What to do with a reply that is complete.</summary>
+/// <summary>Handles a complete reply.</summary>
 internal delegate void Completed(Connection connection, Reply reply);
 
 /// <summary>
-/// Keep-alive connections served by one thread with the kernel's own calls: the load must cost less than what it loads.
-/// One request at a time on each, as a load balancer sends them.
+/// Keep-alive connections that one thread serves with system calls: the load generator must cost less than the server.
+/// Each has one request at a time, as a load balancer sends them.
 /// </summary>
 internal sealed unsafe partial class Epoll : IDisposable
 {
@@ -36,22 +36,22 @@ internal sealed unsafe partial class Epoll : IDisposable
 
     public Connection[] Connections { get; }
 
-    /// <summary>Sends the whole request: it is small, and nothing else is under way on this connection.</summary>
+    /// <summary>Sends the whole request: it is small, and no other is in flight on this connection.</summary>
     public static void Send(Connection connection, ReadOnlySpan<byte> request)
     {
         connection.IsWaiting = true;
         fixed (byte* bytes = request)
         {
-            // A connection that is gone says so when its reply is awaited.
+            // A lost connection is detected when its reply is read.
             _ = Send(connection.Descriptor, bytes, request.Length, NoSignal);
         }
     }
 
-    /// <summary>Lets replies gather for so long.</summary>
+    /// <summary>Sleeps so that replies accumulate.</summary>
     [LibraryImport("libc", EntryPoint = "usleep")]
     public static partial void Pause(uint microseconds);
 
-    /// <summary>Waits up to so long for replies, and hands over each that is complete.</summary>
+    /// <summary>Waits for replies up to a time limit, and passes on each complete one.</summary>
     public void Wait(int milliseconds, Completed completed)
     {
         int ready;
@@ -73,7 +73,7 @@ internal sealed unsafe partial class Epoll : IDisposable
             }
             if (count > 0)
             {
-                // A proxy may say that it closes a connection that was idle for too long.
+                // A proxy may close a connection that was idle for too long.
                 if (connection.IsWaiting && connection.TryTake(_received.AsSpan(0, count), out var reply))
                 {
                     connection.IsWaiting = false;
@@ -82,7 +82,7 @@ internal sealed unsafe partial class Epoll : IDisposable
             }
             else if (count == 0 || Marshal.GetLastPInvokeError() != TryAgain)
             {
-                // Opened again, as a load balancer would. What was under way is an error; that it was idle for too long is none.
+                // Reconnects like a load balancer. A lost request is an error; a closed idle connection is not.
                 Open(connection);
                 if (connection.IsWaiting)
                 {

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Allocator.Bench.Load;
 
-/// <summary>Times counted in classes of 10 µs up to 20 s: exact enough for p99.9, and cheap to add to.</summary>
+/// <summary>Latencies in buckets of 10 µs up to 20 s: exact enough for p99.9, and cheap to update.</summary>
 internal sealed class Histogram
 {
     private const int Class = 10;
@@ -19,7 +19,7 @@ internal sealed class Histogram
         Count++;
     }
 
-    /// <summary>In milliseconds.</summary>
+    /// <summary>Returns the percentile in milliseconds.</summary>
     public double Percentile(double percent)
     {
         var rank = (long)Math.Ceiling(Count * percent / 100);

@@ -1,4 +1,4 @@
 namespace Allocator.Bench.Load;
 
-/// <summary>What one round of load measured.</summary>
+/// <summary>The results of one round of load.</summary>
 internal sealed record LoadResult(double PerSecond, long Answered, long NotModified, long Errors, Histogram Latencies);

@@ -4,10 +4,10 @@ using System.Text;
 
 namespace Allocator.Bench.Load;
 
-/// <summary>The poll of each VM of a fleet as it goes over the wire, made once: a load of a million cannot build strings.</summary>
+/// <summary>The bytes of each VM's poll, made once: a load of a million VMs cannot build strings.</summary>
 internal sealed unsafe class PollRequests : IDisposable
 {
-    /// <summary>A generation's digits and the quote behind them.</summary>
+    /// <summary>The room for a generation's digits and the closing quote.</summary>
     private const int ETagRoom = 12;
 
     private const string Tail = "\r\n\r\n";
@@ -47,7 +47,7 @@ internal sealed unsafe class PollRequests : IDisposable
         return requests;
     }
 
-    /// <summary>A request of a VM's size that names an entity tag of another server's.</summary>
+    /// <summary>Creates a request of the same size with the entity tag of another server.</summary>
     public static PollRequests OfFile(string etag) =>
         new(1, _ => Text(FleetVms.Hostname(0), FleetVms.Token(0), etag.TrimStart('"')));
 
@@ -55,10 +55,10 @@ internal sealed unsafe class PollRequests : IDisposable
 
     public ReadOnlySpan<byte> this[int vm] => new(_bytes + _starts[vm], _lengths[vm]);
 
-    /// <summary>Whether this VM's poll has been answered: from then on the replica knows that it is who it is.</summary>
+    /// <summary>Gets whether this VM's poll has been answered; from then on the replica has verified its token.</summary>
     public ref bool IsAnswered(int vm) => ref _answered[vm];
 
-    /// <summary>What this VM names in its If-None-Match from now on. Spaces behind a value do not belong to it.</summary>
+    /// <summary>Sets the generation in this VM's If-None-Match. Trailing spaces are not part of the value.</summary>
     public void SetGeneration(int vm, long generation)
     {
         var room = new Span<byte>(_bytes + _starts[vm] + _lengths[vm] - Tail.Length - ETagRoom, ETagRoom);

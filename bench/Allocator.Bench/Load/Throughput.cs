@@ -4,12 +4,12 @@ namespace Allocator.Bench.Load;
 
 internal delegate ReadOnlySpan<byte> NextRequest();
 
-/// <summary>As many polls as are answered: each connection sends the next, of a VM drawn at random, when it has its reply.</summary>
+/// <summary>Measures the maximum rate: each connection sends the poll of a random VM as soon as it has a reply.</summary>
 internal static class Throughput
 {
     public const int Connections = 64;
 
-    /// <summary>One poll of each VM that has not been answered yet, in turn.</summary>
+    /// <summary>Sends one poll of each VM that has not been answered yet.</summary>
     public static LoadResult RunOnce(Uri server, PollRequests requests)
     {
         var vm = -1;
@@ -36,7 +36,7 @@ internal static class Throughput
         return Run(server, () => Stopwatch.GetElapsedTime(started) < duration ? requests[random.Next(requests.Count)] : []);
     }
 
-    /// <param name="next">The next request; empty when it is enough.</param>
+    /// <param name="next">Returns the next request, or nothing at the end.</param>
     private static LoadResult Run(Uri server, NextRequest next)
     {
         using var epoll = new Epoll(server, Connections);

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Allocator.Bench.Load;
 
-/// <summary>What the simulated VMs have seen so far.</summary>
+/// <summary>The totals of the simulated VMs.</summary>
 internal sealed class VmTotals
 {
     public Histogram Latencies { get; } = new();
@@ -18,16 +18,16 @@ internal sealed class VmTotals
 /// VMs that poll as the client does: next at random between once and twice the max-age after the last poll was due. A
 /// poll's latency begins when it is due, also when every connection is busy: a slow server is not asked less.
 /// </summary>
-/// <param name="vms">So many VMs, the first of the fleet; all of them unless it says otherwise.</param>
+/// <param name="vms">The number of VMs, from the first of the fleet; all of them by default.</param>
 /// <param name="obeysHints">Whether the VMs follow the server's max-age or always take <paramref name="maxAge"/>.</param>
 internal sealed class VmSimulator(Uri server, PollRequests requests, int connections, TimeSpan maxAge, bool obeysHints, int? vms = null)
 {
-    /// <summary>A wheel of one slot per millisecond; a VM waits in the slot of its next poll, linked to the others there.</summary>
+    /// <summary>A timer wheel with one slot per millisecond; a VM is linked into the slot of its next poll.</summary>
     private const int Slots = 1 << 17;
 
     /// <summary>
-    /// With so many polls under way, the load wakes once a millisecond and takes what has come: to wake for each would
-    /// cost it as much as the server. A latency is then up to a millisecond longer than it was.
+    /// With this many polls in flight, the load generator wakes once a millisecond: waking for each reply would
+    /// cost as much as the server. A latency is then up to a millisecond too long.
     /// </summary>
     private const int Crowd = 8;
 
@@ -39,15 +39,15 @@ internal sealed class VmSimulator(Uri server, PollRequests requests, int connect
     private volatile bool _stopped;
     private volatile VmTotals _totals = new();
 
-    /// <summary>Called on the simulator's thread with each body that a VM gets.</summary>
+    /// <summary>Gets the handler of each body, called on the simulator's thread.</summary>
     public Action<int, ReadOnlySpan<byte>>? BodyReceived { get; init; }
 
-    /// <summary>Counts from here on; returns what was counted until now.</summary>
+    /// <summary>Resets the totals; returns the former ones.</summary>
     public VmTotals Reset() => Interlocked.Exchange(ref _totals, new VmTotals());
 
     public void Stop() => _stopped = true;
 
-    /// <summary>Runs on a thread of its own until it is stopped.</summary>
+    /// <summary>Runs on a separate thread until it is stopped.</summary>
     public Task RunAsync() => Task.Factory.StartNew(Run, default, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private void Run()

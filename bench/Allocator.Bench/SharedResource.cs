@@ -1,7 +1,7 @@
 namespace Allocator.Bench;
 
-/// <summary>Something that several scenarios share, started by the first that wants it.</summary>
-internal sealed class OnDemand<T>(Func<Task<T>> start) : IAsyncDisposable
+/// <summary>A resource that several scenarios share; the first one that needs it starts it.</summary>
+internal sealed class SharedResource<T>(Func<Task<T>> start) : IAsyncDisposable
     where T : IAsyncDisposable
 {
     private Task<T>? _started;

@@ -3,17 +3,17 @@ using System.Globalization;
 namespace Allocator.Bench;
 
 /// <summary>
-/// How much of this machine its host gave to others since this was made: <c>steal</c> in <c>/proc/stat</c>. Beyond a few
-/// percent, times and rates say more of the host than of what is measured.
+/// The share of processor time that the host gave to others since this object was created (<c>steal</c> in <c>/proc/stat</c>).
+/// Above a few percent, times and rates are not comparable.
 /// </summary>
-internal sealed class Steal
+internal sealed class CpuSteal
 {
-    /// <summary>Above it, figures are not to be judged.</summary>
+    /// <summary>Above this share figures are not comparable.</summary>
     public const double Tolerable = 0.03;
 
     private readonly (double Stolen, double All) _before = Read();
 
-    /// <summary>Share of all cores.</summary>
+    /// <summary>Gets the share of all cores.</summary>
     public double Share
     {
         get

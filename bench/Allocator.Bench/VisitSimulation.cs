@@ -9,8 +9,8 @@ using Allocator.Contracts;
 
 namespace Allocator.Bench;
 
-/// <summary>One person's visit: when they asked, and when which VM was told.</summary>
-/// <param name="Stays">Whether the person keeps the VM; otherwise the visit is played to its end at once.</param>
+/// <summary>A person's visit: the time of the request, and which VM was told when.</summary>
+/// <param name="Stays">Whether the person keeps the VM; otherwise the visit ends immediately.</param>
 internal sealed record Visit(string Pool, long Asked, bool Stays)
 {
     public TaskCompletionSource<(string Hostname, long At)> Told { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -20,7 +20,7 @@ internal sealed record Visit(string Pool, long Asked, bool Stays)
 /// People who ask for a VM, and the simulated VMs that are told of them. At the end of a visit the person gives the VM
 /// back, and it reports that it is clean, so that as many are free for the next.
 /// </summary>
-internal sealed class Visits : IDisposable
+internal sealed class VisitSimulation : IDisposable
 {
     private readonly HttpClient _http;
     private readonly ConcurrentDictionary<string, Visit> _waiting = new();
@@ -30,7 +30,7 @@ internal sealed class Visits : IDisposable
     private int _errors;
 
     /// <param name="requests">The polls of the VMs; <paramref name="first"/> is the number of the first.</param>
-    public Visits(Uri server, PollRequests requests, int first, bool obeysHints)
+    public VisitSimulation(Uri server, PollRequests requests, int first, bool obeysHints)
     {
         _http = new HttpClient(new SocketsHttpHandler { PooledConnectionIdleTimeout = TimeSpan.FromMinutes(10) }) { BaseAddress = server };
         _simulator =
@@ -38,10 +38,10 @@ internal sealed class Visits : IDisposable
         _running = _simulator.RunAsync();
     }
 
-    /// <summary>Calls that failed.</summary>
+    /// <summary>Gets the number of failed calls.</summary>
     public int Errors => _errors;
 
-    /// <summary>What the VMs have seen since this was last asked.</summary>
+    /// <summary>Returns the totals of the VMs since the last call.</summary>
     public VmTotals TakePolls() => _simulator.Reset();
 
     public async Task<Visit> AskAsync(string pool, bool stays)
@@ -52,7 +52,7 @@ internal sealed class Visits : IDisposable
         if (response.StatusCode != HttpStatusCode.Accepted)
         {
             Interlocked.Increment(ref _errors);
-            visit.Told.TrySetException(new InvalidOperationException($"Asking was answered with {response.StatusCode}."));
+            visit.Told.TrySetException(new InvalidOperationException($"The request was answered with {response.StatusCode}."));
         }
         return visit;
     }
@@ -67,7 +67,7 @@ internal sealed class Visits : IDisposable
     private void Told(int vm, ReadOnlySpan<byte> body)
     {
         var at = Stopwatch.GetTimestamp();
-        // Where it came in chunks, the JSON begins behind the length of the first.
+        // In a chunked reply the JSON begins after the length of the first chunk.
         var reader = new Utf8JsonReader(body[body.IndexOf((byte)'{')..(body.LastIndexOf((byte)'}') + 1)]);
         var answer = JsonSerializer.Deserialize(ref reader, WireJson.Default.VmAssignment)!;
         if (answer.Assignment is { } assignment && _waiting.TryRemove(assignment.Email, out var visit))
@@ -87,7 +87,7 @@ internal sealed class Visits : IDisposable
             using var released = await _http.DeleteAsync($"/assignments/{id}");
             using var clean = new HttpRequestMessage(HttpMethod.Put, $"/assignment/{FleetVms.Hostname(vm)}/outcome")
             {
-                // Its end has raised the generation by one.
+                // The end of the assignment has raised the generation by one.
                 Content = JsonContent.Create(new OutcomeReport(generation + 1, Outcome.Clean), WireJson.Default.OutcomeReport),
                 Headers = { Authorization = new AuthenticationHeaderValue("Bearer", FleetVms.Token(vm)) },
             };
