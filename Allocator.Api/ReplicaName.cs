@@ -7,5 +7,6 @@ internal static class ReplicaName
     public const string Prefix = "allocator-api ";
 
     /// <summary>Host and process. PostgreSQL cuts a name after 63 bytes, and host names differ at their ends.</summary>
-    public static string Value { get; } = $"{Prefix}{Environment.MachineName[^Math.Min(Environment.MachineName.Length, 40)..]}:{Environment.ProcessId}";
+    public static string Value { get; } =
+        $"{Prefix}{Environment.MachineName[^Math.Min(Environment.MachineName.Length, 40)..]}:{Environment.ProcessId}";
 }

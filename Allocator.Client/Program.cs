@@ -36,7 +36,8 @@ static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
     var isService = Environment.GetEnvironmentVariable("NOTIFY_SOCKET") is { Length: > 0 };
     if (isService)
     {
-        builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>().AddSingleton<IHostLifetime, SystemdLifetime>().AddHostedService<SystemdNotifications>();
+        builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>().AddSingleton<IHostLifetime,
+            SystemdLifetime>().AddHostedService<SystemdNotifications>();
         builder.Logging.AddSystemdConsole();
     }
     else

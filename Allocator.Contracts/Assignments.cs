@@ -55,7 +55,10 @@ public sealed record MoveRequest(string? Hostname = null, string? From = null);
 /// <param name="By">So much longer than now set, as <c>hh:mm:ss</c>.</param>
 public sealed record ExtensionRequest(DateTime? ExpiresAt = null, TimeSpan? By = null);
 
-/// <summary>Body of <c>POST /assignments/release</c>: which live assignments. All that is given must fit; at least one filter, or <paramref name="All"/>.</summary>
+/// <summary>
+/// Body of <c>POST /assignments/release</c>: which live assignments. All that is given must fit; at least one
+/// filter, or <paramref name="All"/>.
+/// </summary>
 /// <param name="Ids">These only; at most 10,000.</param>
 /// <param name="Text">A part of the person's address or of the VM's host name.</param>
 /// <param name="All">Really every live assignment.</param>

@@ -56,7 +56,10 @@ public sealed record ConnectionHealth
     [JsonPropertyName("reserved_connections")]
     public int? ReservedConnections { get; init; }
 
-    /// <summary>Connections by what they do: <c>active</c>, <c>idle</c>, <c>idle in transaction</c>, …; <c>hidden</c> are other roles' that the allocator's role may not look into.</summary>
+    /// <summary>
+    /// Connections by what they do: <c>active</c>, <c>idle</c>, <c>idle in transaction</c>, …; <c>hidden</c> are
+    /// other roles' that the allocator's role may not look into.
+    /// </summary>
     [JsonPropertyName("by_state")]
     public required IReadOnlyDictionary<string, int> ByState { get; init; }
 

@@ -22,7 +22,10 @@ public sealed record Pool(
     long Roster,
     PoolSettings Settings);
 
-/// <summary>The VMs of a pool. <paramref name="Free"/> to <paramref name="Unready"/> add up to <paramref name="Total"/>; the others overlap them.</summary>
+/// <summary>
+/// The VMs of a pool. <paramref name="Free"/> to <paramref name="Unready"/> add up to <paramref name="Total"/>; the
+/// others overlap them.
+/// </summary>
 /// <param name="Free">Can take the next person.</param>
 /// <param name="Assigned">Have a person and prepare.</param>
 /// <param name="Connected">Have a person who can connect.</param>
@@ -50,12 +53,16 @@ public sealed record NotFreeCount(string Code, string Text, long Vms);
 /// <param name="OpensAt">Nobody can ask before; from a minute before until five minutes after, the pool is in rush.</param>
 /// <param name="ClosesAt">Nobody can ask from then on. Who waits or has a VM by then is not touched.</param>
 /// <param name="RushUntil">Until then the pool's free VMs poll as often as they may, so that a crowd is served quickly.</param>
-/// <param name="Duration">For how long a person has the VM once they are connected (<c>hh:mm:ss</c>, 1 min – 366 days); null: for as long as they like. For those who connect from now on.</param>
+/// <param name="Duration">For how long a person has the VM once they are connected (<c>hh:mm:ss</c>, 1 min – 366 days);
+/// null: for as long as they like. For those who connect from now on.</param>
 /// <param name="Warning">How long before the end a person is to be warned; shorter than <paramref name="Duration"/>.</param>
-/// <param name="MoveWhenLost">Whether a person who is connected gets another VM when theirs is lost; by default they keep it, for they may well be working.</param>
-/// <param name="EmailDomains">Only addresses of these domains are admitted, such as <c>example.org</c>, not those below it; null: any. At most 100.</param>
+/// <param name="MoveWhenLost">Whether a person who is connected gets another VM when theirs is lost; by default they keep
+/// it, for they may well be working.</param>
+/// <param name="EmailDomains">Only addresses of these domains are admitted, such as <c>example.org</c>, not those below it;
+/// null: any. At most 100.</param>
 /// <param name="MostPerAddress">Live assignments of one client address, at most; a classroom behind one router shares one. Null: any number.</param>
-/// <param name="Rehearsal">Whether nothing of it is to last: when it is deleted, its VMs, people and events go with it. Said when it is made, and never changed.</param>
+/// <param name="Rehearsal">Whether nothing of it is to last: when it is deleted, its VMs, people and events go with it. Said
+/// when it is made, and never changed.</param>
 public sealed record PoolSettings(
     bool Open = true,
     string? AccessCode = null,

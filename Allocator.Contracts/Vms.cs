@@ -7,7 +7,8 @@ namespace Allocator.Contracts;
 
 /// <summary>Body of <c>POST /vms</c>: a machine joins the fleet.</summary>
 /// <param name="Hostname">RFC 1123 host name, at most 253 characters; the key of the VM everywhere.</param>
-/// <param name="MachineId">What tells this machine from another under the same name, such as <c>/etc/machine-id</c>; 1–128 of <c>A–Z a–z 0–9 . _ : -</c>.</param>
+/// <param name="MachineId">What tells this machine from another under the same name, such as <c>/etc/machine-id</c>; 1–128
+/// of <c>A–Z a–z 0–9 . _ : -</c>.</param>
 /// <param name="Pool">The pool it joins; <c>default</c> if absent.</param>
 /// <param name="Metadata">Up to 32 facts for the admin (region, instance type, …): keys up to 64, values up to 256 characters.</param>
 public sealed record EnrolmentRequest(
@@ -28,7 +29,8 @@ public sealed record Enrolment(string Hostname, string Pool, string Token);
 /// <param name="InUse">Whether the program the workshop is about runs.</param>
 /// <param name="BootId">Changes with each boot, such as <c>/proc/sys/kernel/random/boot_id</c>.</param>
 /// <param name="Startup">How long the steps of its start took, in seconds, by name; up to 32.</param>
-/// <param name="Warnings">What an admin should look at, in words, by name, such as <c>disk</c>; up to 16 of at most 500 characters. All of it each time: what is null or not named is well.</param>
+/// <param name="Warnings">What an admin should look at, in words, by name, such as <c>disk</c>; up to 16 of at most 500
+/// characters. All of it each time: what is null or not named is well.</param>
 public sealed record VmReport(
     VmStatus? Status = null,
     GpuHealth? Gpu = null,
@@ -108,7 +110,10 @@ public sealed record VmDetail : Vm
 /// <param name="Text">For people.</param>
 public sealed record NotFreeReason(string Code, string Text);
 
-/// <summary>Body of <c>POST /vms/hold</c>, <c>unhold</c>, <c>drain</c> and <c>release</c>: which VMs. All that is given must fit; at least one filter, or <paramref name="All"/>.</summary>
+/// <summary>
+/// Body of <c>POST /vms/hold</c>, <c>unhold</c>, <c>drain</c> and <c>release</c>: which VMs. All that is given must
+/// fit; at least one filter, or <paramref name="All"/>.
+/// </summary>
 /// <param name="Hostnames">These only; at most 10,000.</param>
 /// <param name="Assignment">Without a person, or whose person is so far.</param>
 /// <param name="Free">Whether the next person can get it.</param>

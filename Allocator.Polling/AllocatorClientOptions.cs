@@ -59,7 +59,10 @@ public record AllocatorClientOptions
     /// <summary>How long one request may take.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The proxy to go by, with its credentials. Null: that of the environment (<c>HTTPS_PROXY</c>, <c>HTTP_PROXY</c>, <c>NO_PROXY</c>), if any.</summary>
+    /// <summary>
+    /// The proxy to go by, with its credentials. Null: that of the environment (<c>HTTPS_PROXY</c>,
+    /// <c>HTTP_PROXY</c>, <c>NO_PROXY</c>), if any.
+    /// </summary>
     public IWebProxy? Proxy { get; init; }
 
     /// <summary>A PEM file with the certificates of authorities to trust besides the system's.</summary>

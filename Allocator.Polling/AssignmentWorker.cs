@@ -150,7 +150,8 @@ internal sealed partial class AssignmentWorker(
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "Handler for generation {Generation} was interrupted by a client restart; reporting it as failed")]
+        [LoggerMessage(Level = LogLevel.Warning,
+            Message = "Handler for generation {Generation} was interrupted by a client restart; reporting it as failed")]
         public static partial void Interrupted(ILogger log, long generation);
 
         [LoggerMessage(Level = LogLevel.Information, Message = "Handler for generation {Generation} cancelled: the assignment has ended")]

@@ -4,7 +4,8 @@ namespace Allocator.Polling;
 
 /// <summary>Calls the handler once when contact with the allocator is lost, and once when it is restored.</summary>
 internal sealed partial class ConnectivityMonitor(
-    IAssignmentHandler handler, AllocatorClientOptions options, StatusWriter status, TimeProvider time, ILogger<ConnectivityMonitor> log) : IAsyncDisposable
+    IAssignmentHandler handler, AllocatorClientOptions options, StatusWriter status, TimeProvider time, ILogger<ConnectivityMonitor> log)
+        : IAsyncDisposable
 {
     private long _answered = time.GetTimestamp();
     private DateTimeOffset _answeredAt = time.GetUtcNow();

@@ -56,11 +56,13 @@ internal static class Failure
                     SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData or SocketError.NoRecovery,
                 }) => $"the name {url.Host} cannot be resolved (DNS): {cause!.Message}",
             (HttpRequestError.ProxyTunnelError, _) => $"the proxy refuses the connection: {cause!.Message}",
-            (HttpRequestError.ConfigurationLimitExceeded, _) => $"the response is longer than {ResponseBuffer.MaxLength:N0} bytes: not the allocator responded",
+            (HttpRequestError.ConfigurationLimitExceeded, _) =>
+                $"the response is longer than {ResponseBuffer.MaxLength:N0} bytes: not the allocator responded",
             (_, AuthenticationException) when cause.Message.Contains("NotTimeValid", StringComparison.Ordinal) =>
                 string.Create(CultureInfo.InvariantCulture,
                     $"{url.Host}'s certificate is not valid on {now:yyyy-MM-dd}, this machine's date; is its clock right? {cause.Message}"),
-            (HttpRequestError.SecureConnectionError, _) or (_, AuthenticationException) => $"no secure connection to {url.Host} (TLS): {cause!.Message}",
+            (HttpRequestError.SecureConnectionError, _) or (_, AuthenticationException) =>
+                $"no secure connection to {url.Host} (TLS): {cause!.Message}",
             (_, SocketException) => $"no connection to {url.Authority}: {cause.Message}",
             (_, HttpIOException or IOException) => $"the response broke off: {cause.Message}",
             _ => cause?.Message ?? "no response",

@@ -337,7 +337,8 @@ internal sealed partial class PollLoop : BackgroundService
         [LoggerMessage(Level = LogLevel.Error, Message = "Unexpected error while polling")]
         public static partial void Threw(ILogger log, Exception e);
 
-        [LoggerMessage(Level = LogLevel.Warning, Message = "Poll failed ({FailedPolls} in a row): {Why}. Keeping the last known answer; retrying in {Delay}")]
+        [LoggerMessage(Level = LogLevel.Warning,
+            Message = "Poll failed ({FailedPolls} in a row): {Why}. Keeping the last known answer; retrying in {Delay}")]
         public static partial void Failed(ILogger log, string why, int failedPolls, TimeSpan delay);
 
         [LoggerMessage(Level = LogLevel.Information, Message = "Polls are answered again")]

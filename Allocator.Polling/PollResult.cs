@@ -22,7 +22,8 @@ internal sealed record PollResult(VmAssignment? Answer, string? ETag, TimeSpan? 
         }
         if (reply is { StatusCode: HttpStatusCode.OK, Error: null, Content: { } answer } && reply.Headers?.ETag?.Tag is { } tag)
         {
-            return answer.Hostname == options.Hostname && answer.Generation > 0 && (answer.State == VmState.Assigned) == (answer.Assignment is not null)
+            return answer.Hostname == options.Hostname && answer.Generation > 0
+                && (answer.State == VmState.Assigned) == (answer.Assignment is not null)
                 ? new PollResult(answer, tag, reply.Headers.CacheControl?.MaxAge, null, null)
                 : Failed("the answer is not for this VM");
         }

@@ -23,7 +23,8 @@ public sealed partial class DocumentsTests
     [Fact]
     public void Every_relative_link_resolves()
     {
-        var links = Documents.SelectMany(document => Link().Matches(File.ReadAllText(document)), (document, match) => (document, link: match.Groups[1].Value))
+        var links = Documents.SelectMany(document => Link().Matches(File.ReadAllText(document)), (document, match) =>
+            (document, link: match.Groups[1].Value))
             .Where(found => !found.link.Contains("://", StringComparison.Ordinal)).ToArray();
 
         Assert.NotEmpty(links);

@@ -117,7 +117,8 @@ internal static class AdminAssignmentEndpoints
     }
 
     private static async Task<Results<Created<Assignment>, Ok<Assignment>, ProblemHttpResult>> AssignAsync(
-        Hostname hostname, VmAssignmentRequest request, AdminAssignmentStore store, AssignmentStore assignments, VmStore vms, FleetStore fleetStore, VmFleet fleet,
+        Hostname hostname, VmAssignmentRequest request, AdminAssignmentStore store, AssignmentStore assignments,
+            VmStore vms, FleetStore fleetStore, VmFleet fleet,
         ClaimsPrincipal admin, CancellationToken cancel)
     {
         if (await VmEndpoints.MissingAsync(hostname, vms, cancel) is { } missing)
@@ -140,7 +141,8 @@ internal static class AdminAssignmentEndpoints
     }
 
     private static async Task<Results<Ok<Assignment>, ProblemHttpResult, ValidationProblem>> ExtendAsync(
-        Guid id, ExtensionRequest extension, AdminAssignmentStore store, AssignmentStore assignments, ClaimsPrincipal admin, CancellationToken cancel) =>
+        Guid id, ExtensionRequest extension, AdminAssignmentStore store, AssignmentStore assignments,
+            ClaimsPrincipal admin, CancellationToken cancel) =>
         await store.ExtendAsync(id, extension.ExpiresAt, extension.By, admin.Actor(), cancel) switch
         {
             "extended" => TypedResults.Ok(await FindAsync(id, assignments, cancel)),

@@ -19,7 +19,8 @@ internal static class AssignmentEndpoints
 
         people.MapPost("/", AskAsync)
             .WithName("Ask").WithSummary("Ask for a VM")
-            .WithDescription("202: you are in the queue; 200: you had asked before, and this is what you have. The next free VM that polls takes the first in the queue.")
+            .WithDescription("202: you are in the queue; 200: you had asked before, and this is what you have. The next free VM that polls takes "
+                + "the first in the queue.")
             .Validate<AssignmentRequest>()
             .WithIdempotencyKey()
             .ProducesProblem(StatusCodes.Status403Forbidden)

@@ -37,7 +37,10 @@ internal sealed class DatabaseOptions
     /// <summary>How long one statement may take; 1 s – 10 min.</summary>
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The folder of the credentials that are made in development. Empty: <c>.data</c> beside the solution, or in the working folder.</summary>
+    /// <summary>
+    /// The folder of the credentials that are made in development. Empty: <c>.data</c> beside the solution, or in
+    /// the working folder.
+    /// </summary>
     public string DataFolder { get; set; } = "";
 
     internal sealed class Validator : IValidateOptions<DatabaseOptions>
@@ -47,7 +50,8 @@ internal sealed class DatabaseOptions
             var problems = new SettingProblems(Section);
             problems.Require(options.PoolSize is >= 2 and <= 100, nameof(PoolSize), options.PoolSize, "2 to 100 connections");
             problems.RequireBetween(nameof(CommandTimeout), options.CommandTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10));
-            problems.Require(!string.IsNullOrWhiteSpace(options.ConnectionString), nameof(ConnectionString), "", $"{ConnectionStringExpected}. To try the system with a private database, run ./run.sh");
+            problems.Require(!string.IsNullOrWhiteSpace(options.ConnectionString), nameof(ConnectionString),
+                "", $"{ConnectionStringExpected}. To try the system with a private database, run ./run.sh");
             try
             {
                 _ = new NpgsqlConnectionStringBuilder(options.ConnectionString);

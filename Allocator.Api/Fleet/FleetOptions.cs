@@ -23,7 +23,8 @@ internal sealed class FleetOptions
         {
             var problems = new SettingProblems(Section);
             problems.RequireBetween(nameof(FeedInterval), options.FeedInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(10));
-            problems.Require(options.ReadThroughConcurrency is >= 1 and <= 50, nameof(ReadThroughConcurrency), options.ReadThroughConcurrency, "1 to 50");
+            problems.Require(options.ReadThroughConcurrency is >= 1 and <= 50, nameof(ReadThroughConcurrency),
+                options.ReadThroughConcurrency, "1 to 50");
             problems.RequireBetween(nameof(ReadThroughMemory), options.ReadThroughMemory, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1));
             return problems.Result;
         }

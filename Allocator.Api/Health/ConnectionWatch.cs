@@ -31,11 +31,17 @@ internal sealed partial class ConnectionWatch : BackgroundService
     {
         (_store, _time, _log, _poolSize) = (store, time, log, options.Value.PoolSize);
         var meter = meters.Create(Instrumentation.Name);
-        meter.CreateObservableGauge("allocator.server.connections", () => Last(reading => reading.Active), "{connection}", "Client connections of the whole database server, when it could last be asked");
-        meter.CreateObservableGauge("allocator.server.connections.max", () => Last(reading => reading.Max), "{connection}", "What the database server allows");
-        meter.CreateObservableGauge("allocator.server.connections.reserved", () => Last(reading => reading.Reserved), "{connection}", "Of those, for superusers and reserved roles only");
-        meter.CreateObservableGauge("allocator.server.connections.budget", () => Last(reading => reading.Replicas * _poolSize), "{connection}", "What the replicas may take together");
-        meter.CreateObservableGauge("allocator.server.connections.age", () => _last is { } last ? [new((time.GetUtcNow() - last.At).TotalSeconds)] : Array.Empty<Measurement<double>>(), "s", "How old these numbers are");
+        meter.CreateObservableGauge("allocator.server.connections", () =>
+            Last(reading => reading.Active), "{connection}", "Client connections of the whole database server, when it could last be asked");
+        meter.CreateObservableGauge("allocator.server.connections.max", () =>
+            Last(reading => reading.Max), "{connection}", "What the database server allows");
+        meter.CreateObservableGauge("allocator.server.connections.reserved", () =>
+            Last(reading => reading.Reserved), "{connection}", "Of those, for superusers and reserved roles only");
+        meter.CreateObservableGauge("allocator.server.connections.budget", () =>
+            Last(reading => reading.Replicas * _poolSize), "{connection}", "What the replicas may take together");
+        meter.CreateObservableGauge("allocator.server.connections.age", () =>
+            _last is { } last ? [new((time.GetUtcNow() - last.At).TotalSeconds)] : Array.Empty<Measurement<double>>(),
+                "s", "How old these numbers are");
     }
 
     /// <summary>Asks the server. Those who ask at once share one reading, and with it one connection.</summary>
@@ -87,7 +93,8 @@ internal sealed partial class ConnectionWatch : BackgroundService
         }
         catch (Exception e) when (e is OperationCanceledException or NpgsqlException { InnerException: TimeoutException })
         {
-            return Unavailable($"Within {Timeout.TotalSeconds:0} s none of this replica's {_poolSize} connections was free, or the server did not answer.");
+            return Unavailable($"Within {Timeout.TotalSeconds:0} s none of this replica's {_poolSize} connections was free, or the server did "
+                + $"not answer.");
         }
         catch (NpgsqlException e)
         {

@@ -31,8 +31,10 @@ internal sealed class PollOptions
             problems.RequireBetween(nameof(MaxAge), options.MaxAge, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(5));
             problems.RequireBetween(nameof(RushMaxAge), options.RushMaxAge, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(5));
             problems.Require(options.PickupsPerSecond is >= 1 and <= 1_000, nameof(PickupsPerSecond), options.PickupsPerSecond, "1 to 1,000");
-            problems.Require(options.RushRequestsPerMinute is >= 1 and <= 1_000_000, nameof(RushRequestsPerMinute), options.RushRequestsPerMinute, "1 to 1,000,000");
-            problems.Require(options.RushPollsPerSecond is >= 1 and <= 1_000_000, nameof(RushPollsPerSecond), options.RushPollsPerSecond, "1 to 1,000,000");
+            problems.Require(options.RushRequestsPerMinute is >= 1 and <= 1_000_000, nameof(RushRequestsPerMinute),
+                options.RushRequestsPerMinute, "1 to 1,000,000");
+            problems.Require(options.RushPollsPerSecond is >= 1 and <= 1_000_000, nameof(RushPollsPerSecond),
+                options.RushPollsPerSecond, "1 to 1,000,000");
             return problems.Result;
         }
     }

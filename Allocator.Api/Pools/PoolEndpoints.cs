@@ -22,7 +22,8 @@ internal static class PoolEndpoints
             .Validate<PoolSettings>()
             .ProducesProblem(StatusCodes.Status409Conflict);
         pools.MapDelete("/{pool}", DeleteAsync).WithName("DeletePool").WithSummary("Delete a pool that is not in use")
-            .WithDescription("Its VMs must be deleted and its people gone; a rehearsal's pool goes with all that is in it. What was assigned there can no longer be listed; the events stay, except a rehearsal's.")
+            .WithDescription("Its VMs must be deleted and its people gone; a rehearsal's pool goes with all that is in it. What was assigned "
+                + "there can no longer be listed; the events stay, except a rehearsal's.")
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status409Conflict);
     }
@@ -45,7 +46,8 @@ internal static class PoolEndpoints
             : Problems.PoolIsFor(pool, rehearsal: !settings.Rehearsal);
     }
 
-    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(string pool, PoolStore store, ClaimsPrincipal admin, CancellationToken cancel)
+    private static async Task<Results<NoContent,
+        ProblemHttpResult>> DeleteAsync(string pool, PoolStore store, ClaimsPrincipal admin, CancellationToken cancel)
     {
         if (!PoolName.IsValid(pool))
         {

@@ -27,7 +27,9 @@ internal sealed class PoolSettingsValidator : AbstractValidator<PoolSettings>
             .Must((settings, warning) => warning is null || (warning > TimeSpan.Zero && warning < settings.Duration))
             .WithMessage("Must be a time (hh:mm:ss) shorter than duration, or null where nobody is to be warned.");
         RuleFor(settings => settings.EmailDomains)
-            .Must(domains => domains is null || (domains.Count is > 0 and <= MaxDomains && domains.All(domain => Hostname.TryParse(domain, out _) && domain.Contains('.', StringComparison.Ordinal))))
+            .Must(domains => domains is null
+                || (domains.Count is > 0 and <= MaxDomains
+                    && domains.All(domain => Hostname.TryParse(domain, out _) && domain.Contains('.', StringComparison.Ordinal))))
             .WithMessage($"Must be 1 to {MaxDomains} domains such as example.org, or null for any.");
         RuleFor(settings => settings.MostPerAddress)
             .Must(most => most is null or > 0).WithMessage("Must be at least 1, or null for any number.");

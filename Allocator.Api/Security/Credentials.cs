@@ -27,13 +27,16 @@ internal sealed class AdminOptions
             var problems = new SettingProblems(Section);
             foreach (var (user, hash) in options.Users)
             {
-                problems.Require(Convert.TryFromBase64String(hash, new byte[hash.Length], out var length) && length > 16, $"Users:{user}", "(hidden)", "the output of 'Allocator.Api hash-password'");
+                problems.Require(Convert.TryFromBase64String(hash, new byte[hash.Length], out var length) && length > 16,
+                    $"Users:{user}", "(hidden)", "the output of 'Allocator.Api hash-password'");
             }
             foreach (var (key, hash) in options.ApiKeys)
             {
-                problems.Require(Credentials.IsSha256(hash), $"ApiKeys:{key}", "(hidden)", "64 hexadecimal digits, as 'Allocator.Api new-key' prints them");
+                problems.Require(Credentials.IsSha256(hash), $"ApiKeys:{key}", "(hidden)",
+                    "64 hexadecimal digits, as 'Allocator.Api new-key' prints them");
             }
-            problems.Require(options.Users.Count + options.ApiKeys.Count > 0, "Users:<name>", "", "set for at least one admin, to the output of 'Allocator.Api hash-password'");
+            problems.Require(options.Users.Count + options.ApiKeys.Count > 0, "Users:<name>", "",
+                "set for at least one admin, to the output of 'Allocator.Api hash-password'");
             return problems.Result;
         }
     }
@@ -53,10 +56,12 @@ internal sealed class EnrolmentOptions
         public ValidateOptionsResult Validate(string? name, EnrolmentOptions options)
         {
             var problems = new SettingProblems(Section);
-            problems.Require(options.TokenHashes.Count > 0, "TokenHashes:0", "", "set: 64 hexadecimal digits, as 'Allocator.Api new-key' prints them");
+            problems.Require(options.TokenHashes.Count > 0, "TokenHashes:0", "",
+                "set: 64 hexadecimal digits, as 'Allocator.Api new-key' prints them");
             for (var i = 0; i < options.TokenHashes.Count; i++)
             {
-                problems.Require(Credentials.IsSha256(options.TokenHashes[i]), $"TokenHashes:{i}", "(hidden)", "64 hexadecimal digits, as 'Allocator.Api new-key' prints them");
+                problems.Require(Credentials.IsSha256(options.TokenHashes[i]), $"TokenHashes:{i}", "(hidden)",
+                    "64 hexadecimal digits, as 'Allocator.Api new-key' prints them");
             }
             return problems.Result;
         }

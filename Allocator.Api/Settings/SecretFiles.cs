@@ -33,7 +33,8 @@ internal static class SecretFiles
         Refuse(
             from file in files.AsEnumerable()
             where file.Value is { } value && string.IsNullOrWhiteSpace(value)
-            select $"The secret file {Path.Combine(options.Folder, file.Key.Replace(":", "__", StringComparison.Ordinal))} is empty; it must hold the value of {file.Key}.");
+            select $"The secret file {Path.Combine(options.Folder, file.Key.Replace(":", "__", StringComparison.Ordinal))} is empty; it must "
+                + $"hold the value of {file.Key}.");
         builder.Configuration.AddConfiguration(files);
     }
 

@@ -17,7 +17,8 @@ internal sealed class SecretsOptions
         public ValidateOptionsResult Validate(string? name, SecretsOptions options)
         {
             var problems = new SettingProblems(Section);
-            problems.Require(options.Folder is "" or DefaultFolder || Directory.Exists(options.Folder), nameof(Folder), options.Folder, "a folder that is there, or empty");
+            problems.Require(options.Folder is "" or DefaultFolder || Directory.Exists(options.Folder),
+                nameof(Folder), options.Folder, "a folder that is there, or empty");
             return problems.Result;
         }
     }

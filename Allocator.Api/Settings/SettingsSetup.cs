@@ -12,7 +12,8 @@ internal static class SettingsSetup
         var settings = new SettingsSection(section, typeof(TOptions), provider => provider.GetRequiredService<IOptions<TOptions>>().Value);
         services.AddSingleton(settings);
         services.AddOptions<TOptions>().BindConfiguration(section).ValidateOnStart();
-        services.AddSingleton<IValidateOptions<TOptions>>(provider => new UnknownSettingsValidator<TOptions>(settings, provider.GetRequiredService<IConfiguration>()));
+        services.AddSingleton<IValidateOptions<TOptions>>(provider =>
+            new UnknownSettingsValidator<TOptions>(settings, provider.GetRequiredService<IConfiguration>()));
         services.AddSingleton<IValidateOptions<TOptions>, TValidator>();
     }
 }

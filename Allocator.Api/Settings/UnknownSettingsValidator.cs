@@ -16,8 +16,10 @@ internal sealed class UnknownSettingsValidator<TOptions>(SettingsSection section
         foreach (var (key, setting) in settings)
         {
             var (type, value) = (setting.PropertyType, configuration[key]);
-            problems.Require(type != typeof(TimeSpan) || value?.Contains(':', StringComparison.Ordinal) != false, key, value, SettingTypeNames.For(type));
-            problems.Require(!type.IsEnum || value is null || Enum.GetNames(type).Contains(value, StringComparer.OrdinalIgnoreCase), key, value, SettingTypeNames.For(type));
+            problems.Require(type != typeof(TimeSpan) || value?.Contains(':', StringComparison.Ordinal) != false,
+                key, value, SettingTypeNames.For(type));
+            problems.Require(!type.IsEnum || value is null || Enum.GetNames(type).Contains(value, StringComparer.OrdinalIgnoreCase),
+                key, value, SettingTypeNames.For(type));
         }
         if (section.Name.Length > 0)
         {

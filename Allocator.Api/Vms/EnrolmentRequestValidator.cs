@@ -21,7 +21,8 @@ internal sealed partial class EnrolmentRequestValidator : AbstractValidator<Enro
             .Must(id => MachineId().IsMatch(id!)).WithMessage("Must be 1 to 128 letters, digits or . _ : -");
         RuleFor(request => request.Pool).IsPoolName();
         RuleFor(request => request.Metadata)
-            .Must(facts => facts is null || (facts.Count <= MaxFacts && facts.All(fact => IsText(fact.Key, MaxKey) && fact.Value is not null && IsText(fact.Value, MaxValue))))
+            .Must(facts => facts is null || (facts.Count <= MaxFacts
+                && facts.All(fact => IsText(fact.Key, MaxKey) && fact.Value is not null && IsText(fact.Value, MaxValue))))
             .WithMessage($"Must be at most {MaxFacts} facts: keys of 1 to {MaxKey}, values of at most {MaxValue} printable characters.");
     }
 

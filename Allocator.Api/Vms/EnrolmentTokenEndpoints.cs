@@ -17,7 +17,8 @@ internal static class EnrolmentTokenEndpoints
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
         tokens.MapPost("/", MakeAsync).WithName("MakeEnrolmentTokens").WithSummary("Make tokens that let machines enrol")
-            .WithDescription("They are shown this once; only their hashes are kept. A token whose answer was lost is of no harm: delete it, or let it expire.")
+            .WithDescription("They are shown this once; only their hashes are kept. A token whose answer was lost is of no harm: delete it, or "
+                + "let it expire.")
             .Validate<EnrolmentTokenRequest>()
             .ProducesProblem(StatusCodes.Status404NotFound);
         tokens.MapGet("/", ListAsync).WithName("ListEnrolmentTokens").WithSummary("Enrolment tokens, without the tokens themselves; oldest first")
@@ -43,7 +44,8 @@ internal static class EnrolmentTokenEndpoints
     }
 
     private static async Task<Results<Ok<Page<EnrolmentToken>>, ValidationProblem>> ListAsync(
-        EnrolmentTokenStore store, CancellationToken cancel, string? pool = null, Hostname? hostname = null, Guid? after = null, int limit = Limits.DefaultPage)
+        EnrolmentTokenStore store, CancellationToken cancel, string? pool = null, Hostname? hostname = null,
+            Guid? after = null, int limit = Limits.DefaultPage)
     {
         if (Limits.Validate(pool, limit) is { } invalid)
         {

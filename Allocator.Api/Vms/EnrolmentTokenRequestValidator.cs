@@ -22,6 +22,7 @@ internal sealed class EnrolmentTokenRequestValidator : AbstractValidator<Enrolme
             .Must(Instant.HasTimeZone).WithMessage($"Must be {Instant.Rule}.");
         RuleFor(request => request.ValidFor)
             .Must((request, span) => span is null || request.ExpiresAt is null).WithMessage("Must not be given where expiresAt is.")
-            .Must(span => span is null || (span >= MinLifetime && span <= MaxLifetime)).WithMessage($"Must be a time (hh:mm:ss) from {MinLifetime} to {MaxLifetime}.");
+            .Must(span => span is null || (span >= MinLifetime && span <= MaxLifetime))
+                .WithMessage($"Must be a time (hh:mm:ss) from {MinLifetime} to {MaxLifetime}.");
     }
 }

@@ -38,7 +38,8 @@ internal static class VmAdminEndpoints
     {
         var name = char.ToUpperInvariant(verb[0]) + verb[1..];
         vms.MapPost($"/{{hostname}}/{verb}", async Task<Results<NoContent, ProblemHttpResult>> (
-                Hostname hostname, VmAdminStore store, VmStore vmStore, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal admin, CancellationToken cancel) =>
+                Hostname hostname, VmAdminStore store, VmStore vmStore, FleetStore fleetStore, VmFleet fleet,
+                    ClaimsPrincipal admin, CancellationToken cancel) =>
             {
                 if (await VmEndpoints.MissingAsync(hostname, vmStore, cancel) is { } missing)
                 {

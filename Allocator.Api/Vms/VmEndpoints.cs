@@ -31,7 +31,8 @@ internal static class VmEndpoints
     {
         routes.MapPost("/vms", EnrolAsync)
             .WithName("Enrol").WithTags("VMs").WithSummary("A machine joins the fleet")
-            .WithDescription("The same machine again gets a fresh token, and the old one dies. A token of POST /enrolment-tokens is used up only by success.")
+            .WithDescription("The same machine again gets a fresh token, and the old one dies. A token of POST /enrolment-tokens is used up only "
+                + "by success.")
             .RequireAuthorization(EnrolmentAuthentication.Name)
             .Validate<EnrolmentRequest>()
             .ProducesProblem(StatusCodes.Status401Unauthorized)

@@ -25,8 +25,10 @@ internal static class OpenApiSetup
             {
                 [VmAuthentication.Name] = Bearer("The VM's own token, from POST /vms"),
                 [EnrolmentAuthentication.Name] = Bearer("The deployment's enrolment token, or one from POST /enrolment-tokens"),
-                [AdminAuthentication.Name] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "basic", Description = "An admin's name and password" },
-                [ApiKey] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = "X-Api-Key", Description = "An admin's API key" },
+                [AdminAuthentication.Name] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http,
+                    Scheme = "basic", Description = "An admin's name and password" },
+                [ApiKey] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header,
+                    Name = "X-Api-Key", Description = "An admin's API key" },
             };
             return Task.CompletedTask;
         });

@@ -17,7 +17,8 @@ internal static class Problems
         "This token is not valid", "It is not this VM's token, or a newer one has replaced it. Enrol again with POST /vms to get a fresh one.");
 
     public static ProblemHttpResult NeedsEnrolmentToken => Make(401, "enrolment-token-needed",
-        "An enrolment token is needed", "Send 'Authorization: Bearer <token>' with this deployment's enrolment token, or one that an admin made with POST /enrolment-tokens.");
+        "An enrolment token is needed",
+            "Send 'Authorization: Bearer <token>' with this deployment's enrolment token, or one that an admin made with POST /enrolment-tokens.");
 
     public static ProblemHttpResult WrongEnrolmentToken => Make(401, "enrolment-token-wrong",
         "This enrolment token is not valid", "It is none of this deployment's, or an admin has deleted it. Get another one from an admin.");
@@ -26,10 +27,13 @@ internal static class Problems
         "This enrolment token has expired", "Get another one from an admin, who makes it with POST /enrolment-tokens.");
 
     public static ProblemHttpResult EnrolmentTokenUsed => Make(401, "enrolment-token-used",
-        "This enrolment token is used up", "It has let in as many machines as it was made for, and only those can use it again, each under the host name that it had. Get another one from an admin.");
+        "This enrolment token is used up",
+            "It has let in as many machines as it was made for, and only those can use it again, each under the host name that it had. Get "
+                + "another one from an admin.");
 
     public static ProblemHttpResult EnrolmentTokenBound => Make(403, "enrolment-token-bound",
-        "This enrolment token is for another VM", "It is bound to another host name or pool. Enrol what it was made for, or get another one from an admin.");
+        "This enrolment token is for another VM",
+            "It is bound to another host name or pool. Enrol what it was made for, or get another one from an admin.");
 
     public static ProblemHttpResult UnknownEnrolmentToken(Guid id) => Make(404, "unknown-enrolment-token",
         "There is no such enrolment token", $"None has the id {id}; GET /enrolment-tokens lists those that there are.");
@@ -47,41 +51,53 @@ internal static class Problems
         "There is no such VM", $"No VM named {hostname} is enrolled. Enrol it with POST /vms.");
 
     public static ProblemHttpResult VmDeleted(string hostname) => Make(410, "vm-deleted",
-        "The VM is deleted", $"{hostname} was deleted by an admin, and its token is good for nothing. What happened on it stays at GET /events?hostname={hostname}; a machine can take the name by POST /vms.");
+        "The VM is deleted", $"{hostname} was deleted by an admin, and its token is good for nothing. What happened on it stays at GET "
+            + $"/events?hostname={hostname}; a machine can take the name by POST /vms.");
 
     public static ProblemHttpResult VmHasPerson(string hostname) => Make(409, "vm-has-person",
-        "Somebody has the VM", $"{hostname} cannot be deleted while somebody has it. Move the person (POST /assignments/{{id}}/move) or release the VM (POST /vms/{hostname}/release) first.");
+        "Somebody has the VM", $"{hostname} cannot be deleted while somebody has it. Move the person (POST /assignments/{{id}}/move) or release "
+            + $"the VM (POST /vms/{hostname}/release) first.");
 
     public static ProblemHttpResult MachineConflict(string hostname) => Make(409, "machine-conflict",
-        "Another machine has this host name", $"{hostname} is enrolled with another machineId. Enrol under another host name, or with the id of the machine that has this one.");
+        "Another machine has this host name",
+            $"{hostname} is enrolled with another machineId. Enrol under another host name, or with the id of the machine that has this one.");
 
     public static ProblemHttpResult UnknownPool(string pool) => Make(404, "unknown-pool",
         "There is no such pool", $"No pool is named '{pool}'. An admin makes one with PUT /pools/{{pool}}.");
 
     public static ProblemHttpResult PoolIsFor(string pool, bool rehearsal) => Make(409, "pool-kind",
-        "A pool stays what it was made for", $"Pool '{pool}' is {(rehearsal ? "a rehearsal's" : "no rehearsal's")}, and 'rehearsal' can be said only when a pool is made. Choose another name, or send \"rehearsal\": {(rehearsal ? "true" : "false")}.");
+        "A pool stays what it was made for",
+            $"Pool '{pool}' is {(rehearsal ? "a rehearsal's" : "no rehearsal's")}, and 'rehearsal' can be said only when a pool is made. Choose "
+                + $"another name, or send \"rehearsal\": {(rehearsal ? "true" : "false")}.");
 
     public static ProblemHttpResult PoolInUse(string pool) => Make(409, "pool-in-use",
-        "The pool is in use", $"Pool '{pool}' has VMs or people. Release the people (POST /assignments/release) and delete the VMs (DELETE /vms/{{hostname}}) first.");
+        "The pool is in use", $"Pool '{pool}' has VMs or people. Release the people (POST /assignments/release) and delete the VMs (DELETE "
+            + $"/vms/{{hostname}}) first.");
 
     public static ProblemHttpResult DefaultPool => Make(409, "default-pool",
-        "This pool cannot be deleted", $"'{PoolName.Default}' is where VMs and people go who name no pool. Close it instead, with PUT /pools/{PoolName.Default}.");
+        "This pool cannot be deleted",
+            $"'{PoolName.Default}' is where VMs and people go who name no pool. Close it instead, with PUT /pools/{PoolName.Default}.");
 
     /// <param name="opensAt">When it opens by itself, where that is set.</param>
     public static ProblemHttpResult PoolClosed(string pool, DateTime? opensAt) => Make(409, "pool-closed",
-        "The pool is closed", $"Pool '{pool}' takes no requests now. " + (opensAt is { } at ? $"It opens at {at:yyyy-MM-ddTHH:mm:ssZ}." : "Ask its host when it opens."));
+        "The pool is closed", $"Pool '{pool}' takes no requests now. "
+            + (opensAt is { } at ? $"It opens at {at:yyyy-MM-ddTHH:mm:ssZ}." : "Ask its host when it opens."));
 
     public static ProblemHttpResult WrongDomain(string pool) => Make(403, "wrong-domain",
-        "The address is of another domain", $"Pool '{pool}' admits addresses of certain domains only, such as that of your school or company. Ask its host which.");
+        "The address is of another domain",
+            $"Pool '{pool}' admits addresses of certain domains only, such as that of your school or company. Ask its host which.");
 
     public static ProblemHttpResult NotOnRoster(string pool) => Make(403, "not-on-roster",
-        "The address is not on the roster", $"Pool '{pool}' admits those only who are on its roster. Use the address you registered with, or ask its host to add you.");
+        "The address is not on the roster",
+            $"Pool '{pool}' admits those only who are on its roster. Use the address you registered with, or ask its host to add you.");
 
     public static ProblemHttpResult TooManyFromAddress(string pool) => Make(429, "too-many-from-address",
-        "Too many have asked from this address", $"Pool '{pool}' takes no more requests from your network until somebody there gives a VM back. Its host can raise mostPerAddress.");
+        "Too many have asked from this address",
+            $"Pool '{pool}' takes no more requests from your network until somebody there gives a VM back. Its host can raise mostPerAddress.");
 
     public static ProblemHttpResult AssignmentEnded => Make(409, "assignment-ended",
-        "The assignment has ended", "Only a live one can be changed. The person can ask again, or an admin can put them on a VM with POST /vms/{hostname}/assign.");
+        "The assignment has ended", "Only a live one can be changed. The person can ask again, or an admin can put them on a VM with POST "
+            + "/vms/{hostname}/assign.");
 
     public static ProblemHttpResult NoEnd => Make(409, "no-end",
         "The assignment has no end to extend", "It lasts for as long as the person likes. Give expiresAt to set an end.");
@@ -93,7 +109,8 @@ internal static class Problems
         "The VM is in another pool", $"{hostname} is in pool '{pool}'. Choose a VM of the assignment's own pool.");
 
     public static ProblemHttpResult VmNotFree(VmDetail vm) => Make(409, "vm-not-free",
-        "The VM is not free", $"{vm.Hostname} cannot take a person now. {string.Join(' ', vm.NotFreeBecause.Where(reason => reason.Code != "held").Select(reason => reason.Text))}".TrimEnd());
+        "The VM is not free", $"{vm.Hostname} cannot take a person now. "
+            + $"{string.Join(' ', vm.NotFreeBecause.Where(reason => reason.Code != "held").Select(reason => reason.Text))}".TrimEnd());
 
     public static ProblemHttpResult PersonHasVm(string hostname, Guid id) => Make(409, "person-has-vm",
         "The person has another VM", $"They have {hostname}. Move them with POST /assignments/{id}/move.");

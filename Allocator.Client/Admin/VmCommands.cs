@@ -64,7 +64,8 @@ internal static class VmCommands
     {
         var which = Selection(parsed);
         var page = await Reply.AllAsync(parsed.GetValue(Limit), (after, limit) => api.ListVmsAsync(
-            which.Pool, Options.WireName(which.State), Options.WireName(which.Status), Options.WireName(which.Presence), Options.WireName(which.Hold), Options.WireName(which.Gpu),
+            which.Pool, Options.WireName(which.State), Options.WireName(which.Status), Options.WireName(which.Presence),
+                Options.WireName(which.Hold), Options.WireName(which.Gpu),
             Options.WireName(which.Assignment), which.Free is { } free ? (free ? "true" : "false") : null, which.Text, after, limit, cancel));
         string[] columns = ["VM", "POOL", "FREE", "STATE", "STATUS", "PRESENCE", "HOLD", "GPU", "PERSON", "LAST POLL"];
         output.ShowList(page, WireJson.Default.PageVm, columns, vm =>
@@ -113,6 +114,7 @@ internal static class VmCommands
 
     private static VmSelection Selection(ParseResult parsed) => new(
         parsed.GetResult(Hostnames) is { Tokens.Count: > 0 } ? parsed.GetValue(Hostnames) : null,
-        parsed.GetValue(Pool), parsed.GetValue(State), parsed.GetValue(Status), parsed.GetValue(Presence), parsed.GetValue(Hold), parsed.GetValue(Gpu),
+        parsed.GetValue(Pool), parsed.GetValue(State), parsed.GetValue(Status), parsed.GetValue(Presence),
+            parsed.GetValue(Hold), parsed.GetValue(Gpu),
         parsed.GetValue(Assignment), parsed.GetValue(Free), parsed.GetValue(Text), parsed.GetValue(All), parsed.GetValue(DryRun));
 }

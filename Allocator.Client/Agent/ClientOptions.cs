@@ -116,7 +116,8 @@ internal sealed record ClientOptions : AllocatorClientOptions
         }
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https" or "socks5"))
         {
-            throw Wrong("Proxy", "(hidden)", "the proxy's address, such as http://proxy.example.org:3128 or http://name:password@proxy.example.org:3128, or none");
+            throw Wrong("Proxy", "(hidden)",
+                "the proxy's address, such as http://proxy.example.org:3128 or http://name:password@proxy.example.org:3128, or none");
         }
         var account = url.UserInfo.Split(':', 2).Select(Uri.UnescapeDataString).ToArray();
         return new WebProxy(new UriBuilder(url) { UserName = "", Password = "" }.Uri)
@@ -150,7 +151,8 @@ internal sealed record ClientOptions : AllocatorClientOptions
         : throw Wrong(key, text, $"a number from {least} to {most}");
 
     private static TimeSpan? ReadUptime() =>
-        double.TryParse(ReadFile("/proc/uptime", "BootId").Split(' ')[0], CultureInfo.InvariantCulture, out var seconds) ? TimeSpan.FromSeconds(seconds) : null;
+        double.TryParse(ReadFile("/proc/uptime", "BootId").Split(' ')[0], CultureInfo.InvariantCulture, out var seconds)
+            ? TimeSpan.FromSeconds(seconds) : null;
 
     private static Uri ReadUrl(string? text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https"

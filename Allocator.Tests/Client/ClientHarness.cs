@@ -126,7 +126,8 @@ internal sealed class ClientHarness : IAsyncDisposable
         builder.Services.AddSingleton<TimeProvider>(Time);
         builder.Services.AddSingleton(new Random(42));
         builder.Services.AddSingleton(_options).AddAllocatorClient<HookRunner>(_options);
-        builder.Services.AddSingleton<IAssignmentHandler>(services => new HookRunner(_options, HookTime, services.GetRequiredService<ILogger<HookRunner>>()));
+        builder.Services.AddSingleton<IAssignmentHandler>(services =>
+            new HookRunner(_options, HookTime, services.GetRequiredService<ILogger<HookRunner>>()));
         builder.Services.ConfigureHttpClientDefaults(http => http.AddHttpMessageHandler(() => new CountingHandler(_underWay)));
         OnBuild(builder.Services);
         _host = builder.Build();
@@ -195,13 +196,17 @@ internal sealed class ClientHarness : IAsyncDisposable
 
     public static ResponseMessage Free(long generation, int maxAge = 15) => Answer(new VmAssignment("vm-1", generation, VmState.Free, null), maxAge);
 
-    public static ResponseMessage Cleaning(long generation, int maxAge = 15) => Answer(new VmAssignment("vm-1", generation, VmState.Cleaning, null), maxAge);
+    public static ResponseMessage Cleaning(long generation, int maxAge = 15) =>
+        Answer(new VmAssignment("vm-1", generation, VmState.Cleaning, null), maxAge);
 
-    public static ResponseMessage Assigned(long generation, Guid id, string email = "ada@example.org", string code = "4/0A", int maxAge = 15) => Answer(
-        new VmAssignment("vm-1", generation, VmState.Assigned, new AssignedPerson(id, email, new RemoteDesktopCommand(code, "123456"), DateTime.UnixEpoch)), maxAge);
+    public static ResponseMessage Assigned(long generation, Guid id, string email = "ada@example.org", string code = "4/0A", int maxAge = 15) =>
+        Answer(
+        new VmAssignment("vm-1", generation, VmState.Assigned,
+            new AssignedPerson(id, email, new RemoteDesktopCommand(code, "123456"), DateTime.UnixEpoch)), maxAge);
 
     public static ResponseMessage Answer(VmAssignment answer, int maxAge = 15) => Json(HttpStatusCode.OK,
-        JsonSerializer.Serialize(answer, WireJson.Default.VmAssignment), ("ETag", $"\"g{answer.Generation}\""), ("Cache-Control", $"private, max-age={maxAge}"));
+        JsonSerializer.Serialize(answer, WireJson.Default.VmAssignment), ("ETag", $"\"g{answer.Generation}\""),
+            ("Cache-Control", $"private, max-age={maxAge}"));
 
     /// <summary>304 where the client has this generation, else the answer.</summary>
     public static Func<SeenPoll, ResponseMessage> Steady(long generation, Func<ResponseMessage> answer, int maxAge = 15) => poll =>
@@ -213,7 +218,8 @@ internal sealed class ClientHarness : IAsyncDisposable
         Reply(status, body, [("Content-Type", "application/json"), .. headers]);
 
     public static ResponseMessage Problem(HttpStatusCode status, string type, string title, string detail) => Reply(
-        status, $$"""{"type":"urn:allocator:problem:{{type}}","title":"{{title}}","status":{{(int)status}},"detail":"{{detail}}"}""", ("Content-Type", "application/problem+json"));
+        status, $$"""{"type":"urn:allocator:problem:{{type}}","title":"{{title}}","status":{{(int)status}},"detail":"{{detail}}"}""",
+        ("Content-Type", "application/problem+json"));
 
     public static ResponseMessage Empty(HttpStatusCode status, params (string, string)[] headers) => Reply(status, null, headers);
 

@@ -94,7 +94,8 @@ public sealed class NetworkTests
     {
         { 200, "text/html", "<html>Please log in to the Wi-Fi</html>", "200 OK with a web page" },
         { 302, null, null, "302 Found to http://login.example.org: not the allocator but something" },
-        { 511, "text/html", "<html>Network Authentication Required</html>", "511 Network Authentication Required: the network requires a login first" },
+        { 511, "text/html", "<html>Network Authentication Required</html>",
+            "511 Network Authentication Required: the network requires a login first" },
         { 502, "text/html", "<html>Bad Gateway</html>", "502 Bad Gateway with a web page" },
         { 200, "application/json", "{\"hostname\":\"vm-1\",\"gener", "200 OK with an unreadable body" },
         { 503, null, null, "503 Service Unavailable, no problem details in the response" },
@@ -102,11 +103,13 @@ public sealed class NetworkTests
 
     [Theory]
     [MemberData(nameof(StrangersReplies))]
-    public async Task Reply_of_somebody_else_is_told_for_what_it_is_once_and_then_once_an_hour(int status, string? contentType, string? body, string said)
+    public async Task Reply_of_somebody_else_is_told_for_what_it_is_once_and_then_once_an_hour(int status,
+        string? contentType, string? body, string said)
     {
         await using var harness = new ClientHarness();
         await KnowAdaAsync(harness);
-        (string, string)[] headers = [("Location", "http://login.example.org/?for=secret"), .. contentType is null ? Array.Empty<(string, string)>() : [("Content-Type", contentType)]];
+        (string, string)[] headers = [("Location", "http://login.example.org/?for=secret"),
+            .. contentType is null ? Array.Empty<(string, string)>() : [("Content-Type", contentType)]];
         harness.OnPoll = _ => Reply((HttpStatusCode)status, body, headers);
         await harness.PassPollsAsync(5);
         Assert.Contains(said, Assert.Single(Failures(harness)), StringComparison.Ordinal);
@@ -194,7 +197,8 @@ public sealed class NetworkTests
             while (!head.Contains($"Proxy-Authorization: Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"ada:{password}"))}"))
             {
                 lines.Enqueue(head[0]);
-                await RawServer.WriteAsync(stream, "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"proxy\"\r\nContent-Length: 0\r\n\r\n", cancel);
+                await RawServer.WriteAsync(stream,
+                    "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"proxy\"\r\nContent-Length: 0\r\n\r\n", cancel);
                 head = await RawServer.ReadHeadAsync(stream, cancel);
                 if (head.Length == 0)
                 {
@@ -220,7 +224,8 @@ public sealed class NetworkTests
         await harness.PassUntilAsync(() => Status(harness)?.FailedPolls >= 2, "the proxy refuses");
         Assert.Contains("the proxy refuses the connection", Assert.Single(Failures(harness)), StringComparison.Ordinal);
         Assert.Contains("407", Failures(harness)[0], StringComparison.Ordinal);
-        Assert.DoesNotContain(harness.Log, line => line.Contains("right", StringComparison.Ordinal) || line.Contains("ada", StringComparison.Ordinal));
+        Assert.DoesNotContain(harness.Log, line =>
+            line.Contains("right", StringComparison.Ordinal) || line.Contains("ada", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -249,7 +254,8 @@ public sealed class NetworkTests
         await Wait.UntilAsync(() => client.Output.Contains("Poll failed", StringComparison.Ordinal), "it has tried");
         Assert.Equal(0, await client.StopAsync());
         Assert.Equal(goesThere ? ["POST http://allocator.test/vms HTTP/1.1"] : [], lines.Distinct());
-        Assert.Contains(goesThere ? "403 Forbidden, no problem details in the response" : "cannot be resolved (DNS)", client.Output, StringComparison.Ordinal);
+        Assert.Contains(goesThere ? "403 Forbidden, no problem details in the response" : "cannot be resolved (DNS)",
+            client.Output, StringComparison.Ordinal);
         folder.Delete(recursive: true);
     }
 
@@ -261,7 +267,8 @@ public sealed class NetworkTests
         await using var one = new RawServer(NothingNewAsync);
         await using var other = new RawServer(NothingNewAsync, IPAddress.Parse("127.0.0.2"), one.Port);
         var (address, asked) = (IPAddress.Loopback, new ConcurrentQueue<IPAddress>());
-        harness.OnBuild = services => services.PostConfigureAll<HttpClientFactoryOptions>(factory => factory.HttpMessageHandlerBuilderActions.Add(builder =>
+        harness.OnBuild = services => services.PostConfigureAll<HttpClientFactoryOptions>(factory =>
+            factory.HttpMessageHandlerBuilderActions.Add(builder =>
             ((SocketsHttpHandler)builder.PrimaryHandler).ConnectCallback = async (_, cancel) =>
             {
                 // As a resolver would, whose answer changes.
@@ -341,8 +348,10 @@ public sealed class NetworkTests
         Assert.DoesNotContain("secret", wrong.Message, StringComparison.Ordinal);
     }
 
-    private static ClientOptions Read(params (string Key, string Value)[] settings) => ClientOptions.Read(new ConfigurationBuilder().AddInMemoryCollection(
-        settings.Append(("Url", "https://allocator.test")).Append(("MachineId", "machine-1")).Select(setting => KeyValuePair.Create<string, string?>(setting.Item1, setting.Item2))).Build());
+    private static ClientOptions Read(params (string Key, string Value)[] settings) =>
+        ClientOptions.Read(new ConfigurationBuilder().AddInMemoryCollection(
+        settings.Append(("Url", "https://allocator.test")).Append(("MachineId", "machine-1"))
+            .Select(setting => KeyValuePair.Create<string, string?>(setting.Item1, setting.Item2))).Build());
 
     /// <summary>The client has a person, and has done what there was to do.</summary>
     private static async Task KnowAdaAsync(ClientHarness harness)

@@ -34,7 +34,8 @@ internal sealed class OwnAuthority : IDisposable
     public async Task<WebApplication> ServeAsync(string name, RequestDelegate answer, int validFromDays = -1, int validToDays = 1)
     {
         var builder = WebApplication.CreateSlimBuilder();
-        builder.WebHost.UseKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(Issue(name, validFromDays, validToDays))));
+        builder.WebHost.UseKestrel(kestrel =>
+            kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(Issue(name, validFromDays, validToDays))));
         builder.Logging.ClearProviders().AddProvider(new TestOutput());
         var app = builder.Build();
         app.Run(answer);

@@ -21,7 +21,8 @@ internal sealed class RawServer : IAsyncDisposable
 
     /// <param name="serve">Gets the connection and the head of its first request, line by line.</param>
     /// <param name="certificate">With one, it speaks TLS.</param>
-    public RawServer(Func<Stream, string[], CancellationToken, Task> serve, IPAddress? address = null, int port = 0, X509Certificate2? certificate = null)
+    public RawServer(Func<Stream, string[], CancellationToken, Task> serve, IPAddress? address = null,
+        int port = 0, X509Certificate2? certificate = null)
     {
         (_serve, _certificate) = (serve, certificate);
         _listener = new TcpListener(address ?? IPAddress.Loopback, port);

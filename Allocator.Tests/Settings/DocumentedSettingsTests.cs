@@ -29,7 +29,8 @@ public sealed partial class DocumentedSettingsTests(PostgresServer server)
             rows.Select(row => row.Key).Order(StringComparer.Ordinal));
         foreach (var (section, setting, row) in Settings(sections, rows))
         {
-            Assert.Equal((row.Key, Text(setting.GetValue(Activator.CreateInstance(section.Options)))), (row.Key, Canonical(setting.PropertyType, row.Default)));
+            Assert.Equal((row.Key, Text(setting.GetValue(Activator.CreateInstance(section.Options)))),
+                (row.Key, Canonical(setting.PropertyType, row.Default)));
         }
     }
 
@@ -60,7 +61,8 @@ public sealed partial class DocumentedSettingsTests(PostgresServer server)
             {
                 checkedRanges++;
                 Assert.All(beyond, value => Assert.Contains(Failures(value), failure => failure.StartsWith(row.Key + " ", StringComparison.Ordinal)));
-                Assert.All(row.Range.Contains(',', StringComparison.Ordinal) && setting.PropertyType == typeof(TimeSpan) ? [most] : new[] { least, most },
+                Assert.All(row.Range.Contains(',', StringComparison.Ordinal) && setting.PropertyType == typeof(TimeSpan)
+                    ? [most] : new[] { least, most },
                     value => Assert.DoesNotContain(Failures(value), failure => failure.StartsWith(row.Key + " ", StringComparison.Ordinal)));
             }
 
@@ -70,7 +72,8 @@ public sealed partial class DocumentedSettingsTests(PostgresServer server)
                 setting.SetValue(options, value);
                 var type = typeof(IValidateOptions<>).MakeGenericType(section.Options);
                 return replica.Services.GetServices(type)
-                    .Select(validator => (ValidateOptionsResult)type.GetMethod(nameof(IValidateOptions<>.Validate))!.Invoke(validator, [null, options])!)
+                    .Select(validator => (ValidateOptionsResult)type.GetMethod(nameof(IValidateOptions<>.Validate))!.Invoke(validator,
+                        [null, options])!)
                     .SelectMany(result => result.Failures ?? []);
             }
         }
@@ -102,7 +105,8 @@ public sealed partial class DocumentedSettingsTests(PostgresServer server)
         var times = rows.Where(row => row.Unit == "time").ToArray();
         Assert.Equal(
             times.Select(row => Time(row.Default)),
-            new[] { Read(asked).HookTimeout, Read(asked).LostContactAfter, Read(asked).GpuInterval, Read(asked).FirstPollWithin, Read(asked).RequestTimeout });
+            new[] { Read(asked).HookTimeout, Read(asked).LostContactAfter, Read(asked).GpuInterval,
+                Read(asked).FirstPollWithin, Read(asked).RequestTimeout });
         Assert.Equal(rows.Single(row => row.Key == "StateFolder").Default, Read(asked).StateFolder);
         foreach (var row in times)
         {

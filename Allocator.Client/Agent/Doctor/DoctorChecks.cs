@@ -206,7 +206,8 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
         }
         var errors = CertificateErrors(probe, certificate, url).ToArray();
         return errors.Length > 0
-            ? Failed(check, ExitCode.Unreachable, $"The certificate of {url.Host} is not valid: {string.Join("; ", errors.Select(error => error.Text))}.",
+            ? Failed(check, ExitCode.Unreachable,
+                $"The certificate of {url.Host} is not valid: {string.Join("; ", errors.Select(error => error.Text))}.",
                 string.Join(" ", errors.Select(error => error.Remedy)))
             : Passed(check, $"a certificate for {Names(certificate)} by {Issuer(certificate)}, valid until {Time(certificate.NotAfter)}");
     }
@@ -246,8 +247,10 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
         if ((probe.ChainErrors & (X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain)) != 0)
         {
             known = true;
-            yield return ($"this machine does not trust its issuer: {Issuer(certificate)}", "If that CA is yours, set CaFile to its certificate, or put "
-                + "it into /usr/local/share/ca-certificates/ (as .crt) and run: update-ca-certificates. The package ca-certificates must be installed.");
+            yield return ($"this machine does not trust its issuer: {Issuer(certificate)}",
+                "If that CA is yours, set CaFile to its certificate, or put "
+                + "it into /usr/local/share/ca-certificates/ (as .crt) and run: update-ca-certificates. The package ca-certificates must be "
+                    + "installed.");
         }
         if (!known)
         {
@@ -260,7 +263,8 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
         const string check = "HTTP";
         if (probe.Response is not { } response)
         {
-            return Failed(check, ExitCode.Unreachable, $"The server does not respond with HTTP: {Why(probe)}.", "Check the port in Url, and whether it is http or https.");
+            return Failed(check, ExitCode.Unreachable, $"The server does not respond with HTTP: {Why(probe)}.",
+                "Check the port in Url, and whether it is http or https.");
         }
         var status = $"{(int)response.StatusCode} {response.ReasonPhrase}";
         var (text, remedy) = response.StatusCode switch
@@ -345,7 +349,8 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
             {
                 HttpStatusCode.BadRequest => own is null
                     ? Passed(check, "not enrolled yet; the allocator accepts the enrolment token")
-                    : Warned(check, "The allocator no longer accepts this VM's token, but accepts the enrolment token: the client enrols again at its next poll.",
+                    : Warned(check, "The allocator no longer accepts this VM's token, but accepts the enrolment token: the client enrols again "
+                        + "at its next poll.",
                         "If this happens repeatedly, two machines have the same host name."),
                 HttpStatusCode.Unauthorized => Failed(check, ExitCode.Credentials, "The allocator does not accept the enrolment token.",
                     $"Get a valid one and run: {InstallToken}"),
@@ -365,7 +370,8 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
     private static async Task<HttpStatusCode> SendAsync(HttpMethod method, ClientOptions options, string path, string token, CancellationToken cancel)
     {
         using var http = new HttpClient(Connections.Create(options)) { Timeout = Timeout };
-        using var request = new HttpRequestMessage(method, At(options, path)) { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(method,
+            At(options, path)) { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         using var response = await http.SendAsync(request, cancel);
         return response.StatusCode;
@@ -379,7 +385,8 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
         }
         var path = Path.IsPathRooted(program)
             ? program
-            : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
+            : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, program))
+                .FirstOrDefault(File.Exists);
         if (path is null || !File.Exists(path))
         {
             return Failed(hook.Check, ExitCode.Hook, $"There is no program {program}.",
@@ -393,7 +400,8 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
         if (Interpreter(path) is { } interpreter && !File.Exists(interpreter))
         {
             return Failed(hook.Check, ExitCode.Hook, $"The first line of {path} names the interpreter {interpreter}, which does not exist.",
-                interpreter.EndsWith('\r') ? $"It was written on Windows. Run: sed -i 's/\\r$//' {path}" : "Install it, or correct the first line of the hook.");
+                interpreter.EndsWith('\r') ? $"It was written on Windows. Run: sed -i 's/\\r$//' {path}"
+                    : "Install it, or correct the first line of the hook.");
         }
         return (File.GetUnixFileMode(path) & UnixFileMode.OtherWrite) != 0
             ? Warned(hook.Check, $"Every user of this VM can change {path}, including its person.", $"Run: chmod o-w {path}")
@@ -410,9 +418,11 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
         return await ServiceUnit.ReadAsync(cancel) switch
         {
             null => Skipped(check, "skipped: systemd does not run here"),
-            { LoadState: not "loaded" } => Failed(check, ExitCode.Service, $"There is no {ServiceUnit.Name}.", "Run: sudo allocator install --url https://…"),
+            { LoadState: not "loaded" } =>
+                Failed(check, ExitCode.Service, $"There is no {ServiceUnit.Name}.", "Run: sudo allocator install --url https://…"),
             { UnitFileState: not "enabled" } unit => Failed(check, ExitCode.Service,
-                $"{ServiceUnit.Name} is {unit.UnitFileState}: it would not start at the next boot.", $"Run: systemctl enable --now {ServiceUnit.Name}"),
+                $"{ServiceUnit.Name} is {unit.UnitFileState}: it would not start at the next boot.",
+                    $"Run: systemctl enable --now {ServiceUnit.Name}"),
             { IsActive: true } unit => Passed(check, $"enabled, {unit.ActiveState} since {unit.ActiveSince}"),
             var unit => Failed(check, ExitCode.Service, $"{ServiceUnit.Name} is {unit.ActiveState} ({unit.SubState}).",
                 $"Run: systemctl restart {ServiceUnit.Name}; to see why it ended: journalctl -u {ServiceUnit.Name} -n 50"),
@@ -471,7 +481,8 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
 
     private static CheckResult Warned(string check, string text, string remedy) => new(check, CheckStatus.Warned, text, remedy);
 
-    private static CheckResult Failed(string check, ExitCode code, string text, string remedy) => new(check, CheckStatus.Failed, text, remedy) { Code = code };
+    private static CheckResult Failed(string check, ExitCode code, string text, string remedy) =>
+        new(check, CheckStatus.Failed, text, remedy) { Code = code };
 
     [GeneratedRegex("^[A-Za-z0-9._:-]{1,128}$")]
     private static partial Regex MachineIdPattern();

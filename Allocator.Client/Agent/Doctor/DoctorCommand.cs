@@ -34,7 +34,8 @@ internal static class DoctorCommand
         var code = first?.Code ?? ExitCode.Done;
         if (output.Json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new DoctorReport(first is null, (int)code, first?.Check, results), AgentJson.Default.DoctorReport));
+            Console.WriteLine(JsonSerializer.Serialize(new DoctorReport(first is null, (int)code, first?.Check, results),
+                AgentJson.Default.DoctorReport));
         }
         else
         {

@@ -158,7 +158,8 @@ internal sealed partial class HookProcesses : IDisposable
         var all = new Dictionary<int, (int Parent, string StartedAt)>();
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
         {
-            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id) && ReadStat(folder) is { } process)
+            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id)
+                && ReadStat(folder) is { } process)
             {
                 all.Add(id, process);
                 if (members.Contains(id) || _known.GetValueOrDefault(id) == process.StartedAt || ReadEnvironment(folder).AsSpan().IndexOf(mark) >= 0)
@@ -242,7 +243,8 @@ internal sealed partial class HookProcesses : IDisposable
         try
         {
             const string prefix = "0::/";
-            var path = File.ReadLines("/proc/self/cgroup").FirstOrDefault(line => line.StartsWith(prefix, StringComparison.Ordinal))?[prefix.Length..];
+            var path = File.ReadLines("/proc/self/cgroup")
+                .FirstOrDefault(line => line.StartsWith(prefix, StringComparison.Ordinal))?[prefix.Length..];
             var root = new[] { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" }.FirstOrDefault(root => File.Exists(Path.Combine(root, "cgroup.procs")));
             return path is null || root is null ? null : Path.Combine(root, path);
         }

@@ -108,7 +108,8 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
     /// <summary>Returns true for the client's settings, tokens and passwords, and for what systemd sets for its service alone.</summary>
     private static bool IsForClientOnly(string name) =>
         name.StartsWith("ALLOCATOR_", StringComparison.OrdinalIgnoreCase)
-        || name is "NOTIFY_SOCKET" or "WATCHDOG_USEC" or "WATCHDOG_PID" or "LISTEN_FDS" or "LISTEN_PID" or "LISTEN_FDNAMES" or "CREDENTIALS_DIRECTORY";
+        || name is "NOTIFY_SOCKET" or "WATCHDOG_USEC" or "WATCHDOG_PID" or "LISTEN_FDS" or "LISTEN_PID"
+            or "LISTEN_FDNAMES" or "CREDENTIALS_DIRECTORY";
 
     /// <summary>Reads the URL, if the hook printed one. Other lines may precede it, so JSON starts at a line that begins with a brace.</summary>
     private static (string? ConnectUrl, string? Failure) ReadConnectUrl(string output)

@@ -38,7 +38,8 @@ internal sealed class InstallPlan(InstallTarget target)
             steps.Add(target.HasServiceUser
                 ? new InstallStep($"user {ServiceUser.Name}", null)
                 : InstallTarget.Run($"create the user {ServiceUser.Name}", "systemd-sysusers",
-                    [.. target.IsThisMachine ? Array.Empty<string>() : [$"--root={target.At("")}"], target.IsThisMachine ? UserPath : Path.GetFileName(UserPath)]));
+                    [.. target.IsThisMachine ? Array.Empty<string>() : [$"--root={target.At("")}"],
+                        target.IsThisMachine ? UserPath : Path.GetFileName(UserPath)]));
             var unit = Resource(ServiceUnit.Name).Replace($"ExecStart={PackagedProgram} ", $"ExecStart={program} ", StringComparison.Ordinal);
             steps.Add(target.Write(UnitPath, unit, InstallTarget.ForAll));
             if (!target.HasFile(InstalledFiles.Environment))
@@ -57,7 +58,8 @@ internal sealed class InstallPlan(InstallTarget target)
         {
             steps.Add(target.Write(InstalledFiles.EnrolmentToken, token + "\n", InstallTarget.ForTheService));
         }
-        steps.Add(target.Write(InstalledFiles.Configuration, settings.Text, InstallTarget.ForTheService, keepFormerAs: InstalledFiles.Configuration + ".old"));
+        steps.Add(target.Write(InstalledFiles.Configuration, settings.Text, InstallTarget.ForTheService,
+            keepFormerAs: InstalledFiles.Configuration + ".old"));
         var isChanged = steps.Any(step => step.Run is not null);
         if (!target.IsThisMachine)
         {
@@ -82,7 +84,8 @@ internal sealed class InstallPlan(InstallTarget target)
     {
         if (IsPackaged)
         {
-            throw new CommandException(ExitCode.Refused, $"The client was installed as a package. Run: apt-get {(purge ? "purge" : "remove")} allocator");
+            throw new CommandException(ExitCode.Refused,
+                $"The client was installed as a package. Run: apt-get {(purge ? "purge" : "remove")} allocator");
         }
         var isInstalled = target.HasFile(UnitPath);
         if (target.IsThisMachine && isInstalled)
@@ -109,13 +112,15 @@ internal sealed class InstallPlan(InstallTarget target)
         {
             yield break;
         }
-        foreach (var step in target.Remove(InstalledFiles.StateFolder, "/var/lib/allocator-hooks", InstalledFiles.ConfigurationFolder, InstalledFiles.Environment, UserPath, "/run/allocator"))
+        foreach (var step in target.Remove(InstalledFiles.StateFolder, "/var/lib/allocator-hooks",
+            InstalledFiles.ConfigurationFolder, InstalledFiles.Environment, UserPath, "/run/allocator"))
         {
             yield return step;
         }
         if (target.HasServiceUser)
         {
-            yield return InstallTarget.Run($"remove the user {ServiceUser.Name}", "userdel", target.IsThisMachine ? [ServiceUser.Name] : ["--prefix", target.At(""), ServiceUser.Name]);
+            yield return InstallTarget.Run($"remove the user {ServiceUser.Name}", "userdel",
+                target.IsThisMachine ? [ServiceUser.Name] : ["--prefix", target.At(""), ServiceUser.Name]);
         }
     }
 

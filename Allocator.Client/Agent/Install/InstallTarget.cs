@@ -101,7 +101,8 @@ internal sealed class InstallTarget(string root)
         var result = await new ProgramRunner(TimeProvider.System).RunSystemAsync([program, .. arguments], cancel);
         if (!result.Succeeded)
         {
-            throw new CommandException(ExitCode.Service, $"{string.Join(' ', [program, .. arguments])}: {result.Failure}. {result.Output}{result.Errors}".Trim());
+            throw new CommandException(ExitCode.Service,
+                $"{string.Join(' ', [program, .. arguments])}: {result.Failure}. {result.Output}{result.Errors}".Trim());
         }
     });
 

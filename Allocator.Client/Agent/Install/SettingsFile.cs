@@ -23,7 +23,8 @@ internal sealed class SettingsFile
         {
             _settings = former is null || replace
                 ? []
-                : JsonNode.Parse(former, null, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true })!.AsObject();
+                : JsonNode.Parse(former, null,
+                    new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true })!.AsObject();
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -97,7 +98,8 @@ internal sealed class SettingsFile
     private string Write()
     {
         using var text = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(text, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var writer = new Utf8JsonWriter(text,
+            new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             _settings.WriteTo(writer);
         }

@@ -39,7 +39,8 @@ internal static class StatusCommand
         var isRunning = service?.IsActive ?? (status is { StoppedAt: null } && IsAllocator(status.ProcessId));
         var (code, problem) = Diagnose(status, service, isRunning, path);
         output.Show(
-            new StatusReport(code == ExitCode.Done, (int)code, problem, Version(), isRunning, service, status), AgentJson.Default.StatusReport, Render);
+            new StatusReport(code == ExitCode.Done, (int)code, problem, Version(), isRunning, service, status),
+                AgentJson.Default.StatusReport, Render);
         if (problem is not null && !output.Json)
         {
             await Console.Error.WriteLineAsync(problem);
@@ -76,13 +77,15 @@ internal static class StatusCommand
         }
     }
 
-    private static (ExitCode Code, string? Problem) Diagnose(ClientStatus? status, ServiceUnit? service, bool isRunning, string path) => (status, service) switch
+    private static (ExitCode Code, string? Problem) Diagnose(ClientStatus? status, ServiceUnit? service, bool isRunning, string path) =>
+        (status, service) switch
     {
         _ when !isRunning => (ExitCode.Service, service is null
             ? $"The client is not running{(status is null ? $", and has never written {path}" : "")}. Run: allocator doctor"
             : $"The client is not running: {ServiceUnit.Name} is {service.ActiveState} ({service.SubState}). Run: sudo allocator doctor"),
         (null, _) => (ExitCode.Service, $"The client is running, but has not written {path} yet."),
-        ({ Enrolled: false, LastFailure: { } failure }, _) => (ExitCode.Credentials, $"The VM is not enrolled: {failure.Why}. Run: sudo allocator doctor"),
+        ({ Enrolled: false, LastFailure: { } failure }, _) =>
+            (ExitCode.Credentials, $"The VM is not enrolled: {failure.Why}. Run: sudo allocator doctor"),
         ({ FailedPolls: > 0 }, _) => (ExitCode.Unreachable,
             $"The last {(status.FailedPolls == 1 ? "poll" : $"{status.FailedPolls} polls")} failed; the client keeps the last known answer. "
             + "Run: sudo allocator doctor"),
@@ -115,7 +118,8 @@ internal static class StatusCommand
                 ("next poll", report.Running && client.NextPollAt is { } next
                     ? At(next) + (client.Interval is { } interval ? $"; every {interval.TotalSeconds:0} to {2 * interval.TotalSeconds:0} s" : "")
                     : null),
-                ("state", client.Answer is { } answer ? $"{Options.WireName(answer.State)} (generation {answer.Generation})" : "unknown (no answer yet)"),
+                ("state", client.Answer is { } answer ? $"{Options.WireName(answer.State)} (generation {answer.Generation})"
+                    : "unknown (no answer yet)"),
                 ("person", client.Answer?.Assignment is { } person ? $"{person.Email}, since {At(new DateTimeOffset(person.AssignedAt))}" : null),
                 ("last hook", client.LastRun is { } run ? Hook(run) : null),
                 ("", client.LastRun?.Detail),
@@ -129,7 +133,8 @@ internal static class StatusCommand
 
     private static string Hook(HandlerRun run) =>
         $"{(run.For == VmState.Assigned ? "assigned" : "released")} (generation {run.Generation}), started {At(run.StartedAt)}"
-        + (run.EndedAt is { } ended ? $", took {(ended - run.StartedAt).TotalSeconds:0.0} s: {(run.Outcome == Outcome.Failed ? "failed" : "succeeded")}" : ", still running");
+        + (run.EndedAt is { } ended ? $", took {(ended - run.StartedAt).TotalSeconds:0.0} s: "
+            + $"{(run.Outcome == Outcome.Failed ? "failed" : "succeeded")}" : ", still running");
 
     private static string At(DateTimeOffset time)
     {

@@ -20,7 +20,8 @@ internal static class StatusText
             { StoppedAt: not null } => $"{state}, stopped",
             { PolledAt: null } => $"{state}, no poll yet{next}",
             { FailedPolls: > 0, LastFailure: { } failure } =>
-                $"{state}, {(status.AnsweredAt is { } answered ? $"no answer since {Clock(answered, time)}" : "no answer yet")}: {OneLine(failure.Why)}{next}",
+                $"{state}, {(status.AnsweredAt is { } answered ? $"no answer since {Clock(answered, time)}" : "no answer yet")}: "
+                    + $"{OneLine(failure.Why)}{next}",
             { PolledAt: { } polled } => $"{state}, last poll {Clock(polled, time)}{next}",
         };
     }

@@ -14,7 +14,8 @@ internal static class ServiceEnvironment
     {
         var service = Parse(File.Exists(file) ? File.ReadAllText(file) : "");
         var shellOnly = Proxies.SelectMany(name => new[] { name, name.ToUpperInvariant() })
-            .Where(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value && !(service.TryGetValue(name, out var known) && known == value))
+            .Where(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value
+                && !(service.TryGetValue(name, out var known) && known == value))
             .ToArray();
         foreach (var name in shellOnly)
         {
@@ -27,7 +28,10 @@ internal static class ServiceEnvironment
         return shellOnly;
     }
 
-    /// <summary>Parses an <c>EnvironmentFile</c> as systemd does: a variable per line, quoted or not; <c>#</c> and <c>;</c> begin a comment.</summary>
+    /// <summary>
+    /// Parses an <c>EnvironmentFile</c> as systemd does: a variable per line, quoted or not; <c>#</c> and <c>;</c>
+    /// begin a comment.
+    /// </summary>
     public static IReadOnlyDictionary<string, string> Parse(string text)
     {
         var variables = new Dictionary<string, string>();

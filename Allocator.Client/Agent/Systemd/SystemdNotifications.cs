@@ -67,7 +67,8 @@ internal sealed partial class SystemdNotifications(
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Critical, Message = "The poll loop hangs: its next poll is {Overdue} overdue. The systemd watchdog will end the client")]
+        [LoggerMessage(Level = LogLevel.Critical,
+            Message = "The poll loop hangs: its next poll is {Overdue} overdue. The systemd watchdog will end the client")]
         public static partial void Hangs(ILogger log, TimeSpan overdue);
     }
 }

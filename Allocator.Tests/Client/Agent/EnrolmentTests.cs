@@ -17,7 +17,8 @@ public sealed class EnrolmentTests
         await using var harness = new ClientHarness();
         var file = Path.Combine(Path.GetDirectoryName(harness.StateFolder)!, "enrolment-token");
         await harness.RestartAsync(options => options with { EnrolmentToken = cancel => EnrolmentTokenSource.FromFile(file, cancel) });
-        await harness.PassUntilAsync(() => harness.Log.Any(line => line.Contains($"there is no file {file}", StringComparison.Ordinal)), "it says what is missing");
+        await harness.PassUntilAsync(() =>
+            harness.Log.Any(line => line.Contains($"there is no file {file}", StringComparison.Ordinal)), "it says what is missing");
         Assert.Empty(harness.EnrolmentTokens);
 
         await File.WriteAllTextAsync(file, "first\n");
@@ -43,14 +44,17 @@ public sealed class EnrolmentTests
         {
             EnrolmentToken = cancel => EnrolmentTokenSource.FromProgram([program, "of the store"], new ProgramRunner(harness.HookTime), cancel),
         });
-        await harness.PassUntilAsync(() => harness.Log.Any(line => line.Contains("ended with exit code 3", StringComparison.Ordinal)), "it says what failed");
+        await harness.PassUntilAsync(() =>
+            harness.Log.Any(line => line.Contains("ended with exit code 3", StringComparison.Ordinal)), "it says what failed");
         await File.WriteAllTextAsync(program + ".ready", "");
-        await harness.PassUntilAsync(() => harness.Log.Any(line => line.Contains("is not one token", StringComparison.Ordinal)), "it does not take anything for a token");
+        await harness.PassUntilAsync(() =>
+            harness.Log.Any(line => line.Contains("is not one token", StringComparison.Ordinal)), "it does not take anything for a token");
         harness.Script("token", "echo \"  good_token \"");
         await harness.PassPollsAsync(1);
 
         Assert.Equal(["Bearer good_token"], harness.EnrolmentTokens);
-        Assert.DoesNotContain(harness.Log, line => line.Contains("secret", StringComparison.Ordinal) || line.Contains("of the store", StringComparison.Ordinal));
+        Assert.DoesNotContain(harness.Log, line =>
+            line.Contains("secret", StringComparison.Ordinal) || line.Contains("of the store", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -90,14 +94,16 @@ public sealed class EnrolmentTests
         var file = Path.GetTempFileName();
         await File.WriteAllTextAsync(file, "of-the-file");
         Assert.Equal("given", await TokenAsync(("EnrolmentToken", "given"), ("EnrolmentTokenFile", file)));
-        Assert.Equal("of-the-file", await TokenAsync(("EnrolmentTokenFile", file), ("EnrolmentTokenCommand:0", "/bin/echo"), ("EnrolmentTokenCommand:1", "printed")));
+        Assert.Equal("of-the-file", await TokenAsync(("EnrolmentTokenFile", file), ("EnrolmentTokenCommand:0", "/bin/echo"),
+            ("EnrolmentTokenCommand:1", "printed")));
         Assert.Equal("printed", await TokenAsync(("EnrolmentTokenCommand:0", "/bin/echo"), ("EnrolmentTokenCommand:1", "printed")));
         File.Delete(file);
 
         static async Task<string?> TokenAsync(params (string Key, string? Value)[] settings)
         {
             var configuration = new ConfigurationBuilder().AddInMemoryCollection(
-                settings.Append(("Url", "https://allocator.example.org")).Append(("MachineId", "machine-1")).Select(setting => KeyValuePair.Create(setting.Item1, setting.Item2))).Build();
+                settings.Append(("Url", "https://allocator.example.org")).Append(("MachineId", "machine-1"))
+                    .Select(setting => KeyValuePair.Create(setting.Item1, setting.Item2))).Build();
             return await ClientOptions.Read(configuration).EnrolmentToken!(default);
         }
     }
@@ -117,7 +123,8 @@ public sealed class EnrolmentTests
         harness.OnEnrol = () => Problem(HttpStatusCode.Unauthorized, "enrolment-token-used", "This enrolment token is used up", "Get another one.");
         await harness.PassPollsAsync(5);
         Assert.True(harness.Enrolments.Count >= 5);
-        Assert.Single(harness.Log, line => line.Contains("401 Unauthorized: This enrolment token is used up. Get another one.", StringComparison.Ordinal));
+        Assert.Single(harness.Log, line =>
+            line.Contains("401 Unauthorized: This enrolment token is used up. Get another one.", StringComparison.Ordinal));
         harness.OnPoll = _ => Free(1);
         await harness.PassPollsAsync(2);
         Assert.Single(harness.Log, line => line.Contains("Polls are answered again", StringComparison.Ordinal));
@@ -133,7 +140,8 @@ public sealed class EnrolmentTests
         await harness.StartAsync();
         await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "it acts on its assignment");
         await harness.PassPollsAsync(5);
-        Assert.Single(harness.Log, line => line.Contains("a restart would lose", StringComparison.Ordinal) && line.Contains("No space left", StringComparison.Ordinal));
+        Assert.Single(harness.Log, line =>
+            line.Contains("a restart would lose", StringComparison.Ordinal) && line.Contains("No space left", StringComparison.Ordinal));
         Assert.Contains(harness.Reports, report => report.Warnings?["state"]?.Contains("No space left", StringComparison.Ordinal) == true);
         Assert.Single(harness.Enrolments);
 

@@ -27,7 +27,8 @@ internal sealed class VmTerminal : IDisposable
     public string ConfigurationPath => Path.Combine(Folder, "client.json");
 
     /// <summary>No proxy that this machine may have.</summary>
-    public Dictionary<string, string?> Environment { get; } = new() { ["http_proxy"] = null, ["https_proxy"] = null, ["HTTPS_PROXY"] = null, ["ALL_PROXY"] = null };
+    public Dictionary<string, string?> Environment { get; } = new() { ["http_proxy"] = null, ["https_proxy"] = null,
+        ["HTTPS_PROXY"] = null, ["ALL_PROXY"] = null };
 
     public void WriteToken(string token) => File.WriteAllText(Path.Combine(StateFolder, "token"), token);
 

@@ -25,11 +25,13 @@ public sealed class ClientStatusTests
         Assert.InRange((failing.NextPollAt - failing.PolledAt)!.Value.TotalSeconds, 15, 60);
 
         harness.OnPoll = Steady(2, () => Assigned(2, Ada, maxAge: 20), maxAge: 20);
-        await harness.PassUntilAsync(() => Read(harness) is { LastRun.EndedAt: not null, OutcomePending: false }, "the hook has run and it was heard");
+        await harness.PassUntilAsync(() =>
+            Read(harness) is { LastRun.EndedAt: not null, OutcomePending: false }, "the hook has run and it was heard");
         var assigned = Read(harness);
         Assert.Equal((0, TimeSpan.FromSeconds(20)), (assigned.FailedPolls, assigned.Interval));
         Assert.Equal(("ada@example.org", VmState.Assigned), (assigned.Answer!.Assignment!.Email, assigned.Answer.State));
-        Assert.Equal((VmState.Assigned, 2, Ada, Outcome.Connected), (assigned.LastRun!.For, assigned.LastRun.Generation, assigned.LastRun.AssignmentId, assigned.LastRun.Outcome));
+        Assert.Equal((VmState.Assigned, 2, Ada, Outcome.Connected),
+            (assigned.LastRun!.For, assigned.LastRun.Generation, assigned.LastRun.AssignmentId, assigned.LastRun.Outcome));
         Assert.NotNull(assigned.LastFailure);
 
         await harness.StopAsync();
@@ -58,7 +60,8 @@ public sealed class ClientStatusTests
     [InlineData(true, 14)]
     public async Task Steady_polls_are_shown_each_in_memory_and_once_a_minute_on_a_disk(bool inMemory, int least)
     {
-        await using var harness = new ClientHarness(options => inMemory ? options with { RuntimeFolder = Path.Combine(options.StateFolder, "run") } : options);
+        await using var harness = new ClientHarness(options =>
+            inMemory ? options with { RuntimeFolder = Path.Combine(options.StateFolder, "run") } : options);
         harness.OnPoll = Steady(1, () => Free(1));
         await harness.StartAsync();
         await harness.PassPollsAsync(2);

@@ -39,7 +39,8 @@ public sealed class HerdTests(ITestOutputHelper output)
     public async Task Fleet_comes_back_without_a_rush_and_nobody_before_their_time()
     {
         // Thousands of files that nobody needs: in memory, where that can be had.
-        var folder = Directory.CreateDirectory(Path.Combine(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(), $"allocator-herd-{Guid.NewGuid()}"));
+        var folder = Directory.CreateDirectory(Path.Combine(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(),
+            $"allocator-herd-{Guid.NewGuid()}"));
         var time = new StepTime(Vms, TimeSpan.FromSeconds(0.25));
         var server = new Server(time);
         var clients = Enumerable.Range(0, Vms).Select(i => Client(i, folder.FullName, time, server)).ToArray();
@@ -72,7 +73,8 @@ public sealed class HerdTests(ITestOutputHelper output)
 
     private void Check(Absence absence, TimeSpan returns, Server server)
     {
-        var (away, back) = (Busiest(server.Requests.Where(request => request.At <= returns)), Busiest(server.Requests.Where(request => request.At > returns)));
+        var (away, back) = (Busiest(server.Requests.Where(request => request.At <= returns)),
+            Busiest(server.Requests.Where(request => request.At > returns)));
         output.WriteLine($"{absence}: steady {SteadyRate:F0}/s, while away at most {away}/s, afterwards at most {back}/s");
         Assert.All([away, back], rate => Assert.InRange(rate, SteadyRate / 2, 2 * SteadyRate));
 

@@ -49,7 +49,8 @@ public sealed class PollDelayTests
     public void Retry_after_is_waited_out_and_up_to_a_poll_more_but_not_for_a_day(int seconds, int least, int most)
     {
         var random = new Random(1);
-        var delays = Enumerable.Range(0, 200).Select(_ => PollDelay.AfterFailure(MaxAge, 0, TimeSpan.FromSeconds(seconds), random).TotalSeconds).ToArray();
+        var delays = Enumerable.Range(0, 200).Select(_ => PollDelay.AfterFailure(MaxAge, 0, TimeSpan.FromSeconds(seconds), random).TotalSeconds)
+            .ToArray();
         Assert.All(delays, delay => Assert.InRange(delay, least, most));
         Assert.True(delays.Distinct().Count() > 100, "random");
     }

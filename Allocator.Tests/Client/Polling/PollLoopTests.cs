@@ -75,7 +75,9 @@ public sealed class PollLoopTests
 
         var input = Assert.Single(harness.Inputs("assigned"));
         Assert.Equal(
-            $$$"""{"event":"assigned","hostname":"vm-1","generation":2,"assignment":{"id":"{{{Ada}}}","email":"ada@example.org","command":{"code":"4/0A","pin":"123456"},"assignedAt":"1970-01-01T00:00:00Z"}}""",
+            """{"event":"assigned","hostname":"vm-1","generation":2"""
+                + $$$""","assignment":{"id":"{{{Ada}}}","email":"ada@example.org","command":{"code":"4/0A","pin":"123456"}"""
+                + ""","assignedAt":"1970-01-01T00:00:00Z"}}""",
             input);
         Assert.Equal(new OutcomeReport(2, Outcome.Connected, "https://vm-1.example.org/"), Assert.Single(harness.Outcomes));
     }
@@ -156,7 +158,8 @@ public sealed class PollLoopTests
             await harness.StartAsync();
             await harness.PassPollsAsync(1);
             harness.OnEnrol = () => Json(HttpStatusCode.Created, """{"hostname":"vm-1","pool":"default","token":"vm-1.fresh"}""");
-            await harness.PassUntilAsync(() => harness.Polls.Count(poll => poll.Authorization == "Bearer vm-1.fresh") >= 2, "it polls with the fresh token");
+            await harness.PassUntilAsync(() =>
+                harness.Polls.Count(poll => poll.Authorization == "Bearer vm-1.fresh") >= 2, "it polls with the fresh token");
             Assert.Equal("vm-1.fresh", await File.ReadAllTextAsync(Path.Combine(harness.StateFolder, "token")));
         }
     }
@@ -207,7 +210,8 @@ public sealed class PollLoopTests
         await harness.PassPollsAsync(1);
         var known = await File.ReadAllTextAsync(Path.Combine(harness.StateFolder, "state.json"));
 
-        (string, string)[] headers = [("Location", "http://127.0.0.1:1/login"), ("ETag", "\"g9\""), .. contentType is null ? Array.Empty<(string, string)>() : [("Content-Type", contentType)]];
+        (string, string)[] headers = [("Location", "http://127.0.0.1:1/login"), ("ETag", "\"g9\""),
+            .. contentType is null ? Array.Empty<(string, string)>() : [("Content-Type", contentType)]];
         harness.OnPoll = _ => Reply((HttpStatusCode)int.Parse(status, null), body, headers);
         await harness.PassPollsAsync(4);
         Assert.Equal("\"g2\"", harness.Polls.Last().IfNoneMatch);

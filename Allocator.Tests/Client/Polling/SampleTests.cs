@@ -40,6 +40,7 @@ public sealed class SampleTests(PostgresServer server)
     }
 
     private static Task<Assignment> WaitUntilAsync(ApiProcess api, Guid id, AssignmentState state) => Wait.ForAsync(
-        async () => await api.Http.GetFromJsonAsync<Assignment>($"/assignments/{id}") is { } assignment && assignment.State == state ? assignment : null,
+        async () => await api.Http.GetFromJsonAsync<Assignment>($"/assignments/{id}") is { } assignment
+            && assignment.State == state ? assignment : null,
         $"the assignment is {state}");
 }

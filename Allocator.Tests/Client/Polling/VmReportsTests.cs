@@ -29,7 +29,8 @@ public sealed class VmReportsTests
         await harness.PassPollsAsync(2);
 
         Assert.Equal(
-            [new VmReport(VmStatus.Running, BootId: "boot-1"), new VmReport(Gpu: GpuHealth.Healthy, InUse: false), new VmReport(Gpu: GpuHealth.Unhealthy)],
+            [new VmReport(VmStatus.Running, BootId: "boot-1"), new VmReport(Gpu: GpuHealth.Healthy, InUse: false),
+                new VmReport(Gpu: GpuHealth.Unhealthy)],
             harness.Reports);
     }
 

@@ -96,7 +96,8 @@ public sealed class DoctorTests(PostgresServer server)
     }
 
     [Theory]
-    [InlineData("HTTP/1.1 200 OK\nContent-Type: text/html\nContent-Length: 52\n\n<html><title>Hotel Wi-Fi: sign in</title>Room?</html>", "HTTP", "a web page: 'Hotel Wi-Fi: sign in'")]
+    [InlineData("HTTP/1.1 200 OK\nContent-Type: text/html\nContent-Length: 52\n\n<html><title>Hotel Wi-Fi: sign in</title>Room?</html>",
+        "HTTP", "a web page: 'Hotel Wi-Fi: sign in'")]
     [InlineData("HTTP/1.1 302 Found\nLocation: http://portal.example.org/\nContent-Length: 0\n\n", "HTTP", "captive portal")]
     [InlineData("HTTP/1.1 503 Service Unavailable\nContent-Length: 0\n\n", "HTTP", "no healthy backend")]
     [InlineData("HTTP/1.1 404 Not Found\nContent-Length: 0\n\n", "allocator", "not an allocator")]
@@ -119,7 +120,8 @@ public sealed class DoctorTests(PostgresServer server)
     [InlineData("localhost", -30, -1, true, "it expired on")]
     [InlineData("localhost", 1, 30, true, "not valid before")]
     [InlineData("elsewhere.example.org", -30, 30, true, "it is for elsewhere.example.org, not for localhost")]
-    public async Task Certificates_that_are_wrong_are_told_apart_and_no_token_is_sent(string name, int fromDays, int untilDays, bool isKnown, string said)
+    public async Task Certificates_that_are_wrong_are_told_apart_and_no_token_is_sent(string name, int fromDays,
+        int untilDays, bool isKnown, string said)
     {
         using var certificate = RawServer.Certificate(name, Now.AddDays(fromDays), Now.AddDays(untilDays));
         await using var other = new RawServer(RawServer.Live(), certificate);
@@ -228,7 +230,8 @@ public sealed class DoctorTests(PostgresServer server)
             File.SetUnixFileMode(hook, mode);
             File.WriteAllText(terminal.ConfigurationPath, JsonSerializer.Serialize(new
             {
-                Url = $"http://127.0.0.1:{other.Port}", Hostname = "vm-1", MachineId = "machine-1", terminal.StateFolder, Hooks = new { Assigned = new[] { hook }, Released = new[] { "no-such-program" } },
+                Url = $"http://127.0.0.1:{other.Port}", Hostname = "vm-1", MachineId = "machine-1",
+                    terminal.StateFolder, Hooks = new { Assigned = new[] { hook }, Released = new[] { "no-such-program" } },
             }));
             var diagnosis = await terminal.ExamineAsync();
             Assert.Equal("failed", diagnosis.Steps["assigned hook"].Verdict);
@@ -239,7 +242,8 @@ public sealed class DoctorTests(PostgresServer server)
 
     [Theory]
     [InlineData("{ \"Url\": ", 2, "configuration", "is not JSON")]
-    [InlineData("""{ "Url": "http://127.0.0.1:1", "Hostname": "vm-1", "MachineId": "uninitialized", "StateFolder": "/" }""", 6, "machine id", "does not identify this machine uniquely")]
+    [InlineData("""{ "Url": "http://127.0.0.1:1", "Hostname": "vm-1", "MachineId": "uninitialized", "StateFolder": "/" }""", 6, "machine id",
+        "does not identify this machine uniquely")]
     public async Task What_is_wrong_on_the_machine_comes_first(string settings, int code, string step, string said)
     {
         using var terminal = new VmTerminal("http://127.0.0.1:1");

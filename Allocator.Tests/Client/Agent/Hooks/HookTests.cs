@@ -30,7 +30,8 @@ public sealed class HookTests
         Assert.Contains("ALLOCATOR_GENERATION=2", environment);
         Assert.Contains($"ALLOCATOR_ASSIGNMENT_ID={Ada}", environment);
         Assert.Contains($"ALLOCATOR_EMAIL={Email}", environment);
-        Assert.DoesNotContain(environment, line => line.Contains("4/0A", StringComparison.Ordinal) || line.Contains("123456", StringComparison.Ordinal));
+        Assert.DoesNotContain(environment, line =>
+            line.Contains("4/0A", StringComparison.Ordinal) || line.Contains("123456", StringComparison.Ordinal));
         Assert.Contains("\"code\":\"4/0A;id\"", Assert.Single(harness.ReadLines("hook.input")), StringComparison.Ordinal);
         Assert.False(File.Exists("pwned"));
     }
@@ -201,7 +202,8 @@ public sealed class HookTests
         harness.HookTime.Advance(TimeSpan.FromMinutes(5));
         await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the outcome is reported");
 
-        Assert.Contains("did not end within 00:05:00 and was stopped. The end of its output: still here", harness.Outcomes.Single().Detail, StringComparison.Ordinal);
+        Assert.Contains("did not end within 00:05:00 and was stopped. The end of its output: still here",
+            harness.Outcomes.Single().Detail, StringComparison.Ordinal);
         Assert.False(IsAlive(harness.ReadLines("assigned.child").Single()));
     }
 
@@ -269,7 +271,8 @@ public sealed class HookTests
             harness.HookTime.Advance(TimeSpan.FromMilliseconds(100));
             return !harness.Outcomes.IsEmpty;
         }, "the outcome is reported");
-        Assert.StartsWith("The assigned hook did not end within 00:05:00 and was stopped.", harness.Outcomes.Single().Detail, StringComparison.Ordinal);
+        Assert.StartsWith("The assigned hook did not end within 00:05:00 and was stopped.", harness.Outcomes.Single().Detail,
+            StringComparison.Ordinal);
         Assert.All(harness.ReadLines("assigned.child"), child => Assert.False(IsAlive(child)));
     }
 
@@ -294,7 +297,8 @@ public sealed class HookTests
         harness.OnPoll = Steady(2, () => Assigned(2, Ada), maxAge: 1);
         var settings = new Dictionary<string, string?>
         {
-            ["ALLOCATOR_Url"] = harness.Server.Url, ["ALLOCATOR_Hostname"] = "vm-1", ["ALLOCATOR_MachineId"] = "machine-1", ["ALLOCATOR_EnrolmentToken"] = "token",
+            ["ALLOCATOR_Url"] = harness.Server.Url, ["ALLOCATOR_Hostname"] = "vm-1", ["ALLOCATOR_MachineId"] = "machine-1",
+                ["ALLOCATOR_EnrolmentToken"] = "token",
             ["ALLOCATOR_StateFolder"] = harness.StateFolder, ["ALLOCATOR_FirstPollWithin"] = "00:00:00", ["ALLOCATOR_Hooks__Assigned__0"] = assigned,
             ["ALLOCATOR_Hooks__Released__0"] = released,
         };
@@ -310,9 +314,11 @@ public sealed class HookTests
 
         // The next has nothing to do that would stop it.
         harness.OnPoll = Steady(4, () => Free(4));
-        await using (var next = Executable.Start("allocator", ["run"], new Dictionary<string, string?>(settings) { ["ALLOCATOR_Hooks__Released__0"] = null }))
+        await using (var next = Executable.Start("allocator", ["run"], new Dictionary<string,
+            string?>(settings) { ["ALLOCATOR_Hooks__Released__0"] = null }))
         {
-            await Wait.UntilAsync(() => next.Output.Contains("Terminated a hook left running by a client that was killed; no processes remain", StringComparison.Ordinal), "the next client ends it");
+            await Wait.UntilAsync(() => next.Output.Contains("Terminated a hook left running by a client that was killed; no processes remain",
+                StringComparison.Ordinal), "the next client ends it");
             Assert.All(Children(), child => Assert.False(IsAlive(child)));
             var desktop = harness.ReadLines("assigned.desktop").Single();
             Assert.True(IsAlive(desktop));
@@ -396,7 +402,8 @@ public sealed class HookTests
 
         Assert.Equal(["lost-contact", "found-contact"], harness.ReadLines("contact.events"));
         Assert.StartsWith(
-            "{\"event\":\"lost-contact\",\"hostname\":\"vm-1\",\"generation\":null,\"assignment\":null,\"since\":\"20", harness.Inputs("contact")[0], StringComparison.Ordinal);
+            "{\"event\":\"lost-contact\",\"hostname\":\"vm-1\",\"generation\":null,\"assignment\":null,\"since\":\"20",
+                harness.Inputs("contact")[0], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -44,7 +44,8 @@ public sealed class ReadyMadeHookTests : IDisposable
         // runuser -u desktop -- env NAME=value… program …
         Fake("runuser", "[ \"$1 $2 $3\" = '-u desktop --' ] && shift 3 && exec \"$@\"");
         Fake("systemctl", "");
-        Fake("start-host", "cat > $FOLDER/start-host.input; echo Host started >&2; mkdir -p $FOLDER/home/desktop/.config/chrome-remote-desktop; echo '{}' > $FOLDER/home/desktop/.config/chrome-remote-desktop/host#1.json");
+        Fake("start-host", "cat > $FOLDER/start-host.input; echo Host started >&2; mkdir -p $FOLDER/home/desktop/.config/chrome-remote-desktop; "
+            + "echo '{}' > $FOLDER/home/desktop/.config/chrome-remote-desktop/host#1.json");
         Fake("kasmvncpasswd", "cat > $FOLDER/kasmvncpasswd.input");
         Fake("vncpasswd", "printf 'obfuscated '; cat");
         Fake("loginctl", "");
@@ -265,7 +266,8 @@ public sealed class ReadyMadeHookTests : IDisposable
         File.CreateSymbolicLink(Home + ".link", Home);
         Directory.CreateDirectory(Path.Combine(_folder, "victim"));
         await GiveToDesktopAsync(Home, Path.Combine(_folder, "victim"));
-        Fake("getent", $"echo '{entry.Replace("$HOME", Home, StringComparison.Ordinal).Replace("$UID", $"{Uid}", StringComparison.Ordinal)}'", isWrittenDown: false);
+        Fake("getent", $"echo '{entry.Replace("$HOME", Home, StringComparison.Ordinal).Replace("$UID", $"{Uid}", StringComparison.Ordinal)}'",
+            isWrittenDown: false);
 
         var (code, _, output) = await RunAsync("clean", Released);
 
@@ -309,11 +311,13 @@ public sealed class ReadyMadeHookTests : IDisposable
         Assert.Equal(0, (await RunAsync("chrome-remote-desktop", Released)).Code);
 
         File.WriteAllText(conf, "HOOK_DESKTOP_USER=desktop\nHOOK_DESKTOP_USR=$(id)\n");
-        Assert.Contains("hooks.conf has lines that are no setting (line:name): 2:HOOK_DESKTOP_USR", (await RunAsync("chrome-remote-desktop", Released)).Output, StringComparison.Ordinal);
+        Assert.Contains("hooks.conf has lines that are no setting (line:name): 2:HOOK_DESKTOP_USR",
+            (await RunAsync("chrome-remote-desktop", Released)).Output, StringComparison.Ordinal);
 
         File.WriteAllText(conf, "HOOK_DESKTOP_USER=desktop\n");
         File.SetUnixFileMode(conf, File.GetUnixFileMode(conf) | UnixFileMode.OtherWrite);
-        Assert.Contains("can be written by others than its owner", (await RunAsync("chrome-remote-desktop", Released)).Output, StringComparison.Ordinal);
+        Assert.Contains("can be written by others than its owner", (await RunAsync("chrome-remote-desktop", Released)).Output,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -329,7 +333,8 @@ public sealed class ReadyMadeHookTests : IDisposable
         Fake("sudo", "exit 1");
         (code, _, output) = await RunAsync("chrome-remote-desktop", Released);
         Assert.Equal(1, code);
-        Assert.Contains($"has to run as root: run the client as root, or let 'allocator' run {Hooks}/chrome-remote-desktop by sudo", output, StringComparison.Ordinal);
+        Assert.Contains($"has to run as root: run the client as root, or let 'allocator' run {Hooks}/chrome-remote-desktop by sudo",
+            output, StringComparison.Ordinal);
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -380,5 +385,6 @@ public sealed class ReadyMadeHookTests : IDisposable
     }
 
     private static int UidOf(int process) => int.Parse(
-        File.ReadLines($"/proc/{process}/status").First(line => line.StartsWith("Uid:", StringComparison.Ordinal)).Split('\t')[1], CultureInfo.InvariantCulture);
+        File.ReadLines($"/proc/{process}/status").First(line => line.StartsWith("Uid:", StringComparison.Ordinal)).Split('\t')[1],
+            CultureInfo.InvariantCulture);
 }

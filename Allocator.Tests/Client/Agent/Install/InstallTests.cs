@@ -22,7 +22,8 @@ public sealed class InstallTests : IDisposable
     {
         var token = Path.Combine(_elsewhere, "token");
         File.WriteAllText(token, "enrolment-secret\n");
-        var ran = await InstallAsync("--url https://allocator.example.org --pool gpu --assigned-hook /opt/hooks/open --size large --enrolment-token-file " + token);
+        var ran = await InstallAsync("--url https://allocator.example.org --pool gpu --assigned-hook /opt/hooks/open --size large "
+            + "--enrolment-token-file " + token);
         Assert.Equal((0, ran.Printed), (ran.Code, ran.Output));
         Assert.DoesNotContain("secret", ran.Output, StringComparison.Ordinal);
 
@@ -33,7 +34,8 @@ public sealed class InstallTests : IDisposable
         var settings = JsonNode.Parse(Read(Settings))!;
         Assert.Equal(
             ("https://allocator.example.org", "gpu", "/etc/allocator/enrolment-token", """["/opt/hooks/open","--size","large"]"""),
-            ((string?)settings["Url"], (string?)settings["Pool"], (string?)settings["EnrolmentTokenFile"], settings["Hooks"]!["Assigned"]!.ToJsonString()));
+            ((string?)settings["Url"], (string?)settings["Pool"], (string?)settings["EnrolmentTokenFile"],
+                settings["Hooks"]!["Assigned"]!.ToJsonString()));
         Assert.Equal("enrolment-secret\n", Read(Token));
         if (Environment.IsPrivilegedProcess)
         {
@@ -109,7 +111,8 @@ public sealed class InstallTests : IDisposable
         Assert.Equal(0, (await RunAsync("uninstall --purge")).Code);
         Assert.False(Directory.Exists(At("etc/allocator")) || Directory.Exists(At("var/lib/allocator")));
         Assert.DoesNotContain("allocator", Read("etc/passwd"), StringComparison.Ordinal);
-        Assert.DoesNotContain("allocator", string.Join('\n', Directory.EnumerateFiles(_root, "*", SearchOption.AllDirectories).Select(Path.GetFileName)), StringComparison.Ordinal);
+        Assert.DoesNotContain("allocator",
+            string.Join('\n', Directory.EnumerateFiles(_root, "*", SearchOption.AllDirectories).Select(Path.GetFileName)), StringComparison.Ordinal);
         Assert.Equal((0, ""), await RunAsync("uninstall --purge") is var twice ? (twice.Code, twice.Output) : default);
     }
 
@@ -128,7 +131,8 @@ public sealed class InstallTests : IDisposable
     [Fact]
     public async Task Without_systemd_it_says_what_else_there_is()
     {
-        await using var process = Executable.Start("allocator", ["install", "--url", "https://allocator.example.org"], new Dictionary<string, string?> { ["PATH"] = _elsewhere });
+        await using var process = Executable.Start("allocator", ["install", "--url", "https://allocator.example.org"],
+            new Dictionary<string, string?> { ["PATH"] = _elsewhere });
         Assert.Equal(8, await process.WaitForExitAsync());
         Assert.Contains("--root FOLDER", process.Output, StringComparison.Ordinal);
     }
@@ -152,7 +156,8 @@ public sealed class InstallTests : IDisposable
     /// <summary>With the drop-ins, and without a word of complaint.</summary>
     private async Task UnderstoodBySystemdAsync()
     {
-        await using var verify = Executable.Start("/usr/bin/systemd-analyze", ["verify", "--recursive-errors=no", At(Unit)], new Dictionary<string, string?> { ["SYSTEMD_UNIT_PATH"] = At("etc/systemd/system") + ":" });
+        await using var verify = Executable.Start("/usr/bin/systemd-analyze", ["verify", "--recursive-errors=no", At(Unit)],
+            new Dictionary<string, string?> { ["SYSTEMD_UNIT_PATH"] = At("etc/systemd/system") + ":" });
         Assert.Equal((0, ""), (await verify.WaitForExitAsync(), verify.Output));
     }
 

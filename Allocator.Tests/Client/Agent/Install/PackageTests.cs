@@ -26,9 +26,12 @@ public sealed partial class PackageTests : IDisposable
         var hooks = Directory.EnumerateFiles(Path.Combine(RepositoryRoot.Path, "Allocator.Client", "hooks")).ToArray();
         Assert.NotEmpty(hooks);
         Assert.All(hooks, hook => Assert.Equal(
-            File.ReadAllText(hook).StartsWith("#!", StringComparison.Ordinal) ? "-rwxr-xr-x" : "-rw-r--r--", files[$"usr/lib/allocator/hooks/{Path.GetFileName(hook)}"]));
-        Assert.All(["client.md", "configuration.md", "copyright", "changelog.gz"], document => Assert.Equal("-rw-r--r--", files[$"usr/share/doc/allocator/{document}"]));
-        Assert.DoesNotContain(files, file => file.Value is [_, _, _, _, _, 'w', ..] or [_, _, _, _, _, _, _, _, 'w', ..] || file.Value.Contains('s', StringComparison.Ordinal));
+            File.ReadAllText(hook).StartsWith("#!", StringComparison.Ordinal) ? "-rwxr-xr-x" : "-rw-r--r--",
+                files[$"usr/lib/allocator/hooks/{Path.GetFileName(hook)}"]));
+        Assert.All(["client.md", "configuration.md", "copyright", "changelog.gz"], document =>
+            Assert.Equal("-rw-r--r--", files[$"usr/share/doc/allocator/{document}"]));
+        Assert.DoesNotContain(files, file =>
+            file.Value is [_, _, _, _, _, 'w', ..] or [_, _, _, _, _, _, _, _, 'w', ..] || file.Value.Contains('s', StringComparison.Ordinal));
     }
 
     [Fact]
@@ -63,7 +66,8 @@ public sealed partial class PackageTests : IDisposable
         var unit = File.ReadAllText(path);
         // systemd looks whether there is such a program, which is not installed here.
         File.WriteAllText(path, unit.Replace("/usr/bin/allocator", At("root/usr/bin/allocator"), StringComparison.Ordinal));
-        await using var verify = Executable.Start("/usr/bin/systemd-analyze", ["verify", "--man=no", "--recursive-errors=no", path], new Dictionary<string, string?>());
+        await using var verify = Executable.Start("/usr/bin/systemd-analyze", ["verify", "--man=no", "--recursive-errors=no", path],
+            new Dictionary<string, string?>());
         Assert.Equal((0, ""), (await verify.WaitForExitAsync(), verify.Output));
         var named = Paths().Matches(unit).Select(match => match.Value).ToArray();
         Assert.Equal(["/usr/share/doc/allocator/client.md", "/usr/bin/allocator"], named);
@@ -111,7 +115,8 @@ public sealed partial class PackageTests : IDisposable
 
     private string At(string path) => Path.Combine(_folder, path);
 
-    private Dictionary<string, string?> Environment() => new() { ["PROGRAMS"] = At("programs"), ["PACKAGES"] = At("packages"), ["SOURCE_DATE_EPOCH"] = null };
+    private Dictionary<string, string?> Environment() =>
+        new() { ["PROGRAMS"] = At("programs"), ["PACKAGES"] = At("packages"), ["SOURCE_DATE_EPOCH"] = null };
 
     private async Task<string> BuildAsync(string architecture, Dictionary<string, string?>? environment = null)
     {

@@ -23,17 +23,22 @@ public sealed class ReportersTests
         await HearAsync(harness, report => report.Gpu == GpuHealth.Healthy);
         Assert.Equal(["--query-gpu=name --format=csv,noheader"], harness.ReadLines("nvidia-smi.args"));
 
-        harness.Script("nvidia-smi", "echo 'Unable to determine the device handle for GPU0000:00:1E.0: GPU is lost.'; echo 'Reboot the system to recover this GPU'; exit 15");
+        harness.Script("nvidia-smi", "echo 'Unable to determine the device handle for GPU0000:00:1E.0: GPU is lost.'; echo 'Reboot the system to "
+            + "recover this GPU'; exit 15");
         var lost = await HearAsync(harness, report => report.Gpu == GpuHealth.Unhealthy);
         Assert.Equal(
-            $"'{driver}' ended with exit code 15: Unable to determine the device handle for GPU0000:00:1E.0: GPU is lost. Reboot the system to recover this GPU",
+            $"'{driver}' ended with exit code 15: Unable to determine the device handle for GPU0000:00:1E.0: GPU is lost. Reboot the system to "
+                + $"recover this GPU",
             lost.Warnings!["gpu"]);
         var heard = harness.Reports.Count;
         await harness.PassPollsAsync(10);
         Assert.Equal(heard, harness.Reports.Count);
 
         harness.Script("nvidia-smi", "exit 0");
-        Assert.Contains("lists no GPU", (await HearAsync(harness, report => report.Warnings?["gpu"] is { } words && words.Contains("no GPU", StringComparison.Ordinal))).Warnings!["gpu"]!, StringComparison.Ordinal);
+        Assert.Contains("lists no GPU",
+            (await HearAsync(harness, report =>
+                report.Warnings?["gpu"] is { } words && words.Contains("no GPU", StringComparison.Ordinal))).Warnings!["gpu"]!,
+                    StringComparison.Ordinal);
         harness.Script("nvidia-smi", "echo 'Tesla T4'");
         Assert.Null((await HearAsync(harness, report => report.Gpu == GpuHealth.Healthy)).Warnings!["gpu"]);
     }
@@ -53,7 +58,8 @@ public sealed class ReportersTests
 
         var hangs = await HearAsync(harness, report => report.Gpu == GpuHealth.Unhealthy);
         Assert.Contains("did not end within 00:00:20", hangs.Warnings!["gpu"], StringComparison.Ordinal);
-        await Wait.UntilAsync(() => !Directory.Exists($"/proc/{process}") || File.ReadAllText($"/proc/{process}/stat").Contains(") Z ", StringComparison.Ordinal), "it is stopped");
+        await Wait.UntilAsync(() => !Directory.Exists($"/proc/{process}")
+            || File.ReadAllText($"/proc/{process}/stat").Contains(") Z ", StringComparison.Ordinal), "it is stopped");
     }
 
     [Fact]
@@ -61,7 +67,8 @@ public sealed class ReportersTests
     {
         await using var harness = Watched();
         var program = harness.Script("ready", "[ -e $0.done ] || { echo 'the desktop starts'; exit 1; }");
-        await harness.RestartAsync(options => options with { ReadyFile = program + ".file", ReadyCommand = [program], Uptime = TimeSpan.FromSeconds(20) });
+        await harness.RestartAsync(options =>
+            options with { ReadyFile = program + ".file", ReadyCommand = [program], Uptime = TimeSpan.FromSeconds(20) });
         var first = await HearAsync(harness, report => report.BootId == "boot-1");
         Assert.Equal(VmStatus.Initializing, first.Status);
         await HearAsync(harness, report => report.Warnings?["ready"] == $"not ready: {program}.file does not exist yet");

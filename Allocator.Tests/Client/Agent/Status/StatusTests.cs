@@ -20,7 +20,8 @@ public sealed class StatusTests(PostgresServer server)
         await using var client = Executable.Start("allocator", ["run", "--config", terminal.ConfigurationPath], terminal.Environment);
 
         var screen = await Wait.ForAsync(
-            async () => await terminal.RunAsync("status") is { Code: 0 } ran && ran.Printed.Contains("free (generation ", StringComparison.Ordinal) ? ran.Printed : null, "it is free");
+            async () => await terminal.RunAsync("status") is { Code: 0 } ran
+                && ran.Printed.Contains("free (generation ", StringComparison.Ordinal) ? ran.Printed : null, "it is free");
         Assert.Contains("vm-1, pool default, enrolled", screen, StringComparison.Ordinal);
         Assert.Contains(", answered", screen, StringComparison.Ordinal);
 
@@ -29,7 +30,8 @@ public sealed class StatusTests(PostgresServer server)
         Assert.Contains("no desktop today", failed.Printed, StringComparison.Ordinal);
         Assert.Contains("exit code 3", failed.Printed, StringComparison.Ordinal);
         // It has been cleaned since; what failed is told all the same.
-        await Wait.UntilAsync(async () => (await terminal.RunAsync("status")).Printed.Contains("failed hook", StringComparison.Ordinal), "it is cleaned");
+        await Wait.UntilAsync(async () =>
+            (await terminal.RunAsync("status")).Printed.Contains("failed hook", StringComparison.Ordinal), "it is cleaned");
         var json = JsonNode.Parse((await terminal.RunAsync("status --json")).Printed)!;
         Assert.Equal((7, true, "vm-1"), ((int)json["exitCode"]!, (bool)json["running"]!, (string?)json["client"]!["hostname"]));
 
@@ -43,12 +45,14 @@ public sealed class StatusTests(PostgresServer server)
     public async Task Screen_says_for_whom_the_vm_is_and_shows_no_secret()
     {
         await using var deployment = await Deployment.StartAsync(server);
-        using var terminal = new VmTerminal(deployment.Replica.Address.ToString(), new { EnrolmentToken = Replica.EnrolmentToken, FirstPollWithin = "00:00:00" });
+        using var terminal = new VmTerminal(deployment.Replica.Address.ToString(),
+            new { EnrolmentToken = Replica.EnrolmentToken, FirstPollWithin = "00:00:00" });
         await using var client = Executable.Start("allocator", ["run", "--config", terminal.ConfigurationPath], terminal.Environment);
         await deployment.AskAsync("ada@example.org", command: "start-host --code=\"4/0Asecret\"");
 
         var screen = await Wait.ForAsync(
-            async () => await terminal.RunAsync("status") is { Code: 0 } ran && ran.Printed.Contains("assigned (generation", StringComparison.Ordinal) ? ran.Printed : null, "it is assigned");
+            async () => await terminal.RunAsync("status") is { Code: 0 } ran
+                && ran.Printed.Contains("assigned (generation", StringComparison.Ordinal) ? ran.Printed : null, "it is assigned");
         Assert.Contains("ada@example.org", screen, StringComparison.Ordinal);
         Assert.DoesNotContain("4/0Asecret", screen + (await terminal.RunAsync("status --json")).Printed, StringComparison.Ordinal);
     }
@@ -64,7 +68,8 @@ public sealed class StatusTests(PostgresServer server)
             terminal.WriteToken("vm-1.secret");
         }
         await using var client = Executable.Start("allocator", ["run", "--config", terminal.ConfigurationPath], terminal.Environment);
-        var ran = await Wait.ForAsync(async () => await terminal.RunAsync("status") is { } status && status.Code == code ? status : null, "it says so");
+        var ran = await Wait.ForAsync(async () =>
+            await terminal.RunAsync("status") is { } status && status.Code == code ? status : null, "it says so");
         Assert.Contains("allocator doctor", ran.Output, StringComparison.Ordinal);
         Assert.Contains("last failure", ran.Printed, StringComparison.Ordinal);
     }

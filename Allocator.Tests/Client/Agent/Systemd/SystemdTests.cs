@@ -20,7 +20,8 @@ public sealed class SystemdTests(PostgresServer server)
     public async Task Systemd_hears_that_the_client_is_ready_how_it_is_that_it_lives_and_that_it_stops(bool isAbstract)
     {
         await using var deployment = await Deployment.StartAsync(server);
-        using var terminal = new VmTerminal(deployment.Replica.Address.ToString(), new { EnrolmentToken = Replica.EnrolmentToken, FirstPollWithin = "00:00:00" });
+        using var terminal = new VmTerminal(deployment.Replica.Address.ToString(),
+            new { EnrolmentToken = Replica.EnrolmentToken, FirstPollWithin = "00:00:00" });
         using var systemd = new NotifySocket(terminal.Folder, isAbstract);
         await using var client = Start(terminal, systemd);
 
@@ -58,7 +59,8 @@ public sealed class SystemdTests(PostgresServer server)
         var clock = new SettableClock(time);
         var systemd = new Notices();
         var folder = Directory.CreateTempSubdirectory("allocator-status-");
-        var options = new ClientOptions { Url = new Uri("http://allocator.example.org"), StateFolder = folder.FullName, RequestTimeout = TimeSpan.FromSeconds(10) };
+        var options = new ClientOptions { Url = new Uri("http://allocator.example.org"), StateFolder = folder.FullName,
+            RequestTimeout = TimeSpan.FromSeconds(10) };
         var status = new StatusWriter(options, clock, NullLogger<StatusWriter>.Instance);
         using var notices = new SystemdNotifications(systemd, status, options, clock, NullLogger<SystemdNotifications>.Instance);
         await notices.StartAsync(TestContext.Current.CancellationToken);
@@ -108,7 +110,8 @@ public sealed class SystemdTests(PostgresServer server)
         }
     }
 
-    private static Executable Start(VmTerminal terminal, NotifySocket systemd) => Executable.Start("allocator", ["run", "--config", terminal.ConfigurationPath],
+    private static Executable Start(VmTerminal terminal, NotifySocket systemd) =>
+        Executable.Start("allocator", ["run", "--config", terminal.ConfigurationPath],
         new Dictionary<string, string?>(terminal.Environment) { ["NOTIFY_SOCKET"] = systemd.Name, ["WATCHDOG_USEC"] = "600000" });
 
     /// <summary>A clock that somebody sets, beside the time that passes.</summary>
@@ -122,7 +125,8 @@ public sealed class SystemdTests(PostgresServer server)
 
         public override long GetTimestamp() => time.GetTimestamp();
 
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => time.CreateTimer(callback, state, dueTime, period);
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            time.CreateTimer(callback, state, dueTime, period);
     }
 
     private sealed class Notices : ISystemdNotifier
