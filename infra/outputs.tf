@@ -18,7 +18,7 @@ output "network" {
 
 output "admin" {
   description = "How to act as an admin, and the location of the secret."
-  value       = "export ALLOCATOR_Url=${module.allocator.url} ALLOCATOR_API_KEY=…; allocator pools list. The key is with whoever made it (scripts/new-secrets.sh: the file admin-api-key); here are hashes only: ${join(", ", [for key, parameter in module.allocator.secret_parameters : parameter if startswith(key, "Admin__")])}"
+  value       = "export ALLOCATOR_Url=${module.allocator.url} ALLOCATOR_API_KEY=…; allocator pools list. The admin who created the key has it (scripts/new-secrets.sh: the file admin-api-key); here are hashes only: ${join(", ", [for key, parameter in module.allocator.secret_parameters : parameter if startswith(key, "Admin__")])}"
 }
 
 output "enrolment" {

@@ -1,12 +1,12 @@
-"""What the emulated AWS has to have before the stack, and whether it has what the stack says.
+"""Prepares the emulated AWS for the examples, and checks what they created there.
 
     aws.py prepare DEB              the zone, the bucket with the package, two machine images; prints them as JSON
-    aws.py read-back EXPECTED       checks what there is of examples/complete against a file of expectations
-    aws.py read-back-minimal        checks what there is of examples/minimal
-    aws.py inventory                prints all that there is, a line each
-    aws.py restore NAME             puts a copy of a deployment's database in its place
-    aws.py drop DATABASE            deletes a database, without a last snapshot
-    aws.py unprotect NAME           takes the protection off a deployment's database and load balancer
+    aws.py read-back EXPECTED       checks the resources of examples/complete against a file of expectations
+    aws.py read-back-minimal        checks the resources of examples/minimal
+    aws.py inventory                prints all resources, one per line
+    aws.py restore NAME             replaces a deployment's database with a copy
+    aws.py drop DATABASE            deletes a database without a final snapshot
+    aws.py unprotect NAME           removes the protection of a deployment's database and load balancer
 """
 
 import base64
@@ -53,22 +53,22 @@ def read_back(expected):
     listeners = {l["Port"]: l for l in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]}
     check("HTTPS is served", (listeners[443]["Protocol"], listeners[443]["SslPolicy"]), ("HTTPS", "ELBSecurityPolicy-TLS13-1-2-2021-06"))
     certificate = client("acm").describe_certificate(CertificateArn=listeners[443]["Certificates"][0]["CertificateArn"])["Certificate"]
-    check("with a certificate of its name", (certificate["DomainName"], certificate["Status"]), ("allocator.example.org", "ISSUED"))
+    check("the certificate has the deployment's name", (certificate["DomainName"], certificate["Status"]), ("allocator.example.org", "ISSUED"))
     check("HTTP is refused", listeners[80]["DefaultActions"][0]["FixedResponseConfig"]["StatusCode"], "426")
     group = elb.describe_target_groups(Names=[name])["TargetGroups"][0]
-    check("replicas are asked whether they are ready", (group["HealthCheckPath"], group["Matcher"]["HttpCode"]), ("/health/ready", "200"))
+    check("the health check requests /health/ready", (group["HealthCheckPath"], group["Matcher"]["HttpCode"]), ("/health/ready", "200"))
     attributes = {a["Key"]: a["Value"] for a in elb.describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"])["Attributes"]}
-    check("and left after 15 s", attributes["deregistration_delay.timeout_seconds"], "15")
-    check("the least busy replica is asked", attributes["load_balancing.algorithm.type"], "least_outstanding_requests")
+    check("replicas are deregistered after 15 s", attributes["deregistration_delay.timeout_seconds"], "15")
+    check("the least busy replica gets the request", attributes["load_balancing.algorithm.type"], "least_outstanding_requests")
     records = client("route53").list_resource_record_sets(HostedZoneId=expected["zone"])["ResourceRecordSets"]
-    check("the name is the load balancer's", [r["AliasTarget"]["DNSName"].rstrip(".") for r in records if r["Type"] == "A"], [balancer["DNSName"]])
+    check("the name is an alias of the load balancer", [r["AliasTarget"]["DNSName"].rstrip(".") for r in records if r["Type"] == "A"], [balancer["DNSName"]])
 
     service = ecs.describe_services(cluster=name, services=[name])["services"][0]
-    check("two replicas are wanted", service["desiredCount"], 2)
+    check("the desired number of replicas is two", service["desiredCount"], 2)
     task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
     container = task["containerDefinitions"][0]
     check("replicas run the image", container["image"], expected["image"])
-    check("read-only and as nobody", (container["readonlyRootFilesystem"], container["user"]), (True, "10001"))
+    check("replicas are read-only and unprivileged", (container["readonlyRootFilesystem"], container["user"]), (True, "10001"))
     secret = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]["MasterUserSecret"]["SecretArn"]
     arns = {p["Name"]: p["ARN"] for p in parameters(ssm, f"/{name}/")}
     check(
@@ -77,21 +77,21 @@ def read_back(expected):
         {"Database__Password": f"{secret}:password::"} | {key: arns[f"/{name}/api/{key}"] for key in expected["secret_values"]},
     )
     environment = {v["name"]: v["value"] for v in container["environment"]}
-    check("and the connection string without a password", environment["Database__ConnectionString"].split(";")[1:], ["Port=5432", "Database=allocator", "Username=allocator", "SSL Mode=Require"])
+    check("the connection string has no password", environment["Database__ConnectionString"].split(";")[1:], ["Port=5432", "Database=allocator", "Username=allocator", "SSL Mode=Require"])
     kept = json.loads(client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])
-    check("RDS keeps the password", sorted(kept), ["password", "username"])
+    check("RDS manages the password", sorted(kept), ["password", "username"])
 
     database = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
-    check("the database is encrypted, doubled and not public", (database["StorageEncrypted"], database["MultiAZ"], database["PubliclyAccessible"]), (True, True, False))
-    check("its backups are kept for a fortnight", database["BackupRetentionPeriod"], 14)
+    check("the database is encrypted, has a standby and is not public", (database["StorageEncrypted"], database["MultiAZ"], database["PubliclyAccessible"]), (True, True, False))
+    check("the backups are kept for 14 days", database["BackupRetentionPeriod"], 14)
     rotation = client("secretsmanager").describe_secret(SecretId=secret)
-    check("its password changes on the first of the month", rotation["RotationRules"]["ScheduleExpression"], "cron(0 2 1 * ? *)")
+    check("the password changes on the first of the month", rotation["RotationRules"]["ScheduleExpression"], "cron(0 2 1 * ? *)")
     schedule = client("scheduler").get_schedule(Name=f"{name}-redeploy")
-    check("and replicas start anew after that", (schedule["ScheduleExpression"], schedule["Target"]["Arn"]), ("cron(15 3 1 * ? *)", "arn:aws:scheduler:::aws-sdk:ecs:updateService"))
+    check("the replicas restart after that", (schedule["ScheduleExpression"], schedule["Target"]["Arn"]), ("cron(15 3 1 * ? *)", "arn:aws:scheduler:::aws-sdk:ecs:updateService"))
 
     for key, value in expected["secret_values"].items():
         parameter = ssm.get_parameter(Name=f"/{name}/api/{key}", WithDecryption=True)["Parameter"]
-        check(f"{key} is kept, encrypted", (parameter["Type"], parameter["Value"]), ("SecureString", value))
+        check(f"{key} is stored encrypted", (parameter["Type"], parameter["Value"]), ("SecureString", value))
 
     instances = {
         tag["Value"]: instance
@@ -100,43 +100,43 @@ def read_back(expected):
         for tag in instance["Tags"]
         if tag["Key"] == "Name"
     }
-    check("there are these VMs", sorted(instances), sorted(vms))
+    check("exactly the given VMs exist", sorted(instances), sorted(vms))
     for hostname, vm in vms.items():
         instance = instances[hostname]
-        check(f"{hostname} is of its image", instance["ImageId"], vm["image"])
-        # Of a launch template moto takes the image only.
+        check(f"{hostname} has its image", instance["ImageId"], vm["image"])
+        # Moto applies only the image of a launch template.
         if vm["instance_type"]:
-            check(f"{hostname} is of its type", instance["InstanceType"], vm["instance_type"])
+            check(f"{hostname} has its instance type", instance["InstanceType"], vm["instance_type"])
         token = ssm.get_parameter(Name=f"/{name}/vms/{hostname}/enrolment-token", WithDecryption=True)["Parameter"]
-        check(f"{hostname} finds its token, encrypted", (token["Type"], token["Value"]), ("SecureString", vm["token"]))
+        check(f"{hostname} has its token in an encrypted parameter", (token["Type"], token["Value"]), ("SecureString", vm["token"]))
         data = ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")["UserData"]["Value"]
         check(f"{hostname} has no token in its user data", "t0ken" in base64.b64decode(data).decode(), False)
         role = iam.get_instance_profile(InstanceProfileName=instance["IamInstanceProfile"]["Arn"].split("/")[-1])["InstanceProfile"]["Roles"][0]["RoleName"]
         statements = iam.get_role_policy(RoleName=role, PolicyName="vm")["PolicyDocument"]["Statement"]
         readable = [r.split(":parameter")[1] for s in statements if "ssm:GetParameter" in s["Action"] for r in s["Resource"]]
         check(f"{hostname} may read its own parameter", readable, [f"/{name}/vms/{hostname}/enrolment-token"])
-        check(f"{hostname} may do nothing by a managed policy", iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"], [])
+        check(f"{hostname} has no managed policy", iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"], [])
     template = ec2.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"]
     template = ec2.describe_launch_template_versions(LaunchTemplateId=template)["LaunchTemplateVersions"][0]["LaunchTemplateData"]
     metadata = template["MetadataOptions"]
-    check("VMs' metadata asks for a token, one hop away", (metadata["HttpTokens"], metadata["HttpPutResponseHopLimit"]), ("required", 1))
+    check("the VMs' metadata service requires a token and allows one hop", (metadata["HttpTokens"], metadata["HttpPutResponseHopLimit"]), ("required", 1))
 
     ways_in(ec2, name)
 
     scaling = client("application-autoscaling").describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
     targets = {p["PolicyName"]: p["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] for p in scaling}
-    check("replicas are added by requests and by processor", targets, {f"{name}-requests": 1026000.0, f"{name}-processor": 60.0})
+    check("autoscaling uses requests and processor", targets, {f"{name}-requests": 1026000.0, f"{name}-processor": 60.0})
     alarms = {a["AlarmName"].removeprefix(f"{name}-"): a for a in watch.describe_alarms(AlarmNamePrefix=f"{name}-")["MetricAlarms"]}
     check(
         "the alarms are there",
         sorted(alarms),
         ["bad-gateway", "connections", "dark", "database-cpu", "database-memory", "database-storage", "errors", "password-refused", "replicas-unhealthy", "slow"],
     )
-    check("connections are a share of the parameter group's", [m["Expression"] for m in alarms["connections"]["Metrics"] if "Expression" in m], ["100 * connections / 150"])
+    check("the alarm on connections uses the parameter group's number", [m["Expression"] for m in alarms["connections"]["Metrics"] if "Expression" in m], ["100 * connections / 150"])
     topic = client("sns").list_topics()["Topics"][0]["TopicArn"]
-    check("and all are told to the topic", {tuple(a["AlarmActions"]) for a in alarms.values()}, {(topic,)})
+    check("all alarms notify the topic", {tuple(a["AlarmActions"]) for a in alarms.values()}, {(topic,)})
     widgets = json.loads(watch.get_dashboard(DashboardName=name)["DashboardBody"])["widgets"]
-    check("and stand on the dashboard", sorted(arn.split(f":alarm:{name}-")[1] for arn in widgets[0]["properties"]["alarms"]), sorted(alarms))
+    check("all alarms are on the dashboard", sorted(arn.split(f":alarm:{name}-")[1] for arn in widgets[0]["properties"]["alarms"]), sorted(alarms))
 
 
 def parameters(ssm, path):
@@ -145,7 +145,7 @@ def parameters(ssm, path):
 
 
 def ways_in(ec2, name):
-    """Who reaches whom: every rule of every security group of the deployment."""
+    """Checks every rule of every security group of the deployment."""
     vpc = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [name]}])["Vpcs"][0]["VpcId"]
     groups = {g["GroupId"]: g for g in ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]}
 
@@ -159,23 +159,23 @@ def ways_in(ec2, name):
             found |= {f"{part(groups[pair['GroupId']])} → {part(group)} {ports}" for pair in rule["UserIdGroupPairs"]}
             found |= {f"{source['CidrIp']} → {part(group)} {ports}" for source in rule["IpRanges"]}
     networks = {rule for rule in found if "→ load-balancer" in rule}
-    check("only the load balancer is reached from a network, on 80 and 443", {rule.rsplit(" ", 1)[1] for rule in networks} <= {"443-443", "80-80"})
-    check("replicas by the load balancer, the database by replicas, VMs by nobody", found - networks, {"load-balancer → replicas 8080-8080", "replicas → database 5432-5432"})
+    check("only the load balancer is reachable from a network, on 80 and 443", {rule.rsplit(" ", 1)[1] for rule in networks} <= {"443-443", "80-80"})
+    check("the load balancer reaches replicas, replicas reach the database, nothing reaches VMs", found - networks, {"load-balancer → replicas 8080-8080", "replicas → database 5432-5432"})
 
 
 def read_back_minimal():
-    """What is otherwise than in examples/complete."""
+    """Checks the differences from examples/complete."""
     elb, rds, ec2 = (client(s) for s in ("elbv2", "rds", "ec2"))
     balancer = elb.describe_load_balancers(Names=["workshop"])["LoadBalancers"][0]
     check("the load balancer is not internal", balancer["Scheme"] == "internal", False)
     attributes = {a["Key"]: a["Value"] for a in elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]}
-    check("and can be destroyed", attributes["deletion_protection.enabled"], "false")
+    check("the load balancer can be destroyed", attributes["deletion_protection.enabled"], "false")
     listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
     check("HTTP is served, and nothing else", [(l["Port"], l["DefaultActions"][0]["Type"]) for l in listeners], [(80, "forward")])
     database = rds.describe_db_instances(DBInstanceIdentifier="workshop")["DBInstances"][0]
     check("the database has no standby and can be destroyed", (database["MultiAZ"], database["DeletionProtection"]), (False, False))
     service = client("ecs").describe_services(cluster="workshop", services=["workshop"])["services"][0]
-    check("one replica is wanted", service["desiredCount"], 1)
+    check("the desired number of replicas is one", service["desiredCount"], 1)
     vpc = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["workshop"]}])["Vpcs"][0]["VpcId"]
     here = [{"Name": "vpc-id", "Values": [vpc]}]
     instances = [i for r in ec2.describe_instances(Filters=here)["Reservations"] for i in r["Instances"]]
@@ -193,7 +193,7 @@ def pages(service, operation, found, **arguments):
 
 
 def inventory():
-    """A line for each thing of any kind that a stack has. AWS goes on showing some that are gone; these are left out."""
+    """Prints a line for each resource of the kinds that a stack has, without deleted ones that AWS still lists."""
     gone = {"terminated", "deleted", "INACTIVE"}
     kinds = [
         ("ec2", "describe_vpcs", "Vpcs", "VpcId"),
@@ -248,7 +248,7 @@ def inventory():
     for path in ("/allocator", "/workshop"):
         for parameter in parameters(client("ssm"), path):
             print("ssm Parameters", parameter["Name"])
-    # Automated backups are RDS's own, and stay for as many days as they are kept for.
+    # RDS keeps automated backups for their retention period.
     for snapshot in pages("rds", "describe_db_snapshots", "DBSnapshots", SnapshotType="manual"):
         print("rds DBSnapshots", snapshot["DBSnapshotIdentifier"])
     for zone in pages("route53", "list_hosted_zones", "HostedZones"):

@@ -1,4 +1,4 @@
-"""An AWS on loopback: moto's server, what the provider asks for and moto lacks, and the VMs' metadata service.
+"""Emulates AWS on loopback: moto's server, the calls of the provider that moto lacks, and the VMs' metadata service.
 
     emulator.py PORT
 
@@ -34,7 +34,7 @@ def describe_capacity_reservation(self):
 ELBV2Response.describe_capacity_reservation = describe_capacity_reservation
 
 
-# By its resource id a database is known through all renaming. Moto has one for all.
+# The resource id identifies a database across renames. Moto uses the same id for all databases.
 def __init__(self, *arguments, original=DBInstance.__init__, **named):
     original(self, *arguments, **named)
     self.dbi_resource_id = f"db-{uuid.uuid4().hex.upper()}"
@@ -43,7 +43,7 @@ def __init__(self, *arguments, original=DBInstance.__init__, **named):
 DBInstance.__init__ = __init__
 
 
-# RDS keeps a secret for a database whose password it manages. Moto names one that is not there.
+# RDS stores a secret for a database whose password it manages. Moto names one that does not exist.
 def master_user_secret(self):
     if not self.manage_master_user_password:
         return None
@@ -59,7 +59,7 @@ def master_user_secret(self):
 DBInstance.master_user_secret = property(master_user_secret)
 
 
-# And takes it away with the database.
+# RDS deletes the secret with the database.
 def delete_db_instance(self, *arguments, original=RDSBackend.delete_db_instance, **named):
     database = original(self, *arguments, **named)
     if "_secret" in database.__dict__:
@@ -70,7 +70,7 @@ def delete_db_instance(self, *arguments, original=RDSBackend.delete_db_instance,
 RDSBackend.delete_db_instance = delete_db_instance
 
 
-# Its rotation is RDS's own: no function does it, and it goes by a calendar. Moto knows neither.
+# RDS rotates the secret itself, on a schedule and without a function. Moto supports neither.
 def rotate_secret(self, secret_id, client_request_token=None, rotation_lambda_arn=None, rotation_rules=None, rotate_immediately=True):
     secret = self.secrets[secret_id]
     secret.rules, secret.rotated = rotation_rules, rotate_immediately

@@ -43,7 +43,7 @@ run "alarms" {
       replicas-unhealthy = "LessThanThreshold 2 for 3, missing breaching"
       slow               = "GreaterThanThreshold 0.5 for 5, missing notBreaching"
     }
-    error_message = "When which alarm goes off, and what silence means. (300 VMs poll 800 times a minute.)"
+    error_message = "Each alarm has its threshold and its treatment of missing data. (300 VMs poll 800 times a minute.)"
   }
 
   assert {
@@ -59,32 +59,32 @@ run "alarms" {
       replicas-unhealthy = "Minimum of AWS/ApplicationELB HealthyHostCount in 60 s, app/allocator/1, targetgroup/allocator/2"
       slow               = "p99 of AWS/ApplicationELB TargetResponseTime in 60 s, app/allocator/1"
     }
-    error_message = "What each goes by."
+    error_message = "Each alarm uses its metric."
   }
 
   assert {
     condition     = one([for query in aws_cloudwatch_metric_alarm.calculated["dark"].metric_query : query.expression if query.return_data]) == "FILL(requests, 0)" && one([for query in aws_cloudwatch_metric_alarm.calculated["dark"].metric_query : query.metric[0] if query.id == "requests"]).metric_name == "RequestCount"
-    error_message = "A minute without a request is one with none."
+    error_message = "A minute without data counts as 0 requests."
   }
 
   assert {
     condition     = one([for query in aws_cloudwatch_metric_alarm.calculated["errors"].metric_query : query.expression if query.return_data]) == "IF(requests > 0, 100 * (FILL(replicas, 0) + FILL(balancer, 0)) / requests, 0)"
-    error_message = "The share of requests that fail."
+    error_message = "The alarm is on the share of failed requests."
   }
 
   assert {
     condition     = one([for query in aws_cloudwatch_metric_alarm.calculated["connections"].metric_query : query.expression if query.return_data]) == "100 * connections / 150"
-    error_message = "The share of connections goes by the parameter group's number."
+    error_message = "The share of connections uses the parameter group's max_connections."
   }
 
   assert {
     condition     = one([for query in aws_cloudwatch_metric_alarm.calculated["connections"].metric_query : query.metric[0] if query.id == "connections"]).metric_name == "DatabaseConnections" && one([for query in aws_cloudwatch_metric_alarm.calculated["connections"].metric_query : query.metric[0] if query.id == "connections"]).dimensions == tomap({ DBInstanceIdentifier = "allocator" })
-    error_message = "It is this database's connections."
+    error_message = "The alarm counts this database's connections."
   }
 
   assert {
     condition     = toset([for query in aws_cloudwatch_metric_alarm.calculated["errors"].metric_query : query.metric[0].metric_name if length(query.metric) > 0]) == toset(["RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count"])
-    error_message = "What fails is counted at the replicas and at the load balancer."
+    error_message = "Failures of the replicas and of the load balancer are counted."
   }
 
   assert {
@@ -92,31 +92,31 @@ run "alarms" {
       for alarm in merge(aws_cloudwatch_metric_alarm.simple, aws_cloudwatch_metric_alarm.calculated) :
       alarm.alarm_actions == toset([aws_sns_topic.this.arn]) && alarm.ok_actions == alarm.alarm_actions && strcontains(alarm.alarm_description, "docs/runbook.md")
     ])
-    error_message = "Each alarm is told, and says where to read on."
+    error_message = "Each alarm notifies the topic and names the runbook."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.simple["replicas-unhealthy"].dimensions == tomap({ LoadBalancer = "app/allocator/1", TargetGroup = "targetgroup/allocator/2" }) && aws_cloudwatch_metric_alarm.simple["slow"].extended_statistic == "p99"
-    error_message = "Replicas of this target group; the slowest hundredth."
+    error_message = "The latency alarm uses the p99 of this target group."
   }
 
   assert {
     condition     = aws_cloudwatch_log_metric_filter.password_refused.pattern == "\"28P01\"" && aws_cloudwatch_log_metric_filter.password_refused.log_group_name == "/allocator/replicas" && aws_cloudwatch_log_metric_filter.password_refused.metric_transformation[0].name == "PasswordRefused" && aws_cloudwatch_log_metric_filter.password_refused.metric_transformation[0].namespace == "allocator"
-    error_message = "A refused password is found in the replicas' log."
+    error_message = "The alarm finds a refused password in the replicas' log."
   }
 
   assert {
     condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[0].properties.alarms) == 10 && length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 7
-    error_message = "All alarms are on the dashboard, and what they are about."
+    error_message = "The dashboard shows all alarms and their metrics."
   }
 
   assert {
     condition     = toset([for subscription in aws_sns_topic_subscription.email : subscription.endpoint]) == toset(["operator@example.org"])
-    error_message = "Who is to be told is told."
+    error_message = "All addresses are subscribed."
   }
 }
 
-run "vms_that_come_and_go" {
+run "no_poll_alarm_without_expected_vms" {
   module {
     source = "./modules/alarms"
   }
@@ -127,7 +127,7 @@ run "vms_that_come_and_go" {
 
   assert {
     condition     = !contains(output.alarm_names, "allocator-dark") && length(output.alarm_names) == 9
-    error_message = "Silence is no alarm where nobody is expected."
+    error_message = "Missing polls raise no alarm if no VM is expected."
   }
 }
 
@@ -144,7 +144,7 @@ run "refuses_half_a_vm" {
   expect_failures = [var.expected_vms]
 }
 
-run "refuses_what_is_no_address" {
+run "refuses_an_invalid_mail_address" {
   module {
     source = "./modules/alarms"
   }

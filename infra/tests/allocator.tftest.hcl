@@ -31,12 +31,12 @@ run "load_balancer" {
 
   assert {
     condition     = aws_lb.this.idle_timeout == 60 && aws_lb.this.drop_invalid_header_fields && aws_lb.this.enable_deletion_protection && !aws_lb.this.internal
-    error_message = "Idle timeout, malformed headers, protection."
+    error_message = "The load balancer has its idle timeout, drops malformed headers and is protected."
   }
 
   assert {
     condition     = length(aws_lb.this.access_logs) == 0
-    error_message = "Polls are not logged by the load balancer unless somebody wants it."
+    error_message = "The load balancer logs polls only if a bucket is given."
   }
 
   assert {
@@ -46,22 +46,22 @@ run "load_balancer" {
 
   assert {
     condition     = aws_lb_listener.https[0].port == 443 && aws_lb_listener.https[0].certificate_arn == aws_acm_certificate_validation.this[0].certificate_arn && aws_lb_listener.https[0].default_action[0].type == "forward" && aws_lb_listener.https[0].default_action[0].target_group_arn == aws_lb_target_group.this.arn
-    error_message = "HTTPS goes to the replicas."
+    error_message = "HTTPS is forwarded to the replicas."
   }
 
   assert {
     condition     = aws_lb_listener.http.default_action[0].type == "fixed-response" && aws_lb_listener.http.default_action[0].fixed_response[0].status_code == "426"
-    error_message = "HTTP refuses, in words."
+    error_message = "HTTP is refused with an explanation."
   }
 
   assert {
     condition     = aws_lb_listener_rule.browsers[0].listener_arn == aws_lb_listener.http.arn && aws_lb_listener_rule.browsers[0].action[0].redirect[0].protocol == "HTTPS" && one([for condition in aws_lb_listener_rule.browsers[0].condition : condition.path_pattern[0].values if length(condition.path_pattern) > 0]) == toset(["/"]) && one([for condition in aws_lb_listener_rule.browsers[0].condition : condition.http_request_method[0].values if length(condition.http_request_method) > 0]) == toset(["GET", "HEAD"])
-    error_message = "Only what cannot turn a POST into a GET is redirected."
+    error_message = "Only the page / is redirected."
   }
 
   assert {
     condition     = aws_lb_target_group.this.load_balancing_algorithm_type == "least_outstanding_requests" && tonumber(aws_lb_target_group.this.deregistration_delay) == 15 && aws_lb_target_group.this.target_type == "ip"
-    error_message = "How replicas are chosen and left."
+    error_message = "Replicas are balanced and deregistered as configured."
   }
 
   assert {
@@ -71,43 +71,43 @@ run "load_balancer" {
 
   assert {
     condition     = output.url == "https://allocator.example.org"
-    error_message = "The address is the domain's."
+    error_message = "The address uses the domain."
   }
 }
 
-run "who_may_talk_to_whom" {
+run "network_access" {
   module {
     source = "./modules/allocator"
   }
 
   assert {
     condition     = aws_vpc_security_group_ingress_rule.replicas.referenced_security_group_id == aws_security_group.load_balancer.id && aws_vpc_security_group_ingress_rule.replicas.security_group_id == aws_security_group.replicas.id && aws_vpc_security_group_ingress_rule.replicas.cidr_ipv4 == null
-    error_message = "Replicas are reached by the load balancer, and by no network."
+    error_message = "Only the load balancer can reach replicas, and no network."
   }
 
   assert {
     condition     = aws_vpc_security_group_ingress_rule.replicas.from_port == 8080 && aws_vpc_security_group_ingress_rule.replicas.to_port == 8080 && aws_vpc_security_group_ingress_rule.replicas.ip_protocol == "tcp"
-    error_message = "It reaches the API's port only, not that of the metrics."
+    error_message = "It can reach only the API's port, not the metrics port."
   }
 
   assert {
     condition     = aws_vpc_security_group_egress_rule.load_balancer.referenced_security_group_id == aws_security_group.replicas.id && aws_vpc_security_group_egress_rule.load_balancer.security_group_id == aws_security_group.load_balancer.id
-    error_message = "The load balancer reaches replicas only."
+    error_message = "The load balancer can reach only replicas."
   }
 
   assert {
     condition     = aws_vpc_security_group_egress_rule.load_balancer.from_port == 8080 && aws_vpc_security_group_egress_rule.load_balancer.to_port == 8080 && aws_vpc_security_group_egress_rule.load_balancer.ip_protocol == "tcp"
-    error_message = "And of them the API's port only."
+    error_message = "The load balancer can reach only the replicas' API port."
   }
 
   assert {
     condition     = toset([for rule in aws_vpc_security_group_ingress_rule.load_balancer : "${rule.cidr_ipv4} ${rule.from_port}-${rule.to_port}"]) == toset(["198.51.100.0/24 443-443", "198.51.100.0/24 80-80", "203.0.113.7/32 443-443", "203.0.113.7/32 80-80"])
-    error_message = "Who is allowed reaches the load balancer, and nobody else."
+    error_message = "Only the allowed networks can reach the load balancer."
   }
 
   assert {
     condition     = alltrue([for rule in aws_vpc_security_group_ingress_rule.load_balancer : rule.security_group_id == aws_security_group.load_balancer.id]) && aws_lb.this.security_groups == toset([aws_security_group.load_balancer.id])
-    error_message = "These rules are the load balancer's, and it has no others."
+    error_message = "The load balancer has these rules and no others."
   }
 
   assert {
@@ -133,7 +133,7 @@ run "replica" {
       Proxies__Known__0                 = "10.20.0.0/16"
       Telemetry__MetricsPort            = "9464"
     }
-    error_message = "The settings are those that agree with the rest of the deployment, and hold no secret."
+    error_message = "The settings match the rest of the deployment and contain no secret."
   }
 
   assert {
@@ -142,22 +142,22 @@ run "replica" {
       Admin__ApiKeys__admin     = aws_ssm_parameter.setting["Admin__ApiKeys__admin"].arn
       Enrolment__TokenHashes__0 = aws_ssm_parameter.setting["Enrolment__TokenHashes__0"].arn
     }
-    error_message = "Secrets come from where they are kept, as the replica starts."
+    error_message = "A replica gets its secrets from SSM and Secrets Manager when it starts."
   }
 
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].readonlyRootFilesystem && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].user == "10001" && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].linuxParameters.capabilities.drop == ["ALL"]
-    error_message = "It runs as nobody in particular and can write nothing."
+    error_message = "A replica runs as an unprivileged user with a read-only file system."
   }
 
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].portMappings == [{ containerPort = 8080, hostPort = 8080, protocol = "tcp" }]
-    error_message = "It is reached on the API's port only."
+    error_message = "The container exposes only the API's port."
   }
 
   assert {
     condition     = aws_ecs_service.this.deployment_minimum_healthy_percent == 100 && aws_ecs_service.this.deployment_maximum_percent == 150 && aws_ecs_service.this.deployment_circuit_breaker[0].enable && aws_ecs_service.this.deployment_circuit_breaker[0].rollback
-    error_message = "A deployment takes nothing away before it has put something in its place, and takes itself back."
+    error_message = "A deployment replaces replicas before it stops them, and rolls back on failure."
   }
 
   assert {
@@ -166,21 +166,21 @@ run "replica" {
   }
 }
 
-run "a_replica_leaves_in_order" {
+run "a_replica_stops_in_order" {
   module {
     source = "./modules/allocator"
   }
 
   assert {
     condition     = tonumber(aws_lb_target_group.this.deregistration_delay) >= 15 && tonumber(aws_lb_target_group.this.deregistration_delay) <= 20
-    error_message = "Requests that it had from the load balancer have ended when ECS asks it to stop."
+    error_message = "Requests from the load balancer have finished when ECS stops the replica."
   }
 
   assert {
     condition = aws_lb_target_group.this.health_check[0].interval * aws_lb_target_group.this.health_check[0].unhealthy_threshold <= sum([for i, part in split(":", one([
       for variable in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : variable.value if variable.name == "Health__Drain"
     ])) : tonumber(part) * pow(60, 2 - i)])
-    error_message = "It serves until the load balancer's checks have noticed that it is not ready."
+    error_message = "The replica serves until the load balancer's checks have noticed that it is not ready."
   }
 
   assert {
@@ -189,16 +189,16 @@ run "a_replica_leaves_in_order" {
       ])) : tonumber(part) * pow(60, 2 - i)]) + tonumber(one([
       for variable in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : variable.value if variable.name == "DOTNET_SHUTDOWNTIMEOUTSECONDS"
     ])) && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].stopTimeout <= 120
-    error_message = "ECS waits for longer than it drains and ends its requests, and for no longer than Fargate does."
+    error_message = "ECS waits longer than a replica drains and finishes its requests, and at most as long as Fargate permits."
   }
 
   assert {
     condition     = aws_lb_target_group.this.health_check[0].timeout < aws_lb_target_group.this.health_check[0].interval
-    error_message = "A check has ended when the next begins."
+    error_message = "A check ends before the next one begins."
   }
 }
 
-run "keep_alive_is_longer_than_the_load_balancers_patience" {
+run "keep_alive_is_longer_than_the_load_balancers_idle_timeout" {
   module {
     source = "./modules/allocator"
   }
@@ -207,7 +207,7 @@ run "keep_alive_is_longer_than_the_load_balancers_patience" {
     condition = aws_lb.this.idle_timeout < sum([for i, part in split(":", one([
       for variable in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : variable.value if variable.name == "Kestrel__Limits__KeepAliveTimeout"
     ])) : tonumber(part) * pow(60, 2 - i)])
-    error_message = "The load balancer closes idle connections before replicas do."
+    error_message = "The load balancer closes idle connections before the replicas do."
   }
 }
 
@@ -218,27 +218,27 @@ run "roles" {
 
   assert {
     condition     = jsondecode(aws_iam_role_policy.execution.policy).Statement[0].Resource == [for parameter in aws_ssm_parameter.setting : parameter.arn]
-    error_message = "Replicas are started with their own secrets."
+    error_message = "The execution role can read the replicas' secrets."
   }
 
   assert {
     condition     = jsondecode(aws_iam_role_policy.execution.policy).Statement[1].Resource == [var.database.password_secret_arn]
-    error_message = "And with the database's password only."
+    error_message = "The execution role can read only this database's password."
   }
 
   assert {
     condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.execution.policy).Statement : statement.Resource != ["*"] || alltrue([for action in statement.Action : startswith(action, "ecr:")])])
-    error_message = "Nothing else is open."
+    error_message = "The execution role has no other permissions."
   }
 
   assert {
     condition     = aws_iam_role_policy.execution.role == aws_iam_role.execution.id && aws_ecs_task_definition.this.task_role_arn == aws_iam_role.replica.arn
-    error_message = "A running replica has a role without rights."
+    error_message = "A running replica has a role without permissions."
   }
 
   assert {
     condition     = [for statement in jsondecode(aws_iam_role_policy.redeploy.policy).Statement : [statement.Action, statement.Resource]] == [[["ecs:UpdateService"], [aws_ecs_service.this.id]]] && aws_scheduler_schedule.redeploy.target[0].role_arn == aws_iam_role.redeploy.arn
-    error_message = "The schedule may redeploy this service, and do nothing else."
+    error_message = "The schedule may only redeploy this service."
   }
 }
 
@@ -249,29 +249,29 @@ run "scaling" {
 
   assert {
     condition     = aws_appautoscaling_policy.requests.target_tracking_scaling_policy_configuration[0].target_value == 1026000
-    error_message = "60 % of 57,000 polls per second and vCPU, for half a vCPU, per minute."
+    error_message = "Replicas are added at 60 % of 57,000 polls per second and vCPU, for half a vCPU, per minute."
   }
 
   assert {
     condition     = aws_appautoscaling_policy.requests.target_tracking_scaling_policy_configuration[0].predefined_metric_specification[0].resource_label == "app/allocator/50dc6c495c0c9188/targetgroup/allocator/73e2d6bc24d8a067"
-    error_message = "Requests of this target group."
+    error_message = "Autoscaling counts the requests of this target group."
   }
 
   assert {
     condition     = aws_appautoscaling_policy.processor.target_tracking_scaling_policy_configuration[0].target_value == 60 && aws_appautoscaling_policy.processor.target_tracking_scaling_policy_configuration[0].predefined_metric_specification[0].predefined_metric_type == "ECSServiceAverageCPUUtilization"
-    error_message = "Or when their processors are busy."
+    error_message = "Replicas are also added when their processors are busy."
   }
 
   assert {
     condition     = aws_appautoscaling_target.replicas.min_capacity == 2 && aws_appautoscaling_target.replicas.max_capacity == 4
-    error_message = "As many replicas as were asked for."
+    error_message = "The number of replicas has the given limits."
   }
 
   assert {
     condition = aws_scheduler_schedule.redeploy.schedule_expression == "cron(15 3 1 * ? *)" && aws_scheduler_schedule.redeploy.target[0].arn == "arn:aws:scheduler:::aws-sdk:ecs:updateService" && jsondecode(aws_scheduler_schedule.redeploy.target[0].input) == {
       Cluster = "allocator", Service = "allocator", ForceNewDeployment = true
     }
-    error_message = "Replicas start anew with the database's new password."
+    error_message = "Replicas restart with the database's new password."
   }
 }
 
@@ -286,7 +286,7 @@ run "terraform_leaves_the_number_of_replicas_to_autoscaling" {
 
   assert {
     condition     = aws_ecs_service.this.desired_count == 2 && aws_appautoscaling_target.replicas.min_capacity == 3
-    error_message = "It is the least number, and not the present one, that changes with the configuration."
+    error_message = "The configuration changes the minimum, not the current number of replicas."
   }
 }
 
@@ -306,12 +306,12 @@ run "an_enrolment_token_replaces_another" {
 
   assert {
     condition     = length([for secret in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].secrets : secret if startswith(secret.name, "Enrolment__TokenHashes__")]) == 2
-    error_message = "Replicas take both while one replaces the other."
+    error_message = "Replicas accept both tokens during a rotation."
   }
 
   assert {
     condition     = jsondecode(jsondecode(aws_ecs_task_definition.this.container_definitions)[0].dockerLabels.secrets) == { Admin__ApiKeys__admin = 1, Enrolment__TokenHashes__0 = 1, Enrolment__TokenHashes__1 = 1 }
-    error_message = "The definition of a replica changes with them, so that replicas start anew."
+    error_message = "The task definition changes with the numbers, so that replicas restart."
   }
 }
 
@@ -328,17 +328,17 @@ run "internal_and_without_tls" {
 
   assert {
     condition     = aws_lb.this.internal && length(aws_lb_listener.https) == 0 && aws_lb_listener.http.default_action[0].type == "forward" && !aws_lb.this.enable_deletion_protection
-    error_message = "HTTP within the VPC."
+    error_message = "HTTP is served within the VPC."
   }
 
   assert {
     condition     = output.url == "http://allocator-1234567890.eu-central-1.elb.amazonaws.com"
-    error_message = "The address is the load balancer's own."
+    error_message = "The address uses the load balancer's own name."
   }
 
   assert {
     condition     = toset([for rule in aws_vpc_security_group_ingress_rule.load_balancer : rule.from_port]) == toset([80])
-    error_message = "No port is open that nobody serves."
+    error_message = "No port is open without a listener."
   }
 }
 
@@ -394,7 +394,7 @@ run "refuses_no_subnet_of_replicas" {
   expect_failures = [var.replica_subnet_ids]
 }
 
-run "refuses_nobody" {
+run "refuses_no_allowed_network" {
   module {
     source = "./modules/allocator"
   }
@@ -420,7 +420,7 @@ run "refuses_an_address_that_is_no_network" {
   expect_failures = [var.allowed_cidrs]
 }
 
-run "refuses_half_a_name" {
+run "refuses_an_unqualified_name" {
   module {
     source = "./modules/allocator"
   }
@@ -474,7 +474,7 @@ run "refuses_no_replica" {
   expect_failures = [var.replicas]
 }
 
-run "refuses_fewer_at_most_than_at_least" {
+run "refuses_a_maximum_below_the_minimum" {
   module {
     source = "./modules/allocator"
   }
@@ -513,7 +513,7 @@ run "refuses_half_a_connection" {
   expect_failures = [var.pool_size]
 }
 
-run "refuses_secrets_in_the_open" {
+run "refuses_secrets_in_settings" {
   module {
     source = "./modules/allocator"
   }
@@ -526,7 +526,7 @@ run "refuses_secrets_in_the_open" {
   expect_failures = [var.settings]
 }
 
-run "refuses_settings_that_have_to_agree" {
+run "refuses_settings_of_the_deployment" {
   module {
     source = "./modules/allocator"
   }
@@ -552,7 +552,7 @@ run "refuses_another_drain" {
   expect_failures = [var.settings]
 }
 
-run "refuses_nobody_as_admin" {
+run "refuses_no_admin" {
   module {
     source = "./modules/allocator"
   }
@@ -578,7 +578,7 @@ run "refuses_no_enrolment_token" {
   expect_failures = [var.secret_settings]
 }
 
-run "refuses_a_version_of_nothing" {
+run "refuses_version_zero" {
   module {
     source = "./modules/allocator"
   }
@@ -630,7 +630,7 @@ run "refuses_a_rate_that_was_not_measured" {
   expect_failures = [var.polls_per_second_per_vcpu]
 }
 
-run "refuses_patience_longer_than_keep_alive" {
+run "refuses_an_idle_timeout_longer_than_keep_alive" {
   module {
     source = "./modules/allocator"
   }

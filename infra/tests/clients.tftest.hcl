@@ -25,7 +25,7 @@ run "vms" {
 
   assert {
     condition     = aws_launch_template.this.metadata_options[0].http_tokens == "required" && aws_launch_template.this.metadata_options[0].http_put_response_hop_limit == 1 && aws_launch_template.this.metadata_options[0].http_endpoint == "enabled"
-    error_message = "The metadata service asks for a token, and answers the VM itself only."
+    error_message = "The metadata service requires a token, and answers only the VM itself."
   }
 
   assert {
@@ -40,20 +40,20 @@ run "vms" {
 
   assert {
     condition     = length(aws_launch_template.this.instance_market_options) == 0
-    error_message = "VMs are their owner's until told otherwise."
+    error_message = "VMs are on demand by default."
   }
 
   assert {
     condition     = aws_launch_template.this.image_id == "ami-0123456789abcdef0"
-    error_message = "Ubuntu, where no image is named."
+    error_message = "The default image is Ubuntu."
   }
 
   assert {
     condition     = aws_instance.vm["vm-2"].instance_type == "g4dn.xlarge" && aws_instance.vm["vm-2"].tags.Pool == "gpu" && aws_launch_template.this.instance_type == "t3.medium"
-    error_message = "A VM can be another than most."
+    error_message = "A VM can override the defaults."
   }
 
-  # The function that renders them has no other place to put a secret.
+  # The function that renders the user data has no other place for a secret.
   assert {
     condition     = alltrue([for vm in aws_instance.vm : !strcontains(vm.user_data, "t0ken")])
     error_message = "No enrolment token is in user data."
@@ -72,12 +72,12 @@ run "vms" {
       EnrolmentTokenFile = "/etc/allocator/enrolment-token"
       Hooks              = { Assigned = ["/opt/workshop/assigned"], Released = ["/opt/workshop/released"] }
     }
-    error_message = "The client knows where to ask, who it is, and where its token is."
+    error_message = "The client has the allocator's address, its host name and the location of its token."
   }
 
   assert {
     condition     = strcontains(aws_instance.vm["vm-2"].user_data, "ExecStartPre=+/usr/local/lib/allocator/aws save eu-central-1 /allocator/vms/vm-2/enrolment-token /etc/allocator/enrolment-token")
-    error_message = "Its token is fetched before it starts."
+    error_message = "The client's token is fetched before it starts."
   }
 
   assert {
@@ -87,12 +87,12 @@ run "vms" {
 
   assert {
     condition     = yamldecode(aws_instance.vm["vm-1"].user_data).runcmd[1] == ["systemctl", "enable", "--now", "allocator.service"]
-    error_message = "And started, now and after each boot."
+    error_message = "The client is started now and after each boot."
   }
 
   assert {
     condition     = yamldecode(aws_instance.vm["vm-1"].user_data).ssh_pwauth == false && yamldecode(aws_instance.vm["vm-1"].user_data).disable_root == true
-    error_message = "Nobody signs in with a password or as root."
+    error_message = "There is no login with a password or as root."
   }
 }
 
@@ -115,23 +115,23 @@ run "each_vm_has_a_role_of_its_own" {
         for statement in jsondecode(policy.policy).Statement : statement.Resource != ["*"] || alltrue([for action in statement.Action : !can(regex("(?i)^ssm:(Get|\\*)|^s3:|^\\*", action))])
       ]
     ]))
-    error_message = "And nobody else's."
+    error_message = "A VM cannot read the parameter of another VM."
   }
 
   assert {
     condition     = jsondecode(aws_iam_role_policy.vm["vm-1"].policy).Statement[1].Resource == ["arn:aws:s3:::example-artefacts/allocator/allocator_1.2.0_amd64.deb"]
-    error_message = "A VM fetches the client's package only."
+    error_message = "A VM can download only the client's package."
   }
 
   assert {
     condition = length(distinct([for profile in aws_iam_instance_profile.vm : profile.id])) == 2 && alltrue([
       for hostname, vm in aws_instance.vm : vm.iam_instance_profile == aws_iam_instance_profile.vm[hostname].name && aws_iam_instance_profile.vm[hostname].role == aws_iam_role.vm[hostname].name && aws_iam_role_policy.vm[hostname].role == aws_iam_role.vm[hostname].id
     ])
-    error_message = "Two VMs, two roles."
+    error_message = "Each VM has its own role."
   }
 }
 
-run "a_vm_more" {
+run "one_more_vm" {
   module {
     source = "./modules/clients"
   }
@@ -142,11 +142,11 @@ run "a_vm_more" {
 
   assert {
     condition     = output.vms["vm-1"].instance_id == run.vms.vms["vm-1"].instance_id && output.vms["vm-2"].instance_id == run.vms.vms["vm-2"].instance_id
-    error_message = "The others stay."
+    error_message = "The other VMs do not change."
   }
 }
 
-run "another_image_and_everything" {
+run "another_image_and_other_defaults" {
   module {
     source = "./modules/clients"
   }
@@ -160,23 +160,23 @@ run "another_image_and_everything" {
   }
 
   assert {
-    condition     = { for hostname, vm in output.vms : hostname => vm.instance_id } == { for hostname, vm in run.a_vm_more.vms : hostname => vm.instance_id }
-    error_message = "No VM that somebody may be using is made anew."
+    condition     = { for hostname, vm in output.vms : hostname => vm.instance_id } == { for hostname, vm in run.one_more_vm.vms : hostname => vm.instance_id }
+    error_message = "No existing VM is replaced."
   }
 
   assert {
     condition     = aws_instance.vm["vm-2"].instance_type == "g4dn.xlarge"
-    error_message = "Nor is it stopped to become another size."
+    error_message = "No existing VM is stopped to change its size."
   }
 
-  # A mocked provider makes nothing anew by itself: what would make a VM anew must not reach it.
+  # A mocked provider never replaces resources: changes that would replace a VM must not reach it.
   assert {
     condition     = aws_instance.vm["vm-2"].ami != "ami-0123456789abcdef9" && alltrue([for vm in aws_instance.vm : vm.subnet_id != "subnet-9" && !strcontains(vm.user_data, "/opt/workshop/other")])
-    error_message = "Another image, network or hook does not reach it."
+    error_message = "Another image, network or hook does not change an existing VM."
   }
 }
 
-run "a_generation_more" {
+run "a_higher_generation" {
   module {
     source = "./modules/clients"
   }
@@ -190,18 +190,18 @@ run "a_generation_more" {
   }
 
   assert {
-    condition     = output.vms["vm-2"].instance_id != run.a_vm_more.vms["vm-2"].instance_id && aws_instance.vm["vm-2"].instance_type == "g5.xlarge" && strcontains(aws_instance.vm["vm-2"].user_data, "/opt/workshop/other")
-    error_message = "The VM whose generation was raised is made anew, as it is to be now."
+    condition     = output.vms["vm-2"].instance_id != run.one_more_vm.vms["vm-2"].instance_id && aws_instance.vm["vm-2"].instance_type == "g5.xlarge" && strcontains(aws_instance.vm["vm-2"].user_data, "/opt/workshop/other")
+    error_message = "A VM with a higher generation is replaced, with the current configuration."
   }
 
   assert {
-    condition     = output.vms["vm-1"].instance_id == run.a_vm_more.vms["vm-1"].instance_id && output.vms["vm-0"].instance_id == run.a_vm_more.vms["vm-0"].instance_id
-    error_message = "The others stay."
+    condition     = output.vms["vm-1"].instance_id == run.one_more_vm.vms["vm-1"].instance_id && output.vms["vm-0"].instance_id == run.one_more_vm.vms["vm-0"].instance_id
+    error_message = "The other VMs do not change."
   }
 
   assert {
     condition     = aws_ssm_parameter.enrolment_token["vm-2"].value_wo_version == 2 && aws_ssm_parameter.enrolment_token["vm-1"].value_wo_version == 1
-    error_message = "It gets another enrolment token."
+    error_message = "The replaced VM gets another enrolment token."
   }
 }
 
@@ -217,7 +217,7 @@ run "spot" {
 
   assert {
     condition     = aws_launch_template.this.instance_market_options[0].market_type == "spot"
-    error_message = "Spot instances."
+    error_message = "The VMs are spot instances."
   }
 }
 
@@ -263,7 +263,7 @@ run "refuses_no_subnet" {
   expect_failures = [var.subnet_ids]
 }
 
-run "refuses_an_image_that_is_none" {
+run "refuses_an_invalid_image" {
   module {
     source = "./modules/clients"
   }
@@ -305,7 +305,7 @@ run "refuses_a_package_without_its_hash" {
   expect_failures = [var.package]
 }
 
-run "refuses_a_package_that_is_none" {
+run "refuses_an_invalid_package" {
   module {
     source = "./modules/clients"
   }

@@ -9,14 +9,14 @@ variables {
   replica_security_group_id = "sg-replicas"
 }
 
-run "a_database_that_stays" {
+run "a_permanent_database" {
   module {
     source = "./modules/database"
   }
 
   assert {
     condition     = aws_db_instance.this.manage_master_user_password == true && aws_db_instance.this.password == null
-    error_message = "RDS keeps the password, and nobody else."
+    error_message = "Only RDS stores the password."
   }
 
   assert {
@@ -31,32 +31,32 @@ run "a_database_that_stays" {
 
   assert {
     condition     = aws_db_instance.this.deletion_protection && !aws_db_instance.this.skip_final_snapshot && startswith(aws_db_instance.this.final_snapshot_identifier, "allocator-final-")
-    error_message = "It is not destroyed by mistake, and not without a last snapshot."
+    error_message = "The database is protected, and destroying it makes a final snapshot."
   }
 
   assert {
     condition     = aws_db_instance.this.backup_retention_period == 14
-    error_message = "Backups are kept for a fortnight."
+    error_message = "Backups are kept for 14 days."
   }
 
   assert {
     condition     = !aws_db_instance.this.publicly_accessible
-    error_message = "It has no public address."
+    error_message = "The database has no public address."
   }
 
   assert {
     condition     = aws_db_instance.this.vpc_security_group_ids == toset([aws_security_group.this.id])
-    error_message = "It has the security group of the database and no other."
+    error_message = "The instance has only the database's security group."
   }
 
   assert {
     condition     = aws_vpc_security_group_ingress_rule.replicas.referenced_security_group_id == "sg-replicas" && aws_vpc_security_group_ingress_rule.replicas.security_group_id == aws_security_group.this.id
-    error_message = "Replicas reach the database."
+    error_message = "Replicas can reach the database."
   }
 
   assert {
     condition     = aws_vpc_security_group_ingress_rule.replicas.from_port == 5432 && aws_vpc_security_group_ingress_rule.replicas.to_port == 5432 && aws_vpc_security_group_ingress_rule.replicas.ip_protocol == "tcp" && aws_vpc_security_group_ingress_rule.replicas.cidr_ipv4 == null
-    error_message = "They reach PostgreSQL's port only, and no network does."
+    error_message = "Replicas can reach only PostgreSQL's port, and no network can reach it."
   }
 
   assert {
@@ -66,22 +66,22 @@ run "a_database_that_stays" {
       idle_in_transaction_session_timeout = "600000"
       statement_timeout                   = "600000"
     }
-    error_message = "The parameters are those that docs/scaling.md and the replicas count on; TLS is required."
+    error_message = "The parameters are those that docs/scaling.md and the replicas assume; TLS is required."
   }
 
   assert {
     condition     = aws_db_instance.this.parameter_group_name == aws_db_parameter_group.this.name && aws_db_instance.this.db_subnet_group_name == aws_db_subnet_group.this.name && aws_db_subnet_group.this.subnet_ids == toset(["subnet-1", "subnet-2"])
-    error_message = "The database has these parameters, and lies in its subnets."
+    error_message = "The database has these parameters and is in its subnets."
   }
 
   assert {
     condition     = output.max_connections == 100
-    error_message = "Others go by the parameter group's max_connections."
+    error_message = "The output max_connections is that of the parameter group."
   }
 
   assert {
     condition     = aws_secretsmanager_secret_rotation.password.rotation_rules[0].schedule_expression == "cron(0 2 1 * ? *)" && aws_secretsmanager_secret_rotation.password.rotation_rules[0].duration == "1h" && !aws_secretsmanager_secret_rotation.password.rotate_immediately
-    error_message = "The password changes in a known hour of the month, and not when Terraform is applied."
+    error_message = "The password changes in a scheduled hour of the month, not when Terraform is applied."
   }
 
   assert {
@@ -90,8 +90,8 @@ run "a_database_that_stays" {
   }
 }
 
-run "a_database_that_nobody_will_miss" {
-  state_key = "a_database_that_nobody_will_miss"
+run "a_disposable_database" {
+  state_key = "a_disposable_database"
 
   module {
     source = "./modules/database"
@@ -104,12 +104,12 @@ run "a_database_that_nobody_will_miss" {
 
   assert {
     condition     = !aws_db_instance.this.deletion_protection && aws_db_instance.this.skip_final_snapshot && aws_db_instance.this.final_snapshot_identifier == null
-    error_message = "It can be destroyed."
+    error_message = "A disposable database can be destroyed."
   }
 
   assert {
     condition     = aws_db_instance.this.storage_encrypted && !aws_db_instance.this.publicly_accessible
-    error_message = "It is as safe as another."
+    error_message = "A disposable database is otherwise as secure as any other."
   }
 }
 
@@ -126,7 +126,7 @@ run "a_database_from_a_snapshot" {
 
   assert {
     condition     = aws_db_instance.this.snapshot_identifier == "allocator-final-20260101" && aws_db_instance.this.manage_master_user_password == true
-    error_message = "It begins with the snapshot's data, and its password is RDS's again."
+    error_message = "The database is created from the snapshot, and RDS manages its password."
   }
 }
 
@@ -156,7 +156,7 @@ run "refuses_an_old_postgresql" {
   expect_failures = [var.engine_version]
 }
 
-run "refuses_a_class_that_is_none" {
+run "refuses_an_invalid_class" {
   module {
     source = "./modules/database"
   }

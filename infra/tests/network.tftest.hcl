@@ -6,14 +6,14 @@ variables {
   name = "allocator"
 }
 
-run "two_zones_each_with_its_own_way_out" {
+run "two_zones_each_with_its_own_gateway" {
   module {
     source = "./modules/network"
   }
 
   assert {
     condition     = length(output.public_subnet_ids) == 2 && length(output.workload_subnet_ids) == 2 && length(output.database_subnet_ids) == 2
-    error_message = "Two zones, three kinds of subnets."
+    error_message = "There are two zones and three kinds of subnets."
   }
 
   assert {
@@ -28,22 +28,22 @@ run "two_zones_each_with_its_own_way_out" {
 
   assert {
     condition     = alltrue([for zone, gateway in aws_nat_gateway.this : gateway.subnet_id == aws_subnet.public[zone].id]) && alltrue([for zone, association in aws_route_table_association.workload : association.route_table_id == aws_route_table.workload[zone].id])
-    error_message = "Each is in its zone, where replicas and VMs go by it."
+    error_message = "Each subnet is in its zone, and its route table uses that zone's gateway."
   }
 
   assert {
     condition     = alltrue([for subnet in aws_subnet.public : subnet.map_public_ip_on_launch != true])
-    error_message = "Nothing gets a public address by being started."
+    error_message = "No subnet assigns public addresses automatically."
   }
 
   assert {
     condition     = alltrue([for association in aws_route_table_association.database : association.route_table_id == aws_route_table.database.id]) && aws_route.public.route_table_id == aws_route_table.public.id && alltrue([for zone, route in aws_route.workload : route.route_table_id == aws_route_table.workload[zone].id])
-    error_message = "The database's subnets have no way to the internet."
+    error_message = "The database's subnets have no route to the internet."
   }
 
   assert {
     condition     = aws_default_security_group.this.vpc_id == aws_vpc.this.id && length(aws_default_security_group.this.ingress) == 0 && length(aws_default_security_group.this.egress) == 0
-    error_message = "The VPC's default security group lets nothing through."
+    error_message = "The VPC's default security group allows no traffic."
   }
 }
 
@@ -59,7 +59,7 @@ run "one_zone_for_an_afternoon" {
 
   assert {
     condition     = length(output.public_subnet_ids) == 2 && length(output.workload_subnet_ids) == 1 && length(output.database_subnet_ids) == 2 && length(output.nat_addresses) == 1
-    error_message = "Two zones where AWS asks for two, one NAT gateway."
+    error_message = "There are two zones where AWS requires two, and one NAT gateway."
   }
 }
 

@@ -3,7 +3,7 @@ mock_provider "aws" {
 }
 
 variables {
-  # No VMs and no tokens, unless a run says otherwise. (A test has to set every ephemeral variable.)
+  # No VMs and no tokens, unless a run sets them. (A test must set every ephemeral variable.)
   enrolment_token  = "t0ken"
   enrolment_tokens = {}
   domain           = { name = "allocator.example.org", zone_id = "Z1" }
@@ -19,20 +19,20 @@ variables {
   }
 }
 
-run "replicas_alone" {
+run "replicas_without_vms" {
   assert {
     condition     = output.url == "https://allocator.example.org" && output.vms == null && output.session_command == null
-    error_message = "Where VMs are made elsewhere, none are made here."
+    error_message = "No VMs are created here if they are created elsewhere."
   }
 
   assert {
     condition     = !contains(output.alarm_names, "allocator-dark")
-    error_message = "Nobody is expected."
+    error_message = "No VMs are expected to poll."
   }
 
   assert {
     condition     = strcontains(output.admin, "/allocator/api/Admin__ApiKeys__admin") && !strcontains(output.admin, "1111") && strcontains(output.enrolment, "/etc/allocator/client.json")
-    error_message = "The outputs say where to go on, and no secret."
+    error_message = "The outputs name the next steps, and no secret."
   }
 }
 
@@ -44,17 +44,17 @@ run "with_vms" {
 
   assert {
     condition     = keys(output.vms) == ["vm-1", "vm-2"] && output.vms["vm-1"].token_parameter == "/allocator/vms/vm-1/enrolment-token"
-    error_message = "The VMs, and where their tokens are."
+    error_message = "The outputs name the VMs and the parameters of their tokens."
   }
 
   assert {
     condition     = contains(output.alarm_names, "allocator-dark")
-    error_message = "They are expected to poll."
+    error_message = "The VMs are expected to poll."
   }
 }
 
-run "a_network_that_is_there" {
-  state_key = "a_network_that_is_there"
+run "an_existing_network" {
+  state_key = "an_existing_network"
 
   variables {
     existing_network = {
@@ -68,7 +68,7 @@ run "a_network_that_is_there" {
 
   assert {
     condition     = output.network == { vpc_id = "vpc-9", load_balancer_route_table_id = null }
-    error_message = "No other is made."
+    error_message = "No other VPC is created."
   }
 }
 
@@ -127,7 +127,7 @@ run "refuses_a_long_name" {
   expect_failures = [var.name]
 }
 
-run "refuses_http_that_nobody_asked_for" {
+run "refuses_http_without_confirmation" {
   command   = plan
   state_key = "refusals"
 
@@ -173,7 +173,7 @@ run "refuses_a_max_age_in_seconds" {
   expect_failures = [var.settings]
 }
 
-run "refuses_vms_without_a_client" {
+run "refuses_vms_without_a_client_package" {
   command   = plan
   state_key = "refusals"
 

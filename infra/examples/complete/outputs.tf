@@ -34,6 +34,6 @@ output "database" {
 }
 
 output "redeploy_command" {
-  description = "Starts all replicas anew, one after another."
+  description = "Restarts all replicas, one after another."
   value       = module.allocator.redeploy_command
 }

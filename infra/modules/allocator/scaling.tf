@@ -49,7 +49,7 @@ resource "aws_appautoscaling_policy" "processor" {
 # before this gets none, and continues with those that it has.
 resource "aws_scheduler_schedule" "redeploy" {
   name                = "${var.name}-redeploy"
-  description         = "Replicas start anew, with the database's new password"
+  description         = "Restarts the replicas with the database's new password"
   schedule_expression = var.database.redeploy_schedule
 
   flexible_time_window {

@@ -1,9 +1,9 @@
 #!/bin/bash
-# What a VM needs of AWS, with nothing but curl, as the VM's own role. Secrets go through files and pipes, never
-# through arguments, which everybody on a machine can read.
+# The calls to AWS that a VM needs, made with curl alone under the VM's own role. Secrets pass through files and pipes,
+# never through arguments, which every user of a machine can read.
 #
 #   aws parameter REGION NAME                   print a parameter of Systems Manager
-#   aws save REGION NAME FILE                   write it to a file for the user allocator, unless it is there
+#   aws save REGION NAME FILE                   write it to a file for the user allocator, unless the file exists
 #   aws install REGION BUCKET KEY SHA256        fetch a Debian package from S3, check it and install it
 set -euo pipefail
 
@@ -11,10 +11,10 @@ metadata=${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}
 
 fail() { echo "$*" >&2; exit 1; }
 
-# Everything that is asked here can be asked again.
+# Every call can be repeated.
 ask() { curl --silent --show-error --fail --retry 5 --retry-connrefused --max-time 60 --noproxy 169.254.169.254 "$@"; }
 
-# A token, then the role's name, then its keys: a line for each as curl reads them from a file.
+# Fetches a token, the role's name and its keys, and writes them as lines of a curl configuration file.
 credentials() {
   local token role answer key secret session
   token=$(ask -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$metadata/latest/api/token")
@@ -25,7 +25,7 @@ credentials() {
   printf 'user = "%s:%s"\nheader = "X-Amz-Security-Token: %s"\n' "$key" "$secret" "$session"
 }
 
-# A text of a JSON object; none of those that are asked for has quotes or backslashes in it.
+# Extracts a string from a JSON object; none of the values needed contains quotes or backslashes.
 field() { tr -d '\n' | sed -n 's/.*"'"$1"'" *: *"\([^"\\]*\)".*/\1/p'; }
 
 signed() { # service, region, curl's arguments …
@@ -53,11 +53,11 @@ case "${1-} $#" in
     folder=$(mktemp -d)
     trap 'rm -rf "$folder"' EXIT
     package=$folder/${4##*/}
-    # What the hash of an empty body is; the package's own is checked below.
+    # The hash of an empty body; the package's own hash is checked below.
     signed s3 "$2" -H 'x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' \
       -o "$package" "${AWS_ENDPOINT_URL:-https://s3.$2.amazonaws.com}/$3/$4"
     echo "$5  $package" | sha256sum --check --quiet - >&2 || fail "$4 is not the package that was announced; nothing is installed."
-    # As another user reads it, apt's own.
+    # apt reads the package as its own user.
     chmod 755 "$folder"
     chmod 644 "$package"
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$package"
