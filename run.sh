@@ -34,11 +34,11 @@ need_postgres
 database=() api=() proxy=() vms_running=()
 stop() {
   trap - EXIT INT TERM
-  # Those who use a service go before it.
+  # Clients stop before the services that they use.
   end "${vms_running[@]}"; end "${proxy[@]}"; end "${api[@]}"; end "${database[@]}"
   rm -f "$data/state.json"
 }
-# One that was stopped with SIGSTOP has to go on to end.
+# A process that was suspended with SIGSTOP must continue before it can end.
 end() { [ $# -eq 0 ] || { kill -TERM "$@"; kill -CONT "$@"; wait "$@"; } 2>/dev/null || true; }
 trap 'stop; exit 130' INT
 trap 'stop; exit 143' TERM
@@ -49,8 +49,8 @@ dotnet build Allocator.sln -c Release --nologo -v quiet 1>&2
 allocator_api=$PWD/Allocator.Api/bin/Release/net10.0/Allocator.Api
 allocator=$PWD/Allocator.Client/bin/Release/net10.0/allocator
 
-# Each child in a session of its own: a Ctrl-C at the terminal reaches this script only, which then stops them in order.
-# Should this script be killed outright, the kernel stops them.
+# Each child has its own session, so a Ctrl-C at the terminal reaches only this script, which then stops them in order.
+# If this script is killed, the kernel stops them.
 start() { # list of processes, log, command …
   local -n processes=$1
   local log=$2; shift 2
@@ -76,19 +76,19 @@ Database__ConnectionString=$(grep -m1 '^Host=' "$data/postgres.log")
 # By the environment: arguments can be read by every user of the machine.
 export Database__ConnectionString Database__DataFolder=$data
 
-# Secrets are made once and kept; the API gets their hashes, by the environment and not by arguments.
+# Secrets are created once and kept; the API gets their hashes in the environment, not in arguments.
 secret() { [ -s "$data/$1" ] || (umask 077; head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$data/$1"); cat "$data/$1"; }
 admin_password=$(secret admin-password)
 enrolment_token=$(secret enrolment-token)
 Admin__Users__admin=$(printf '%s\n' "$admin_password" | "$allocator_api" hash-password)
 Enrolment__TokenHashes__0=$(printf '%s' "$enrolment_token" | sha256sum | cut -d' ' -f1)
 export Admin__Users__admin Enrolment__TokenHashes__0
-# As in the container: small rather than as large as the processor has cache.
+# As in the container image: a small youngest generation instead of one as large as the processor's cache.
 export DOTNET_GCgen0size=0x400000
 
 step "Starting $replicas API replica(s) …"
 url=http://127.0.0.1:$port
-# Who asked is what the load balancer says, where there is one.
+# With a load balancer, the client's address is in its X-Forwarded-For.
 [ "$replicas" -eq 1 ] || export Proxies__Known__0=127.0.0.1
 replica_urls=()
 for i in $(seq "$replicas"); do
@@ -124,7 +124,7 @@ fi
 
 (
   umask 077
-  # By the environment: arguments can be read by everybody on the machine.
+  # In the environment, since every user of the machine can read arguments.
   printf '%s\n' "${replica_urls[@]}" | url=$url password=$admin_password token=$enrolment_token jq -nR \
     '{url: env.url, replicas: [inputs], adminUser: "admin", adminPassword: env.password, enrolmentToken: env.token}' >"$data/state.json"
 )
@@ -132,15 +132,15 @@ cat <<END
 
 Allocator runs at   $url        (OpenAPI: $url/openapi/v1.json)
 Admin               admin / $admin_password
-VMs                 $vms polling; what their hooks got: $data/vms/*/hooks.jsonl
-The same facts      $data/state.json
+VMs                 $vms polling; the input of their hooks: $data/vms/*/hooks.jsonl
+For scripts         $data/state.json
 
 Ask for a VM as a person:
   curl -s $url/assignments -H 'Content-Type: application/json' -d '{"email":"ada@example.org"}'
 
 Ctrl-C stops everything.
 END
-# If a part of it dies, all of it stops and says which.
+# If one process ends, the script names it and stops all others.
 while sleep 1; do
   for process in "${database[@]}" "${api[@]}" "${proxy[@]}" "${vms_running[@]}"; do
     kill -0 "$process" 2>/dev/null || { echo "process $process ended by itself; the logs are in $data" >&2; exit 1; }
