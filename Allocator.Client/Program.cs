@@ -12,11 +12,11 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Logging;
 
-var config = new Option<FileInfo?>("--config") { Description = "The settings file; /etc/allocator/client.json if it is there" };
-var run = new Command("run", "Poll the allocator and act on what it says, until stopped") { config };
+var config = new Option<FileInfo?>("--config") { Description = "The settings file; default: /etc/allocator/client.json, if it exists" };
+var run = new Command("run", "Poll the allocator and run hooks on its answers, until stopped") { config };
 run.SetAction((parsed, cancel) => RunAsync(parsed.GetValue(config), cancel));
-var root = new RootCommand("The allocator's client: runs on each workshop VM, and is what admins use") { run };
-// The program on each VM does not pay for what admins do.
+var root = new RootCommand("The allocator's client: the agent of a workshop VM, and the commands for admins") { run };
+// The agent on a VM starts faster without the other commands.
 if (args is not ["run", ..])
 {
     AdminCommands.AddTo(root);
@@ -24,20 +24,22 @@ if (args is not ["run", ..])
     Help.AddTo(root);
 }
 var parsed = root.Parse(args);
-// A service stops as its host says, and may take the time that it needs to stop a hook; who is interrupted may have
-// something to undo on the server.
-var code = await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = args is ["run", ..] ? null : TimeSpan.FromMinutes(2) });
+// The host of the agent handles termination itself, and may need time to stop a hook. An interrupted command may have
+// changes to undo on the server.
+var code = await parsed.InvokeAsync(
+    new InvocationConfiguration { ProcessTerminationTimeout = args is ["run", ..] ? null : TimeSpan.FromMinutes(2) });
 return parsed.Action is ParseErrorAction ? (int)ExitCode.WrongUsage : code;
 
 static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
 {
     var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "allocator" });
-    // Whoever started it wants to be told how it is.
+    // systemd started us with Type=notify: report readiness and status to it.
     var isService = Environment.GetEnvironmentVariable("NOTIFY_SOCKET") is { Length: > 0 };
     if (isService)
     {
-        builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>().AddSingleton<IHostLifetime,
-            SystemdLifetime>().AddHostedService<SystemdNotifications>();
+        builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>()
+            .AddSingleton<IHostLifetime, SystemdLifetime>()
+            .AddHostedService<SystemdNotifications>();
         builder.Logging.AddSystemdConsole();
     }
     else

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A hook that only writes down what it got: one line of JSON per call, in the file named by its first argument.
-# It fails where it cannot write. As the assigned hook it also tells where the person finds the desktop.
+# A sample hook that appends its input to the file named by its first argument, one line of JSON per call.
+# It fails if it cannot write. As the assigned hook it also prints the URL of the desktop.
 set -e
 umask 077
 tr -d '\n' >> "$1"

@@ -37,7 +37,7 @@ public sealed class NetworkTests
 
     [Theory]
     [MemberData(nameof(BrokenReplies))]
-    public async Task Reply_that_breaks_the_rules_is_told_once_and_forgotten(string how, string said)
+    public async Task Malformed_response_is_logged_once_and_changes_nothing(string how, string said)
     {
         await using var harness = new ClientHarness();
         await KnowAdaAsync(harness);
@@ -103,7 +103,7 @@ public sealed class NetworkTests
 
     [Theory]
     [MemberData(nameof(StrangersReplies))]
-    public async Task Reply_of_somebody_else_is_told_for_what_it_is_once_and_then_once_an_hour(int status,
+    public async Task Response_of_another_server_is_logged_once_and_then_hourly(int status,
         string? contentType, string? body, string said)
     {
         await using var harness = new ClientHarness();
@@ -126,7 +126,7 @@ public sealed class NetworkTests
     [Theory]
     [InlineData("http://no-such-host.invalid", "the name no-such-host.invalid cannot be resolved (DNS)")]
     [InlineData("http://127.0.0.1:1", "no connection to 127.0.0.1:1: Connection refused")]
-    public async Task Server_that_cannot_be_reached_is_told(string url, string said)
+    public async Task Unreachable_server_is_logged(string url, string said)
     {
         await using var harness = new ClientHarness();
         await KnowAdaAsync(harness);
@@ -137,7 +137,7 @@ public sealed class NetworkTests
     }
 
     [Fact]
-    public async Task Server_of_an_own_authority_is_trusted_where_its_certificate_is_named_and_only_for_its_name_and_time()
+    public async Task Certificate_of_the_authority_in_CaFile_is_trusted_for_its_name_and_time()
     {
         using var authority = new OwnAuthority();
         using var another = new OwnAuthority();
@@ -180,7 +180,7 @@ public sealed class NetworkTests
     }
 
     [Fact]
-    public async Task Tls_goes_through_a_proxy_with_its_credentials_and_those_are_never_told()
+    public async Task Tls_uses_the_proxy_with_its_credentials_which_are_never_logged()
     {
         using var authority = new OwnAuthority();
         var polls = 0;
@@ -232,7 +232,7 @@ public sealed class NetworkTests
     [InlineData("http_proxy", null, true)]
     [InlineData("http_proxy", "allocator.test,127.0.0.1", false)]
     [InlineData("ALLOCATOR_Proxy", "allocator.test", true)]
-    public async Task Program_goes_by_the_proxy_of_its_environment_or_of_its_settings(string variable, string? noProxy, bool goesThere)
+    public async Task Program_uses_the_proxy_of_its_environment_or_settings(string variable, string? noProxy, bool goesThere)
     {
         var lines = new ConcurrentQueue<string>();
         await using var proxy = new RawServer(async (stream, head, cancel) =>
@@ -260,7 +260,7 @@ public sealed class NetworkTests
     }
 
     [Fact]
-    public async Task Name_that_leads_to_another_address_is_followed_when_the_connection_has_lived_long_enough()
+    public async Task Changed_address_of_a_name_is_used_after_the_connection_lifetime()
     {
         await using var harness = new ClientHarness();
         await KnowAdaAsync(harness);
@@ -297,7 +297,7 @@ public sealed class NetworkTests
     }
 
     [Fact]
-    public async Task Clock_that_jumps_changes_neither_when_polls_come_nor_for_how_long_a_retry_after_lasts()
+    public async Task Jump_of_the_clock_affects_neither_polls_nor_a_retry_after()
     {
         var time = new JumpingTime();
         await using var harness = new ClientHarness(time: time);
@@ -340,7 +340,7 @@ public sealed class NetworkTests
     [InlineData("Proxy", "http://ada:secret@", "it must be the proxy's address")]
     [InlineData("CaFile", "/no/such/file.pem", "it must be a readable file of certificates in PEM")]
     [InlineData("TrustsOnlyCaFile", "perhaps", "it must be true or false")]
-    public void Settings_of_the_network_are_checked_and_no_secret_is_shown(string key, string value, string said)
+    public void Network_settings_are_validated_without_showing_secrets(string key, string value, string said)
     {
         var wrong = Assert.Throws<ClientOptionsException>(() => Read((key, value)));
         Assert.Contains(said, wrong.Message, StringComparison.Ordinal);

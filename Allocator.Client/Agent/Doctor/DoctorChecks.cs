@@ -248,9 +248,8 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
         {
             known = true;
             yield return ($"this machine does not trust its issuer: {Issuer(certificate)}",
-                "If that CA is yours, set CaFile to its certificate, or put "
-                + "it into /usr/local/share/ca-certificates/ (as .crt) and run: update-ca-certificates. The package ca-certificates must be "
-                    + "installed.");
+                "If that CA is yours, set CaFile to its certificate, or put it into /usr/local/share/ca-certificates/ (as .crt) and run: "
+                + "update-ca-certificates. The package ca-certificates must be installed.");
         }
         if (!known)
         {
@@ -370,8 +369,8 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
     private static async Task<HttpStatusCode> SendAsync(HttpMethod method, ClientOptions options, string path, string token, CancellationToken cancel)
     {
         using var http = new HttpClient(Connections.Create(options)) { Timeout = Timeout };
-        using var request = new HttpRequestMessage(method,
-            At(options, path)) { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(method, At(options, path));
+        request.Content = new StringContent("{}", Encoding.UTF8, "application/json");
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         using var response = await http.SendAsync(request, cancel);
         return response.StatusCode;
@@ -422,7 +421,7 @@ internal sealed partial class DoctorChecks(FileInfo? config, TimeProvider time)
                 Failed(check, ExitCode.Service, $"There is no {ServiceUnit.Name}.", "Run: sudo allocator install --url https://…"),
             { UnitFileState: not "enabled" } unit => Failed(check, ExitCode.Service,
                 $"{ServiceUnit.Name} is {unit.UnitFileState}: it would not start at the next boot.",
-                    $"Run: systemctl enable --now {ServiceUnit.Name}"),
+                $"Run: systemctl enable --now {ServiceUnit.Name}"),
             { IsActive: true } unit => Passed(check, $"enabled, {unit.ActiveState} since {unit.ActiveSince}"),
             var unit => Failed(check, ExitCode.Service, $"{ServiceUnit.Name} is {unit.ActiveState} ({unit.SubState}).",
                 $"Run: systemctl restart {ServiceUnit.Name}; to see why it ended: journalctl -u {ServiceUnit.Name} -n 50"),

@@ -111,7 +111,7 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
         || name is "NOTIFY_SOCKET" or "WATCHDOG_USEC" or "WATCHDOG_PID" or "LISTEN_FDS" or "LISTEN_PID"
             or "LISTEN_FDNAMES" or "CREDENTIALS_DIRECTORY";
 
-    /// <summary>Reads the URL, if the hook printed one. Other lines may precede it, so JSON starts at a line that begins with a brace.</summary>
+    /// <summary>Reads the URL, if the hook printed one. Other lines may precede the JSON, which starts at a line with a brace.</summary>
     private static (string? ConnectUrl, string? Failure) ReadConnectUrl(string output)
     {
         var start = $"\n{output}".IndexOf("\n{", StringComparison.Ordinal);

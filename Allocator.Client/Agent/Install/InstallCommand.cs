@@ -10,11 +10,11 @@ internal static class InstallCommand
 {
     private static readonly Option<string?> Url = Options.Text("--url", "The allocator's address", "address");
     private static readonly Option<string?> Pool = Options.Text("--pool", "The pool to join", "pool");
-    private static readonly Option<string?> Hostname = Options.Text("--hostname",
-        "The VM's name in the fleet; default: the machine's host name", "name");
+    private static readonly Option<string?> Hostname = Options.Text(
+        "--hostname", "The VM's name in the fleet; default: the machine's host name", "name");
     private static readonly Option<string?> TokenFile = Options.Text(
-        "--enrolment-token-file", "A file with the enrolment token; it is copied to a file that only the service can read. - reads standard input",
-            "file");
+        "--enrolment-token-file",
+        "A file with the enrolment token; it is copied to a file that only the service can read. - reads standard input", "file");
     private static readonly (Hook Hook, Option<string[]> Option)[] Hooks = [.. Hook.All.Select(hook => (hook, CommandOption(hook)))];
 
     private static readonly Option<bool?> Hardened = new("--hardened")
@@ -31,8 +31,10 @@ internal static class InstallCommand
     private static readonly Option<bool> NoStart = new("--no-start") { Description = "Enable the service for the next boot without starting it now" };
     private static readonly Option<string?> Root = Options.Text("--root", "Change the machine image mounted here instead of this machine", "folder");
     private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Change nothing, only show what would be done" };
-    private static readonly Option<bool> Purge = new("--purge") { Description = "Also remove the configuration, the VM's token and state, and "
-        + "the user" };
+    private static readonly Option<bool> Purge = new("--purge")
+    {
+        Description = "Also remove the configuration, the VM's token and state, and the user",
+    };
 
     public static Command Create() => new CliCommand(
             "install", "Make this program a service of this machine; run it again to change only the given options",

@@ -26,8 +26,8 @@ internal sealed partial class GpuReporter(
             { Failure: null } => (GpuHealth.Unhealthy, $"{options.GpuProgram} lists no GPU"),
             { Failure: var failure } => (GpuHealth.Unhealthy, result.Summary() is { Length: > 0 } output ? $"{failure}: {output}" : failure),
         };
-        reports.Report(new VmReport(Gpu: health, Warnings: new Dictionary<string,
-            string?> { ["gpu"] = health == GpuHealth.Unhealthy ? text : null }));
+        var warnings = new Dictionary<string, string?> { ["gpu"] = health == GpuHealth.Unhealthy ? text : null };
+        reports.Report(new VmReport(Gpu: health, Warnings: warnings));
         if (health != _reported)
         {
             _reported = health;

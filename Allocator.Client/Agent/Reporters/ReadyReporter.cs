@@ -18,8 +18,8 @@ internal sealed partial class ReadyReporter : Reporter
     private string? _logged;
 
     public ReadyReporter(
-        ClientOptions options, VmReports reports, StartupTimes startup, ProgramRunner programs, TimeProvider time,
-            Random random, ILogger<ReadyReporter> log)
+        ClientOptions options, VmReports reports, StartupTimes startup, ProgramRunner programs, TimeProvider time, Random random,
+        ILogger<ReadyReporter> log)
         : base(TimeSpan.FromSeconds(5), time, random, log)
     {
         (_options, _reports, _startup, _programs, _log) = (options, reports, startup, programs, log);

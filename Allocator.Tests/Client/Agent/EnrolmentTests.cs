@@ -12,7 +12,7 @@ namespace Allocator.Tests.Client.Agent;
 public sealed class EnrolmentTests
 {
     [Fact]
-    public async Task Token_file_is_read_when_the_vm_has_to_enrol_so_that_it_can_come_late_and_be_replaced_and_removed()
+    public async Task Token_file_is_read_for_each_enrolment()
     {
         await using var harness = new ClientHarness();
         var file = Path.Combine(Path.GetDirectoryName(harness.StateFolder)!, "enrolment-token");
@@ -36,7 +36,7 @@ public sealed class EnrolmentTests
     }
 
     [Fact]
-    public async Task Token_of_a_program_is_taken_and_nothing_that_it_printed_reaches_the_log()
+    public async Task Token_of_a_program_is_used_and_its_output_is_never_logged()
     {
         await using var harness = new ClientHarness();
         var program = harness.Script("token", "[ -e $0.ready ] && echo \"$1\" && exit 0; echo a-secret; echo another-secret >&2; exit 3");
@@ -58,7 +58,7 @@ public sealed class EnrolmentTests
     }
 
     [Fact]
-    public async Task Program_that_hangs_is_stopped_with_all_that_it_started()
+    public async Task Program_that_hangs_is_killed_with_its_children()
     {
         await using var harness = new ClientHarness();
         var program = harness.Script("token", "sleep 600 & echo $! > $0.child; wait");
@@ -78,7 +78,7 @@ public sealed class EnrolmentTests
     [InlineData("two words", "is not one token")]
     [InlineData("one\nper line", "is not one token")]
     [InlineData("tök", "is not one token")]
-    public async Task What_cannot_be_a_token_is_told_without_showing_it(string content, string said)
+    public async Task Malformed_token_is_reported_without_showing_it(string content, string said)
     {
         var file = Path.GetTempFileName();
         await File.WriteAllTextAsync(file, content);
@@ -89,7 +89,7 @@ public sealed class EnrolmentTests
     }
 
     [Fact]
-    public async Task Settings_name_the_token_a_file_or_a_program_and_the_first_of_them_counts()
+    public async Task Token_setting_precedes_file_and_program()
     {
         var file = Path.GetTempFileName();
         await File.WriteAllTextAsync(file, "of-the-file");
@@ -109,7 +109,7 @@ public sealed class EnrolmentTests
     }
 
     [Fact]
-    public async Task Deleted_vm_does_not_enrol_again_and_one_whose_enrolment_is_refused_says_why_once_and_keeps_asking()
+    public async Task Deleted_vm_does_not_enrol_again_and_a_refused_one_logs_once()
     {
         await using var harness = new ClientHarness();
         await harness.StartAsync();
@@ -131,7 +131,7 @@ public sealed class EnrolmentTests
     }
 
     [Fact]
-    public async Task Full_disk_is_told_once_polls_go_on_and_what_could_not_be_written_is_when_there_is_room()
+    public async Task Full_disk_is_logged_once_and_state_is_saved_when_there_is_room()
     {
         await using var harness = new ClientHarness();
         await using var disk = await TinyDisk.MountAsync(harness.StateFolder);

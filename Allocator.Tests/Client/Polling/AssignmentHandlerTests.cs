@@ -15,7 +15,7 @@ public sealed class AssignmentHandlerTests
     private readonly RecordingHandler _handler = new();
 
     [Fact]
-    public async Task Exception_of_a_handler_is_a_failure_with_its_words()
+    public async Task Exception_of_a_handler_is_reported_as_failure_with_its_message()
     {
         await using var harness = Harness();
         _handler.OnAssigned = () => throw new InvalidOperationException("The desktop does not start.");
@@ -29,7 +29,7 @@ public sealed class AssignmentHandlerTests
     }
 
     [Fact]
-    public async Task Vm_is_not_given_to_the_next_person_by_a_handler_that_mistakes_what_it_was_asked()
+    public async Task Handler_result_of_the_wrong_kind_is_a_failure()
     {
         await using var harness = Harness();
         _handler.OnReleased = () => Task.FromResult(HandlerResult.Connected());
@@ -40,7 +40,7 @@ public sealed class AssignmentHandlerTests
     }
 
     [Fact]
-    public async Task Loss_of_contact_is_told_once_after_its_time_and_then_that_it_is_back()
+    public async Task Handler_learns_of_lost_and_restored_contact_once_each()
     {
         await using var harness = Harness();
         await harness.StartAsync();
@@ -59,7 +59,7 @@ public sealed class AssignmentHandlerTests
     }
 
     [Fact]
-    public async Task Short_absence_is_no_loss_of_contact()
+    public async Task Short_outage_is_no_loss_of_contact()
     {
         await using var harness = Harness();
         await harness.StartAsync();
@@ -75,7 +75,7 @@ public sealed class AssignmentHandlerTests
     }
 
     [Fact]
-    public async Task What_is_done_about_a_lost_contact_is_stopped_when_it_is_back_and_never_holds_up_the_polls()
+    public async Task Lost_contact_handler_is_cancelled_on_return_and_never_delays_polls()
     {
         await using var harness = Harness();
         var stopped = new TaskCompletionSource();
@@ -96,7 +96,7 @@ public sealed class AssignmentHandlerTests
     }
 
     [Fact]
-    public async Task Enrolment_token_is_asked_for_until_there_is_one_and_again_when_the_vm_has_to_enrol_anew()
+    public async Task Enrolment_token_is_requested_for_each_enrolment_until_available()
     {
         string? token = null;
         var asked = 0;

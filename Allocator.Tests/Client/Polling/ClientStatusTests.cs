@@ -12,7 +12,7 @@ public sealed class ClientStatusTests
     private static readonly Guid Ada = Guid.Parse("0198f000-0000-7000-8000-00000000000a");
 
     [Fact]
-    public async Task Status_tells_how_the_client_fares_from_start_to_stop()
+    public async Task Status_shows_the_client_from_start_to_stop()
     {
         await using var harness = new ClientHarness();
         harness.OnPoll = _ => Reply(HttpStatusCode.ServiceUnavailable, "");
@@ -39,7 +39,7 @@ public sealed class ClientStatusTests
     }
 
     [Fact]
-    public async Task Status_is_for_its_owner_only_and_without_secrets()
+    public async Task Status_is_readable_by_its_owner_only_and_has_no_secrets()
     {
         await using var harness = new ClientHarness();
         harness.OnPoll = Steady(2, () => Assigned(2, Ada, code: "4/0Asecret"));
@@ -58,7 +58,7 @@ public sealed class ClientStatusTests
     [Theory]
     [InlineData(false, 60)]
     [InlineData(true, 14)]
-    public async Task Steady_polls_are_shown_each_in_memory_and_once_a_minute_on_a_disk(bool inMemory, int least)
+    public async Task Status_of_steady_polls_is_written_once_a_minute_on_a_disk(bool inMemory, int least)
     {
         await using var harness = new ClientHarness(options =>
             inMemory ? options with { RuntimeFolder = Path.Combine(options.StateFolder, "run") } : options);
@@ -78,7 +78,7 @@ public sealed class ClientStatusTests
     }
 
     [Fact]
-    public async Task Nobody_needs_a_status_that_cannot_be_written()
+    public async Task Unwritable_status_file_does_not_stop_the_client()
     {
         await using var harness = new ClientHarness(options => options with { RuntimeFolder = "/proc/nowhere" });
         harness.OnPoll = Steady(2, () => Assigned(2, Ada));

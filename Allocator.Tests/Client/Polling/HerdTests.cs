@@ -36,7 +36,7 @@ public sealed class HerdTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task Fleet_comes_back_without_a_rush_and_nobody_before_their_time()
+    public async Task Fleet_returns_at_its_steady_rate_and_never_before_a_retry_after()
     {
         // Thousands of files that nobody needs: in memory, where that can be had.
         var folder = Directory.CreateDirectory(Path.Combine(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(),

@@ -31,7 +31,7 @@ public sealed class PollDelayTests
     }
 
     [Fact]
-    public void Backoff_begins_at_the_steady_rate_doubles_and_is_capped_and_never_the_same()
+    public void Backoff_starts_at_the_steady_rate_and_doubles_up_to_a_maximum()
     {
         var random = new Random(1);
         for (var attempt = 0; attempt < 40; attempt++)
@@ -46,7 +46,7 @@ public sealed class PollDelayTests
     [Theory]
     [InlineData(60, 60, 90)]
     [InlineData(86_400, 600, 630)]
-    public void Retry_after_is_waited_out_and_up_to_a_poll_more_but_not_for_a_day(int seconds, int least, int most)
+    public void Retry_after_is_limited_and_followed_by_up_to_one_interval(int seconds, int least, int most)
     {
         var random = new Random(1);
         var delays = Enumerable.Range(0, 200).Select(_ => PollDelay.AfterFailure(MaxAge, 0, TimeSpan.FromSeconds(seconds), random).TotalSeconds)
@@ -56,7 +56,7 @@ public sealed class PollDelayTests
     }
 
     [Fact]
-    public void Vms_that_were_told_the_same_moment_come_back_at_the_steady_rate()
+    public void Vms_with_the_same_retry_after_return_at_the_steady_rate()
     {
         const int Vms = 10_000;
         var random = new Random(1);
@@ -86,6 +86,6 @@ public sealed class PollDelayTests
     [InlineData(1, 1)]
     [InlineData(20, 20)]
     [InlineData(1_000_000, 300)]
-    public void Whatever_max_age_a_server_says_the_client_stays_sensible(int? said, int seconds) =>
+    public void Max_age_of_a_server_is_limited_to_a_sensible_range(int? said, int seconds) =>
         Assert.Equal(seconds, PollDelay.MaxAge(said is { } s ? TimeSpan.FromSeconds(s) : null).TotalSeconds);
 }

@@ -9,7 +9,7 @@ namespace Allocator.Tests.Client.Polling;
 public sealed class SampleTests(PostgresServer server)
 {
     [Fact]
-    public async Task Greeter_greets_its_person_and_takes_the_next_once_it_has_taken_leave()
+    public async Task Greeter_serves_one_person_after_the_other()
     {
         var folder = Directory.CreateTempSubdirectory("allocator-greeter-");
         await using var api = await ApiProcess.StartAsync(await server.CreateDatabaseAsync());

@@ -13,7 +13,7 @@ public sealed class VmReportsTests
     private static readonly Guid Ada = Guid.Parse("0198f000-0000-7000-8000-00000000000a");
 
     [Fact]
-    public async Task What_changed_goes_out_in_one_report_with_the_next_poll_and_only_once()
+    public async Task Changes_are_reported_once_together_before_the_next_poll()
     {
         await using var harness = new ClientHarness();
         await harness.StartAsync();
@@ -35,7 +35,7 @@ public sealed class VmReportsTests
     }
 
     [Fact]
-    public async Task Steps_of_the_start_are_gathered_by_name_whoever_says_them()
+    public async Task Startup_steps_of_several_reporters_are_merged_by_name()
     {
         await using var harness = new ClientHarness();
         await harness.StartAsync();
@@ -51,7 +51,7 @@ public sealed class VmReportsTests
     }
 
     [Fact]
-    public async Task Report_is_repeated_until_it_is_heard_but_not_before_the_retry_after_and_polls_go_on()
+    public async Task Report_is_repeated_after_the_retry_after_until_acknowledged()
     {
         await using var harness = new ClientHarness();
         await harness.StartAsync();
@@ -74,7 +74,7 @@ public sealed class VmReportsTests
     }
 
     [Fact]
-    public async Task One_fact_that_the_allocator_refuses_does_not_hide_the_others()
+    public async Task Rejected_fact_does_not_block_the_others()
     {
         await using var harness = new ClientHarness();
         var refused = 0;
@@ -98,7 +98,7 @@ public sealed class VmReportsTests
     }
 
     [Fact]
-    public async Task Vm_that_enrols_anew_says_everything_again()
+    public async Task Vm_that_enrols_again_reports_everything_again()
     {
         await using var harness = new ClientHarness();
         await harness.StartAsync();
@@ -113,7 +113,7 @@ public sealed class VmReportsTests
     }
 
     [Fact]
-    public async Task Vm_whose_handler_failed_is_in_error_until_it_says_that_it_runs()
+    public async Task Vm_whose_handler_failed_has_an_error_until_it_reports_running()
     {
         await using var harness = new ClientHarness();
         harness.Script("assigned", "exit 1");
@@ -129,7 +129,7 @@ public sealed class VmReportsTests
     }
 
     [Fact]
-    public async Task What_is_said_while_the_client_stops_still_goes_out()
+    public async Task Facts_reported_while_the_client_stops_are_sent()
     {
         await using var harness = new ClientHarness { OnBuild = services => services.AddHostedService<LastWord>() };
         await harness.StartAsync();
@@ -141,7 +141,7 @@ public sealed class VmReportsTests
     }
 
     [Fact]
-    public async Task Server_that_does_not_answer_holds_up_the_end_for_seconds_only()
+    public async Task Unresponsive_server_delays_the_stop_by_seconds_only()
     {
         // Nothing else bounds it.
         await using var harness = new ClientHarness(options => options with { RequestTimeout = TimeSpan.FromHours(1) })

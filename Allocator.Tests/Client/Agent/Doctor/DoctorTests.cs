@@ -12,7 +12,7 @@ public sealed class DoctorTests(PostgresServer server)
     private static readonly DateTimeOffset Now = TimeProvider.System.GetUtcNow();
 
     [Fact]
-    public async Task Vm_that_is_well_hears_so_and_the_person_who_waits_is_not_taken()
+    public async Task Doctor_passes_on_a_healthy_vm_without_taking_a_waiting_person()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = Assert.Single(await deployment.EnrolFreeAsync("vm-1"));
@@ -42,7 +42,7 @@ public sealed class DoctorTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Enrolment_token_is_proved_without_enrolling()
+    public async Task Enrolment_token_is_checked_without_enrolling()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var url = deployment.Replica.Address.ToString();
@@ -62,7 +62,7 @@ public sealed class DoctorTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Token_that_is_not_accepted_any_more_is_told_from_a_vm_that_was_deleted()
+    public async Task Rejected_token_is_distinguished_from_a_deleted_vm()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = Assert.Single(await deployment.EnrolFreeAsync("vm-1"));
@@ -85,7 +85,7 @@ public sealed class DoctorTests(PostgresServer server)
     [InlineData("http://allocator.invalid", 3, "name", "has no address")]
     [InlineData("http://127.0.0.1:1", 3, "connection", "nothing listens")]
     [InlineData("ftp://allocator.example.org", 2, "configuration", "it must be the allocator's address")]
-    public async Task Way_that_ends_early_is_told_by_its_step(string url, int code, string step, string said)
+    public async Task Failed_connection_is_reported_by_its_check(string url, int code, string step, string said)
     {
         using var terminal = new VmTerminal(url);
         terminal.WriteToken("vm-1.secret");
@@ -103,7 +103,7 @@ public sealed class DoctorTests(PostgresServer server)
     [InlineData("HTTP/1.1 404 Not Found\nContent-Length: 0\n\n", "allocator", "not an allocator")]
     [InlineData("HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "allocator", "not an allocator")]
     [InlineData("SSH-2.0-OpenSSH_9.2p1\n", "HTTP", "not respond with HTTP")]
-    public async Task Whoever_answers_instead_of_the_allocator_is_told_and_gets_no_token(string answer, string step, string said)
+    public async Task Server_that_is_not_the_allocator_is_reported_and_gets_no_token(string answer, string step, string said)
     {
         await using var other = new RawServer(answer);
         using var terminal = new VmTerminal($"http://127.0.0.1:{other.Port}");
@@ -120,7 +120,7 @@ public sealed class DoctorTests(PostgresServer server)
     [InlineData("localhost", -30, -1, true, "it expired on")]
     [InlineData("localhost", 1, 30, true, "not valid before")]
     [InlineData("elsewhere.example.org", -30, 30, true, "it is for elsewhere.example.org, not for localhost")]
-    public async Task Certificates_that_are_wrong_are_told_apart_and_no_token_is_sent(string name, int fromDays,
+    public async Task Each_certificate_error_is_reported_and_no_token_is_sent(string name, int fromDays,
         int untilDays, bool isKnown, string said)
     {
         using var certificate = RawServer.Certificate(name, Now.AddDays(fromDays), Now.AddDays(untilDays));
@@ -136,7 +136,7 @@ public sealed class DoctorTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Certificate_that_this_machine_knows_passes()
+    public async Task Certificate_that_this_machine_trusts_passes()
     {
         using var certificate = RawServer.Certificate("localhost", Now.AddDays(-1), Now.AddDays(1));
         await using var other = new RawServer(RawServer.Live(), certificate);
@@ -177,7 +177,7 @@ public sealed class DoctorTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Port_that_speaks_no_tls_is_told_from_a_certificate_that_is_wrong()
+    public async Task Port_without_tls_is_distinguished_from_a_wrong_certificate()
     {
         await using var other = new RawServer(RawServer.Live());
         using var terminal = new VmTerminal($"https://localhost:{other.Port}");
@@ -189,7 +189,7 @@ public sealed class DoctorTests(PostgresServer server)
     [Theory]
     [InlineData(-10, "ahead of")]
     [InlineData(10, "behind")]
-    public async Task Clock_that_is_minutes_off_is_told(int serverMinutes, string said)
+    public async Task Clock_that_is_minutes_off_is_reported(int serverMinutes, string said)
     {
         await using var other = new RawServer(RawServer.Live(Now.AddMinutes(serverMinutes)));
         using var terminal = new VmTerminal($"http://127.0.0.1:{other.Port}");
@@ -200,7 +200,7 @@ public sealed class DoctorTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Proxy_is_told_and_its_password_is_not()
+    public async Task Proxy_is_shown_without_its_password()
     {
         await using var proxy = new RawServer(RawServer.Live());
         using var terminal = new VmTerminal("http://allocator.invalid");
@@ -213,7 +213,7 @@ public sealed class DoctorTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Hook_that_cannot_run_is_told_with_its_reason()
+    public async Task Hook_that_cannot_run_is_reported_with_the_reason()
     {
         await using var other = new RawServer(RawServer.Live());
         using var terminal = new VmTerminal("http://127.0.0.1:1");
@@ -242,9 +242,8 @@ public sealed class DoctorTests(PostgresServer server)
 
     [Theory]
     [InlineData("{ \"Url\": ", 2, "configuration", "is not JSON")]
-    [InlineData("""{ "Url": "http://127.0.0.1:1", "Hostname": "vm-1", "MachineId": "uninitialized", "StateFolder": "/" }""", 6, "machine id",
-        "does not identify this machine uniquely")]
-    public async Task What_is_wrong_on_the_machine_comes_first(string settings, int code, string step, string said)
+    [InlineData("""{ "Url": "http://127.0.0.1:1", "Hostname": "vm-1", "MachineId": "uninitialized", "StateFolder": "/" }""", 6, "machine id", "does not identify this machine uniquely")]
+    public async Task Problems_of_the_machine_are_reported_first(string settings, int code, string step, string said)
     {
         using var terminal = new VmTerminal("http://127.0.0.1:1");
         File.WriteAllText(terminal.ConfigurationPath, settings);

@@ -14,7 +14,7 @@ public sealed class HookTests
     private static readonly Guid Ada = Guid.Parse("0198f000-0000-7000-8000-00000000000a");
 
     [Fact]
-    public async Task Hook_gets_arguments_environment_and_input_and_nothing_of_it_reaches_a_shell()
+    public async Task Hook_gets_arguments_environment_and_input_without_a_shell()
     {
         await using var harness = new ClientHarness();
         var hook = harness.Script("hook", "cat > $0.input; echo \"$1\" > $0.arguments; env > $0.environment");
@@ -71,7 +71,7 @@ public sealed class HookTests
     [InlineData("not-executable", "may not execute it (chmod +x)")]
     [InlineData("without-interpreter", "the interpreter that its first line names does not exist.")]
     [InlineData("without-first-line", "it is neither a program for this machine nor a script whose first line names its interpreter")]
-    public async Task Hook_that_cannot_be_started_is_a_failure_that_says_why(string name, string why)
+    public async Task Hook_that_cannot_be_started_is_reported_with_the_reason(string name, string why)
     {
         await using var harness = new ClientHarness();
         var path = harness.Script(name.Replace('/', '-'), "exit 0");
@@ -118,7 +118,7 @@ public sealed class HookTests
     [InlineData("{\"connectUrl\":\"https://vm-1.example.org/%02100d\"}", "at most 2,048 characters")]
     [InlineData("{\"connectUrl\":7}", "is not the JSON")]
     [InlineData("{\"connectUrl\":\"https://vm-1", "is not the JSON")]
-    public async Task Url_that_nobody_could_use_is_a_failure_with_words(string printed, string why)
+    public async Task Unusable_url_of_a_hook_is_a_failure(string printed, string why)
     {
         await using var harness = new ClientHarness();
         harness.Script("assigned", $"printf '{printed}\\n' 0");
@@ -146,7 +146,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task Code_and_pin_that_a_failing_hook_printed_are_told_to_nobody()
+    public async Task Code_and_pin_in_the_output_of_a_failed_hook_are_masked()
     {
         await using var harness = new ClientHarness();
         harness.Script("assigned", "cat; exit 1");
@@ -161,7 +161,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task Hook_of_the_real_program_gets_nothing_that_is_the_clients_own()
+    public async Task Hook_does_not_get_the_variables_of_the_client()
     {
         await using var harness = new ClientHarness();
         var hook = harness.Script("hook", "env > $0.unfinished; mv $0.unfinished $0.environment");
@@ -189,7 +189,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task Hook_that_does_not_end_is_stopped_with_all_it_started_while_polls_go_on()
+    public async Task Hook_that_exceeds_its_timeout_is_ended_with_its_processes()
     {
         await using var harness = new ClientHarness(options => options with { HookTimeout = TimeSpan.FromMinutes(5) });
         harness.Script("assigned", "sleep 1000 & echo $! > $0.child; echo still here; wait");
@@ -208,7 +208,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task Hook_is_stopped_when_its_assignment_ends_also_what_left_its_session()
+    public async Task Hook_and_its_detached_processes_end_with_the_assignment()
     {
         await using var harness = new ClientHarness();
         harness.Script("assigned", """
@@ -229,7 +229,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task Where_the_client_may_make_control_groups_it_also_ends_who_left_the_session_and_cleared_their_environment()
+    public async Task With_cgroups_even_a_detached_process_with_a_cleared_environment_is_killed()
     {
         Assert.SkipUnless(MayMakeControlGroups(), "needs a control group (version 2) that may be divided");
         await using var harness = new ClientHarness();
@@ -248,7 +248,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task Hook_that_is_stopped_is_asked_first_and_who_does_not_listen_is_killed()
+    public async Task Hook_that_ignores_sigterm_is_killed()
     {
         await using var harness = new ClientHarness(options => options with { HookTimeout = TimeSpan.FromMinutes(5) });
         harness.Script("assigned", """
@@ -277,7 +277,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task What_a_failed_hook_leaves_is_ended()
+    public async Task Processes_of_a_failed_hook_are_ended()
     {
         await using var harness = new ClientHarness();
         harness.Script("assigned", "setsid sleep 1000 >/dev/null 2>&1 & echo $! > $0.child; exit 1");
@@ -289,7 +289,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task Hook_that_ran_when_the_client_was_killed_outright_is_ended_by_the_next_and_what_one_before_it_had_left_stays()
+    public async Task Next_client_kills_an_orphaned_hook_but_keeps_processes_of_successful_ones()
     {
         await using var harness = new ClientHarness();
         var assigned = harness.Script("assigned", "setsid sleep 1000 >/dev/null 2>&1 & echo $! > $0.desktop");
@@ -329,7 +329,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task Hook_that_a_restart_interrupted_is_not_run_again_but_reported_as_failed()
+    public async Task Hook_interrupted_by_a_restart_is_reported_as_failed()
     {
         await using var harness = new ClientHarness();
         harness.Script("assigned", "echo run >> $0.runs; sleep 1000");
@@ -345,7 +345,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task Released_hook_that_failed_is_reported_and_tried_again_by_the_next_start()
+    public async Task Failed_released_hook_is_reported_and_retried_at_the_next_start()
     {
         await using var harness = new ClientHarness();
         harness.Script("released", "echo disk full; exit 1");
@@ -362,7 +362,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task Child_that_holds_the_output_open_does_not_hold_up_the_outcome()
+    public async Task Child_that_keeps_the_output_open_does_not_delay_the_outcome()
     {
         await using var harness = new ClientHarness();
         harness.Script("assigned", "sleep 1000 & echo $! > $0.child; exit 0");
@@ -381,14 +381,14 @@ public sealed class HookTests
     [Theory]
     [InlineData("Hooks:Assigned", "/opt/hook", "Hooks:Assigned (environment variable ALLOCATOR_Hooks__Assigned) is '/opt/hook'; it must be a list")]
     [InlineData("Hooks:Released:0", "", "Hooks:Released:0 (environment variable ALLOCATOR_Hooks__Released__0) is ''; it must be a program")]
-    public void Hook_that_is_not_given_as_a_list_is_not_overlooked(string key, string value, string message)
+    public void Hook_that_is_not_a_list_is_an_error(string key, string value, string message)
     {
         var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Url", "https://allocator.example.org"), new(key, value)]).Build();
         Assert.StartsWith(message, Assert.Throws<ClientOptionsException>(() => ClientOptions.Read(configuration)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Loss_of_contact_is_told_to_its_hook_once_and_so_is_its_end()
+    public async Task Lost_contact_hook_runs_once_at_the_loss_and_once_at_the_return()
     {
         await using var harness = new ClientHarness();
         var hook = harness.Script("contact", "tr -d '\\n' >> $0.input; echo >> $0.input; echo \"$ALLOCATOR_EVENT\" >> $0.events; exit 1");
@@ -407,7 +407,7 @@ public sealed class HookTests
     }
 
     [Fact]
-    public async Task Without_hooks_there_is_nothing_to_do_and_that_succeeds()
+    public async Task Missing_hooks_count_as_success()
     {
         await using var harness = new ClientHarness(options => options with { AssignedHook = [], ReleasedHook = [] });
         harness.OnPoll = Steady(2, () => Assigned(2, Ada));

@@ -60,7 +60,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     private string Home => Path.Combine(_folder, "home/desktop");
 
     [Fact]
-    public async Task Chrome_remote_desktop_registers_the_host_with_the_persons_code_and_gives_the_pin_on_standard_input()
+    public async Task Chrome_remote_desktop_registers_with_the_code_and_the_pin_on_stdin()
     {
         var (code, printed, output) = await RunAsync("chrome-remote-desktop", Assigned());
 
@@ -79,7 +79,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     [InlineData("$(touch pwned)", "the code has other characters")]
     [InlineData("4/0Aä", "the code has other characters")]
     [InlineData(null, "the person gave no Chrome Remote Desktop command")]
-    public async Task Chrome_remote_desktop_takes_no_code_but_a_plain_one(string? code, string why)
+    public async Task Chrome_remote_desktop_accepts_only_a_well_formed_code(string? code, string why)
     {
         var (exitCode, _, output) = await RunAsync("chrome-remote-desktop", Assigned(code: code));
 
@@ -89,7 +89,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     }
 
     [Fact]
-    public async Task Chrome_remote_desktop_tells_what_start_host_said_when_it_fails()
+    public async Task Chrome_remote_desktop_reports_the_output_of_a_failed_start_host()
     {
         Fake("start-host", "echo \"Couldn't start host: OAuth error.\" >&2; exit 1");
         var (code, printed, output) = await RunAsync("chrome-remote-desktop", Assigned());
@@ -101,7 +101,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     }
 
     [Fact]
-    public async Task Chrome_remote_desktop_uses_a_code_once_so_a_reboot_only_starts_the_host_again()
+    public async Task Chrome_remote_desktop_only_starts_the_host_after_a_reboot()
     {
         Assert.Equal(0, (await RunAsync("chrome-remote-desktop", Assigned())).Code);
         Assert.Equal(0, (await RunAsync("chrome-remote-desktop", Assigned())).Code);
@@ -113,7 +113,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     }
 
     [Fact]
-    public async Task Chrome_remote_desktop_removes_host_and_registration_when_the_vm_is_released()
+    public async Task Chrome_remote_desktop_removes_its_registration_on_release()
     {
         await RunAsync("chrome-remote-desktop", Assigned());
         var config = Path.Combine(Home, ".config/chrome-remote-desktop");
@@ -131,7 +131,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     }
 
     [Fact]
-    public async Task Url_desktop_gives_each_person_a_password_of_their_own_in_their_url_and_nowhere_else()
+    public async Task Url_desktop_puts_a_new_password_into_each_url_and_nowhere_else()
     {
         Url("kasmvnc", "https://{hostname}.example.org:8444/#{user}:{password}");
         var first = await UrlDesktopAsync();
@@ -160,7 +160,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     [InlineData("https://{hostname}.example.org/")]
     [InlineData("https://{user}:{password}@{hostname}.example.org/")]
     [InlineData("{hostname}/#{password}")]
-    public async Task Url_desktop_refuses_an_address_that_the_allocator_would_refuse_or_nobody_could_use(string url)
+    public async Task Url_desktop_rejects_an_unusable_address(string url)
     {
         Url("kasmvnc", url);
         var (code, printed, output) = await RunAsync("url-desktop", Assigned());
@@ -171,7 +171,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     }
 
     [Fact]
-    public async Task Url_desktop_gives_a_password_that_nobody_knows_and_ends_the_sessions_when_the_vm_is_released()
+    public async Task Url_desktop_changes_the_password_and_ends_sessions_on_release()
     {
         Url("kasmvnc", "https://{hostname}/?{password}");
         await RunAsync("url-desktop", Assigned());
@@ -200,7 +200,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     }
 
     [Fact]
-    public async Task Clean_ends_processes_and_jobs_and_makes_the_home_what_it_was()
+    public async Task Clean_ends_processes_and_jobs_and_resets_the_home()
     {
         File.WriteAllText(Path.Combine(_folder, "skel/.profile"), "new");
         File.WriteAllText(Path.Combine(_folder, "outside"), "not theirs");
@@ -241,7 +241,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     }
 
     [Fact]
-    public async Task Clean_fails_while_something_of_the_user_cannot_be_ended()
+    public async Task Clean_fails_if_a_process_of_the_user_cannot_be_ended()
     {
         await GiveToDesktopAsync(Home);
         File.WriteAllText(Path.Combine(Home, "kept"), "");
@@ -257,10 +257,10 @@ public sealed class ReadyMadeHookTests : IDisposable
     [InlineData("desktop:x:$UID:$UID::/:/bin/bash", "the home of 'desktop' is '/'")]
     [InlineData("desktop:x:$UID:$UID::/root:/bin/bash", "the home of 'desktop' is '/root'")]
     [InlineData("desktop:x:$UID:$UID::$HOME/../../victim:/bin/bash", "leads elsewhere")]
-    [InlineData("desktop:x:$UID:$UID::$HOME.link:/bin/bash", "is no folder, or a link")]
-    [InlineData("desktop:x:$UID:$UID::/usr/lib:/bin/bash", "/usr/lib is no place for a home")]
+    [InlineData("desktop:x:$UID:$UID::$HOME.link:/bin/bash", "is not a folder, or is a link")]
+    [InlineData("desktop:x:$UID:$UID::/usr/lib:/bin/bash", "/usr/lib is not in a place for homes")]
     [InlineData("desktop:x:12345:12345::$HOME:/bin/bash", "does not belong to 'desktop'")]
-    public async Task Clean_touches_nothing_that_is_not_a_persons_home(string entry, string why)
+    public async Task Clean_refuses_anything_but_a_home_of_a_person(string entry, string why)
     {
         File.WriteAllText(Path.Combine(Home, "kept"), "");
         File.CreateSymbolicLink(Home + ".link", Home);
@@ -278,7 +278,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_all_gives_each_hook_the_input_and_fails_with_the_first_that_fails()
+    public async Task Run_all_gives_each_hook_the_input_and_stops_at_a_failure()
     {
         var script = (string name, string body) =>
         {
@@ -303,7 +303,7 @@ public sealed class ReadyMadeHookTests : IDisposable
     }
 
     [Fact]
-    public async Task Settings_come_from_the_file_too_and_a_wrong_line_is_named()
+    public async Task Settings_are_read_from_the_file_and_a_wrong_line_is_reported()
     {
         _environment.Remove("HOOK_DESKTOP_USER");
         var conf = _environment["HOOK_CONF"]!;
@@ -311,17 +311,16 @@ public sealed class ReadyMadeHookTests : IDisposable
         Assert.Equal(0, (await RunAsync("chrome-remote-desktop", Released)).Code);
 
         File.WriteAllText(conf, "HOOK_DESKTOP_USER=desktop\nHOOK_DESKTOP_USR=$(id)\n");
-        Assert.Contains("hooks.conf has lines that are no setting (line:name): 2:HOOK_DESKTOP_USR",
+        Assert.Contains("hooks.conf has lines that are not settings (line:name): 2:HOOK_DESKTOP_USR",
             (await RunAsync("chrome-remote-desktop", Released)).Output, StringComparison.Ordinal);
 
         File.WriteAllText(conf, "HOOK_DESKTOP_USER=desktop\n");
         File.SetUnixFileMode(conf, File.GetUnixFileMode(conf) | UnixFileMode.OtherWrite);
-        Assert.Contains("can be written by others than its owner", (await RunAsync("chrome-remote-desktop", Released)).Output,
-            StringComparison.Ordinal);
+        Assert.Contains("is writable by others than its owner", (await RunAsync("chrome-remote-desktop", Released)).Output, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Hooks_that_are_not_root_run_again_by_sudo_and_say_so_where_they_may_not()
+    public async Task Hooks_without_root_run_via_sudo_or_explain_what_is_missing()
     {
         Fake("id", "[ \"$1\" = -un ] && echo allocator && exit; [ -e $FOLDER/root ] && echo 0 || echo 998", isWrittenDown: false);
         Fake("sudo", "[ \"$2\" = -l ] && exit 0; touch $FOLDER/root; shift 2; exec \"$@\"");
@@ -333,7 +332,7 @@ public sealed class ReadyMadeHookTests : IDisposable
         Fake("sudo", "exit 1");
         (code, _, output) = await RunAsync("chrome-remote-desktop", Released);
         Assert.Equal(1, code);
-        Assert.Contains($"has to run as root: run the client as root, or let 'allocator' run {Hooks}/chrome-remote-desktop by sudo",
+        Assert.Contains($"must run as root: run the client as root, or allow 'allocator' to run {Hooks}/chrome-remote-desktop via sudo",
             output, StringComparison.Ordinal);
     }
 

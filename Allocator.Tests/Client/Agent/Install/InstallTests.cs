@@ -18,7 +18,7 @@ public sealed class InstallTests : IDisposable
     private readonly string _elsewhere = Directory.CreateTempSubdirectory("allocator-files-").FullName;
 
     [Fact]
-    public async Task Image_gets_a_unit_that_systemd_understands_its_user_and_a_configuration_for_the_service_alone()
+    public async Task Image_gets_a_valid_unit_its_user_and_a_private_configuration()
     {
         var token = Path.Combine(_elsewhere, "token");
         File.WriteAllText(token, "enrolment-secret\n");
@@ -47,7 +47,7 @@ public sealed class InstallTests : IDisposable
     }
 
     [Fact]
-    public async Task Again_changes_only_what_is_said_and_keeps_what_the_operator_wrote()
+    public async Task Second_install_changes_only_the_given_options()
     {
         Assert.Equal(0, (await InstallAsync("--url https://allocator.example.org")).Code);
         const string edited =
@@ -76,7 +76,7 @@ public sealed class InstallTests : IDisposable
     }
 
     [Fact]
-    public async Task Hardened_profile_comes_and_goes_and_systemd_understands_it()
+    public async Task Hardened_profile_is_valid_and_can_be_removed()
     {
         Assert.Equal(0, (await InstallAsync("--url https://allocator.example.org --hardened")).Code);
         await UnderstoodBySystemdAsync();
@@ -88,7 +88,7 @@ public sealed class InstallTests : IDisposable
     }
 
     [Fact]
-    public async Task Dry_run_says_what_would_be_done_and_does_nothing()
+    public async Task Dry_run_shows_the_steps_and_changes_nothing()
     {
         var ran = await InstallAsync("--url https://allocator.example.org --dry-run");
         Assert.Equal(0, ran.Code);
@@ -98,7 +98,7 @@ public sealed class InstallTests : IDisposable
     }
 
     [Fact]
-    public async Task Uninstall_leaves_what_the_vm_knows_and_purge_leaves_nothing()
+    public async Task Uninstall_keeps_the_state_and_purge_removes_it()
     {
         Assert.Equal(0, (await InstallAsync("--url https://allocator.example.org --hardened")).Code);
         Directory.CreateDirectory(At("var/lib/allocator"));
@@ -120,7 +120,7 @@ public sealed class InstallTests : IDisposable
     [InlineData("install", 2, "Url (environment variable ALLOCATOR_Url) is ''; it must be the allocator's address")]
     [InlineData("install --url allocator.example.org", 2, "The client would not start with these settings: Url")]
     [InlineData("install --url https://allocator.example.org --enrolment-token-file /no/such/file", 4, "/no/such/file")]
-    public async Task What_would_not_work_is_refused_before_anything_is_written(string words, int code, string said)
+    public async Task Invalid_options_are_refused_before_anything_is_written(string words, int code, string said)
     {
         var ran = await RunAsync(words);
         Assert.Equal(code, ran.Code);
@@ -129,7 +129,7 @@ public sealed class InstallTests : IDisposable
     }
 
     [Fact]
-    public async Task Without_systemd_it_says_what_else_there_is()
+    public async Task Without_systemd_install_names_the_alternatives()
     {
         await using var process = Executable.Start("allocator", ["install", "--url", "https://allocator.example.org"],
             new Dictionary<string, string?> { ["PATH"] = _elsewhere });

@@ -12,7 +12,7 @@ public sealed partial class PackageTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("allocator-deb-").FullName;
 
     [Fact]
-    public async Task Package_has_the_program_its_unit_hooks_and_documents_each_with_the_mode_and_owner_it_needs()
+    public async Task Package_contains_each_file_with_its_mode_and_owner()
     {
         var files = await ContentsAsync(await BuildAsync("amd64"));
 
@@ -35,7 +35,7 @@ public sealed partial class PackageTests : IDisposable
     }
 
     [Fact]
-    public async Task Package_asks_for_what_the_program_and_its_scripts_call_and_for_the_C_library_that_it_was_linked_with()
+    public async Task Package_depends_on_what_its_program_and_scripts_use()
     {
         var package = await BuildAsync("amd64");
         var fields = (await RunAsync("/usr/bin/dpkg-deb", "--field", package)).Split('\n').Where(line => line is [not ' ', ..])
@@ -59,7 +59,7 @@ public sealed partial class PackageTests : IDisposable
     }
 
     [Fact]
-    public async Task Unit_of_the_package_is_understood_by_systemd_and_names_what_the_package_has()
+    public async Task Unit_of_the_package_is_valid_and_names_packaged_files()
     {
         await RunAsync("/usr/bin/dpkg-deb", "--extract", await BuildAsync("amd64"), At("root"));
         var path = At("root/usr/lib/systemd/system/allocator.service");
@@ -75,7 +75,7 @@ public sealed partial class PackageTests : IDisposable
     }
 
     [Fact]
-    public async Task Same_program_gives_the_same_package_byte_for_byte_whatever_the_umask_and_the_files_times()
+    public async Task Package_is_reproducible_byte_for_byte()
     {
         var first = await File.ReadAllBytesAsync(await BuildAsync("amd64"));
         File.SetLastWriteTimeUtc(At("programs/linux-x64/allocator"), new DateTime(2001, 2, 3, 0, 0, 0, DateTimeKind.Utc));
@@ -86,7 +86,7 @@ public sealed partial class PackageTests : IDisposable
     }
 
     [Fact]
-    public async Task Each_architecture_gets_a_package_and_one_without_a_program_is_refused_in_words()
+    public async Task Each_architecture_gets_a_package_unless_its_program_is_missing()
     {
         Assert.EndsWith("_arm64.deb", await BuildAsync("arm64"), StringComparison.Ordinal);
         await using var script = Executable.Start(Path.Combine(RepositoryRoot.Path, "scripts", "build-deb.sh"), ["amd64"], Environment());
@@ -95,7 +95,7 @@ public sealed partial class PackageTests : IDisposable
     }
 
     [Fact]
-    public async Task No_secret_of_whoever_builds_it_gets_into_the_package()
+    public async Task Package_contains_no_secrets_of_its_builder()
     {
         var environment = Environment();
         environment["ALLOCATOR_EnrolmentToken"] = environment["ALLOCATOR_ADMIN_PASSWORD"] = "hush-hush";

@@ -15,7 +15,7 @@ public sealed class ReportersTests
     private int _heard;
 
     [Fact]
-    public async Task Gpu_is_healthy_while_the_driver_names_one_unhealthy_with_its_words_while_not_and_healthy_again()
+    public async Task Gpu_is_healthy_while_the_driver_lists_one()
     {
         await using var harness = Watched();
         var driver = harness.Script("nvidia-smi", "echo \"$@\" > $0.args; echo 'Tesla T4'");
@@ -44,7 +44,7 @@ public sealed class ReportersTests
     }
 
     [Fact]
-    public async Task Driver_that_hangs_is_stopped_and_its_gpu_unhealthy_and_a_machine_without_one_has_no_gpu()
+    public async Task Hanging_driver_means_unhealthy_and_a_missing_one_absent()
     {
         await using var harness = Watched();
         await harness.RestartAsync(options => options with { GpuProgram = "/no/such/nvidia-smi" });
@@ -63,7 +63,7 @@ public sealed class ReportersTests
     }
 
     [Fact]
-    public async Task Vm_initializes_until_its_file_is_there_and_its_program_says_so_and_the_steps_of_its_start_are_told_once_per_boot()
+    public async Task Vm_stays_initializing_until_ready_file_and_command_agree()
     {
         await using var harness = Watched();
         var program = harness.Script("ready", "[ -e $0.done ] || { echo 'the desktop starts'; exit 1; }");
@@ -102,7 +102,7 @@ public sealed class ReportersTests
     [InlineData("122 kexec.target start waiting\n", true)]
     [InlineData("122 poweroff.target start waiting\n99 reboot.target stop waiting\n", false)]
     [InlineData("", false)]
-    public async Task Vm_that_reboots_says_so_with_its_last_word_and_one_whose_client_is_stopped_does_not(string jobs, bool reboots)
+    public async Task Reboot_is_reported_at_the_stop_of_the_client(string jobs, bool reboots)
     {
         await using var harness = Watched();
         var systemctl = harness.Script("systemctl", $"[ \"$1\" = list-jobs ] && printf '{jobs.Replace("\n", "\\n", StringComparison.Ordinal)}'");
@@ -113,7 +113,7 @@ public sealed class ReportersTests
     }
 
     [Fact]
-    public async Task Shutdown_waits_neither_for_a_service_manager_that_hangs_nor_for_one_that_is_not_there()
+    public async Task Shutdown_does_not_wait_for_a_hanging_or_missing_systemctl()
     {
         await using var harness = Watched();
         var systemctl = harness.Script("systemctl", "touch $0.asked; exec sleep 600");
@@ -130,7 +130,7 @@ public sealed class ReportersTests
     }
 
     [Fact]
-    public async Task In_use_is_the_vm_while_the_program_of_the_workshop_runs_by_itself_or_as_a_script()
+    public async Task Vm_is_in_use_while_the_workshop_program_or_script_runs()
     {
         await using var harness = Watched();
         var proc = Directory.CreateDirectory(Path.Combine(harness.StateFolder, "proc")).FullName;
@@ -166,7 +166,7 @@ public sealed class ReportersTests
     }
 
     [Fact]
-    public async Task Disk_that_is_nearly_full_is_warned_of_until_there_is_room()
+    public async Task Nearly_full_disk_is_a_warning_until_there_is_room()
     {
         await using var harness = Watched();
         await using var disk = await TinyDisk.MountAsync(Path.Combine(harness.StateFolder, "disk"));

@@ -8,7 +8,7 @@ namespace Allocator.Tests.Client.Agent.Status;
 public sealed class StatusTests(PostgresServer server)
 {
     [Fact]
-    public async Task Screen_tells_whom_the_vm_has_and_how_its_hook_ended_and_the_exit_code_what_is_wrong()
+    public async Task Status_shows_assignment_and_hook_and_the_exit_code_the_problem()
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var terminal = new VmTerminal(deployment.Replica.Address.ToString(), new
@@ -42,7 +42,7 @@ public sealed class StatusTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Screen_says_for_whom_the_vm_is_and_shows_no_secret()
+    public async Task Status_shows_the_person_and_no_secrets()
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var terminal = new VmTerminal(deployment.Replica.Address.ToString(),
@@ -60,7 +60,7 @@ public sealed class StatusTests(PostgresServer server)
     [Theory]
     [InlineData(true, 3)]
     [InlineData(false, 4)]
-    public async Task Polls_that_fail_are_told_from_a_vm_that_is_not_enrolled(bool isEnrolled, int code)
+    public async Task Failed_polls_are_distinguished_from_a_missing_enrolment(bool isEnrolled, int code)
     {
         using var terminal = new VmTerminal("http://127.0.0.1:1", new { FirstPollWithin = "00:00:00" });
         if (isEnrolled)

@@ -17,7 +17,7 @@ public sealed class SystemdTests(PostgresServer server)
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Systemd_hears_that_the_client_is_ready_how_it_is_that_it_lives_and_that_it_stops(bool isAbstract)
+    public async Task Systemd_is_notified_of_readiness_status_watchdog_and_stop(bool isAbstract)
     {
         await using var deployment = await Deployment.StartAsync(server);
         using var terminal = new VmTerminal(deployment.Replica.Address.ToString(),
@@ -41,7 +41,7 @@ public sealed class SystemdTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Allocator_that_is_away_is_told_and_is_no_reason_for_the_watchdog()
+    public async Task Watchdog_keeps_running_while_the_allocator_is_unreachable()
     {
         using var terminal = new VmTerminal("http://127.0.0.1:1", new { EnrolmentToken = "token", FirstPollWithin = "00:00:00" });
         using var systemd = new NotifySocket(terminal.Folder, isAbstract: false);
@@ -53,7 +53,7 @@ public sealed class SystemdTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Watchdog_is_notified_as_long_as_the_loop_keeps_its_times_whatever_the_date_and_not_longer()
+    public async Task Watchdog_is_notified_only_while_the_loop_keeps_its_schedule()
     {
         var time = new FakeTimeProvider();
         var clock = new SettableClock(time);
