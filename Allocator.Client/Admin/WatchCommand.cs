@@ -10,8 +10,12 @@ namespace Allocator.Client.Admin;
 /// <summary>Implements <c>allocator watch</c>.</summary>
 internal static class WatchCommand
 {
-    /// <summary>The number of queued people and of events shown, so that all fits on 24 lines.</summary>
-    private const int Lines = 8;
+    /// <summary>The largest number of queued people and of events that are shown.</summary>
+    private const int MaxLines = 20;
+    private const int MinLines = 3;
+
+    /// <summary>A table's header, its rule, and the blank lines around it.</summary>
+    private const int LinesAroundTable = 4;
 
     private static readonly Argument<string> Name = new("pool") { Description = "The pool's name", DefaultValueFactory = _ => "default" };
     private static readonly Option<TimeSpan?> Every = Options.Duration("--every", "Time between updates; default 2s");
@@ -35,8 +39,9 @@ internal static class WatchCommand
             }
             else
             {
-                await output.Terminal.Live(Render(first)).StartAsync(live =>
-                    FollowAsync(first, every, () => ReadAsync(api, name, cancel), view => live.UpdateTarget(Render(view)), cancel));
+                var terminal = output.Terminal;
+                await terminal.Live(Render(first, terminal)).StartAsync(live =>
+                    FollowAsync(first, every, () => ReadAsync(api, name, cancel), view => live.UpdateTarget(Render(view, terminal)), cancel));
             }
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
@@ -64,19 +69,27 @@ internal static class WatchCommand
 
     private static async Task<View> ReadAsync(IAdminApi api, string pool, CancellationToken cancel) => new(
         Reply.Content(await api.FindPoolAsync(pool, cancel)),
-        Reply.Content(await api.ListAssignmentsAsync(pool, Options.WireName(AssignmentState.Waiting), null, null, null, null, Lines, cancel)).Items,
-        Reply.Content(await api.ListEventsAsync(null, null, null, pool, null, null, null, null, "desc", null, Lines, cancel)).Items,
+        Reply.Content(await api.ListAssignmentsAsync(
+            pool, Options.WireName(AssignmentState.Waiting), null, null, null, null, MaxLines, cancel)).Items,
+        Reply.Content(await api.ListEventsAsync(null, null, null, pool, null, null, null, null, "desc", null, MaxLines, cancel)).Items,
         null);
 
-    private static Rows Render(View view)
+    /// <summary>Renders the pool, and as much of the queue and of the events as fits on the terminal.</summary>
+    private static Rows Render(View view, IAnsiConsole terminal)
     {
-        var parts = new List<IRenderable> { PoolCommands.Render(view.Pool) };
-        if (view.Waiting.Count > 0)
+        var pool = PoolCommands.Render(view.Pool);
+        var tables = view.Waiting.Count > 0 ? 2 : 1;
+        var lines = Segment.SplitLines(pool.GetSegments(terminal)).Count;
+        var left = Math.Max(MinLines * 2, terminal.Profile.Height - lines - (tables * LinesAroundTable) - 1);
+        var waiting = view.Waiting.Take(left / 2).ToList();
+        var events = view.Events.Take(left - waiting.Count);
+        var parts = new List<IRenderable> { pool };
+        if (waiting.Count > 0)
         {
-            parts.Add(Output.Table(["PLACE", "WAITING", "SINCE", "EST. WAIT"], view.Waiting.Select(one =>
+            parts.Add(Output.Table(["PLACE", "WAITING", "SINCE", "EST. WAIT"], waiting.Select(one =>
                 new[] { $"{one.Position}", one.Email, Output.Time(one.RequestedAt), Output.Seconds(one.EstimatedWaitSeconds) })));
         }
-        parts.Add(Output.Table(["AT", "ACTOR", "ACTION", "VM"], view.Events.Select(one =>
+        parts.Add(Output.Table(["AT", "ACTOR", "ACTION", "VM"], events.Select(one =>
             new[] { Output.Time(one.At), one.Actor, one.Action, one.Hostname })));
         if (view.Error is { } error)
         {
