@@ -110,29 +110,43 @@ public sealed record VmDetail : Vm
 /// <param name="Text">For people.</param>
 public sealed record NotFreeReason(string Code, string Text);
 
+/// <summary>Filters of VMs; a VM must match all that are given.</summary>
+public record VmQuery
+{
+    public string? Pool { get; init; }
+    public VmState? State { get; init; }
+    public VmStatus? Status { get; init; }
+    public VmPresence? Presence { get; init; }
+    public VmHold? Hold { get; init; }
+    public GpuHealth? Gpu { get; init; }
+
+    /// <summary>The state of the VM's assignment, or <c>none</c>.</summary>
+    public VmOccupancy? Assignment { get; init; }
+
+    /// <summary>Whether the VM can take the next person.</summary>
+    public bool? Free { get; init; }
+
+    /// <summary>A part of the host name, or of the e-mail address of the person who has the VM.</summary>
+    public string? Text { get; init; }
+
+    /// <summary>Whether the program that the workshop is about is running. VMs that did not report it match neither value.</summary>
+    public bool? InUse { get; init; }
+}
+
 /// <summary>
-/// Body of <c>POST /vms/hold</c>, <c>unhold</c>, <c>drain</c> and <c>release</c>: which VMs. All that is given must
-/// fit; at least one filter, or <paramref name="All"/>.
+/// Body of <c>POST /vms/hold</c>, <c>unhold</c>, <c>drain</c> and <c>release</c>: selects VMs, by at least one filter or by <c>all</c>.
 /// </summary>
-/// <param name="Hostnames">These only; at most 10,000.</param>
-/// <param name="Assignment">Without a person, or whose person is so far.</param>
-/// <param name="Free">Whether the next person can get it.</param>
-/// <param name="Text">A part of the host name, or of the address of the person who has it.</param>
-/// <param name="All">Really every VM.</param>
-/// <param name="DryRun">Change nothing, only say what would be changed.</param>
-public sealed record VmSelection(
-    IReadOnlyList<string>? Hostnames = null,
-    string? Pool = null,
-    VmState? State = null,
-    VmStatus? Status = null,
-    VmPresence? Presence = null,
-    VmHold? Hold = null,
-    GpuHealth? Gpu = null,
-    VmOccupancy? Assignment = null,
-    bool? Free = null,
-    string? Text = null,
-    bool All = false,
-    bool DryRun = false);
+public sealed record VmSelection : VmQuery
+{
+    /// <summary>The host names of the VMs; at most 10,000.</summary>
+    public IReadOnlyList<string>? Hostnames { get; init; }
+
+    /// <summary>Selects every VM; required if no filter is given.</summary>
+    public bool All { get; init; }
+
+    /// <summary>Changes nothing and returns what would be changed.</summary>
+    public bool DryRun { get; init; }
+}
 
 /// <summary>A VM that was changed, or would be.</summary>
 /// <param name="Email">Whose it was, if anybody's.</param>

@@ -22,6 +22,7 @@ namespace Allocator.Contracts;
 [JsonSerializable(typeof(PoolSettings))]
 [JsonSerializable(typeof(RosterSize))]
 [JsonSerializable(typeof(Page<RosterEntry>))]
+[JsonSerializable(typeof(VmQuery))]
 [JsonSerializable(typeof(VmSelection))]
 [JsonSerializable(typeof(Touched<TouchedVm>))]
 [JsonSerializable(typeof(VmAssignmentRequest))]

@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Mvc;
 
 namespace Allocator.Api.Assignments;
 
-/// <summary>What admins see of assignments, and do to them.</summary>
+/// <summary>The calls by which admins list, move, extend and release assignments.</summary>
 internal static class AdminAssignmentEndpoints
 {
     private static readonly CsvColumn<Assignment>[] CsvColumns =
@@ -38,33 +38,34 @@ internal static class AdminAssignmentEndpoints
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
         admins.MapGet("/assignments", ListAsync)
-            .WithName("ListAssignments").WithSummary("Assignments, in the order of their requests")
-            .WithDescription("All filters that are given must fit. As CSV: everything from 'after' on, whatever the limit.")
+            .WithName("ListAssignments").WithSummary("List assignments in the order of their requests")
+            .WithDescription("An assignment must match all given filters. CSV output contains all assignments after 'after', regardless of the limit.")
             .AlsoAsCsv()
             .ProducesValidationProblem();
 
         admins.MapPost("/assignments/{id:guid}/move", MoveAsync)
-            .WithName("MoveAssignment").WithSummary("Move a person to another VM; their assignment stays the same")
-            .WithDescription("200 also where there was nothing to do. Without a hostname: to a free VM of the pool, or not at all.")
+            .WithName("MoveAssignment").WithSummary("Move a person to another VM within the same assignment")
+            .WithDescription("Without a host name, the person moves to any free VM of the pool. 200 is also the answer if there was nothing to do.")
             .Validate<MoveRequest>()
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status409Conflict)
             .ProducesProblem(StatusCodes.Status410Gone);
 
         admins.MapPost("/assignments/{id:guid}/extend", ExtendAsync)
-            .WithName("ExtendAssignment").WithSummary("Give a person more time, or another end")
+            .WithName("ExtendAssignment").WithSummary("Extend an assignment, or set its end")
+            .WithDescription("Repeating a request with 'by' extends the assignment again, unless both have the same Idempotency-Key.")
             .Validate<ExtensionRequest>()
-            .ProducesProblem(StatusCodes.Status404NotFound)
-            .ProducesProblem(StatusCodes.Status409Conflict);
+            .WithIdempotencyKey()
+            .ProducesProblem(StatusCodes.Status404NotFound);
 
         admins.MapPost("/assignments/release", ReleaseAsync)
-            .WithName("ReleaseAssignments").WithSummary("End many assignments: the waiting are cancelled, the others released")
+            .WithName("ReleaseAssignments").WithSummary("End many assignments: those in the queue are cancelled, the others released")
             .Validate<AssignmentSelection>()
             .WithMetadata(new RequestSizeLimitAttribute(Limits.MaxList));
 
         admins.MapPost("/vms/{hostname}/assign", AssignAsync)
-            .WithName("AssignVm").WithSummary("Put a person on this very VM, whatever the pool's door says")
-            .WithDescription("201: they have it now; 200: they had it already. A held VM will do: the hold is the admin's own word.")
+            .WithName("AssignVm").WithSummary("Assign a person to this VM, bypassing pool admission rules")
+            .WithDescription("201: the VM was assigned; 200: the person already had it. A held VM can be assigned, since admins set holds themselves.")
             .Validate<VmAssignmentRequest>()
             .WithIdempotencyKey()
             .ProducesProblem(StatusCodes.Status404NotFound)
@@ -85,24 +86,24 @@ internal static class AdminAssignmentEndpoints
         {
             return Problems.Invalid("email", "an e-mail address");
         }
-        var which = new AssignmentFilter(pool, state?.Value, hostname, email, text);
+        var filter = new AssignmentFilter(pool, state?.Value, hostname, email, text);
         if (Csv.IsWanted(request))
         {
-            return new CsvResult<Assignment>(CsvColumns, (last, cancel) => store.ListAsync(which, last?.Id ?? after, Limits.MaxPage, cancel));
+            return new CsvResult<Assignment>(CsvColumns, (last, cancel) => store.ListAsync(filter, last?.Id ?? after, Limits.MaxPage, cancel));
         }
-        var page = await store.ListAsync(which, after, limit, cancel);
+        var page = await store.ListAsync(filter, after, limit, cancel);
         return TypedResults.Ok(new Page<Assignment>(page, page.Count == limit ? page[^1].Id.ToString() : null));
     }
 
     private static async Task<Results<Ok<Assignment>, ProblemHttpResult>> MoveAsync(
-        Guid id, MoveRequest move, AdminAssignmentStore store, AssignmentStore assignments, VmStore vms, FleetStore fleetStore, VmFleet fleet,
+        Guid id, MoveRequest move, AdminAssignmentStore store, AssignmentStore assignments, VmStore vms, FleetRefresh fleet,
         ClaimsPrincipal admin, CancellationToken cancel)
     {
         var hostname = Hostname.Of(move.Hostname);
         switch (await store.MoveAsync(id, hostname, Hostname.Of(move.From), admin.Actor(), cancel))
         {
             case MoveOutcome.Moved moved:
-                await RefreshAsync(moved, fleetStore, fleet, cancel);
+                await RefreshAsync(moved, fleet, cancel);
                 return TypedResults.Ok(await FindAsync(id, assignments, cancel));
             case MoveOutcome.Unchanged:
                 return TypedResults.Ok(await FindAsync(id, assignments, cancel));
@@ -117,8 +118,7 @@ internal static class AdminAssignmentEndpoints
     }
 
     private static async Task<Results<Created<Assignment>, Ok<Assignment>, ProblemHttpResult>> AssignAsync(
-        Hostname hostname, VmAssignmentRequest request, AdminAssignmentStore store, AssignmentStore assignments,
-            VmStore vms, FleetStore fleetStore, VmFleet fleet,
+        Hostname hostname, VmAssignmentRequest request, AdminAssignmentStore store, AssignmentStore assignments, VmStore vms, FleetRefresh fleet,
         ClaimsPrincipal admin, CancellationToken cancel)
     {
         if (await VmEndpoints.MissingAsync(hostname, vms, cancel) is { } missing)
@@ -129,7 +129,7 @@ internal static class AdminAssignmentEndpoints
         switch (await store.AssignAsync(hostname, request.Email!, code, admin.Actor(), cancel))
         {
             case MoveOutcome.Moved moved:
-                await RefreshAsync(moved, fleetStore, fleet, cancel);
+                await RefreshAsync(moved, fleet, cancel);
                 return TypedResults.Created($"/assignments/{moved.Id}", await FindAsync(moved.Id, assignments, cancel));
             case MoveOutcome.Unchanged unchanged:
                 return TypedResults.Ok(await FindAsync(unchanged.Id, assignments, cancel));
@@ -141,13 +141,13 @@ internal static class AdminAssignmentEndpoints
     }
 
     private static async Task<Results<Ok<Assignment>, ProblemHttpResult, ValidationProblem>> ExtendAsync(
-        Guid id, ExtensionRequest extension, AdminAssignmentStore store, AssignmentStore assignments,
-            ClaimsPrincipal admin, CancellationToken cancel) =>
-        await store.ExtendAsync(id, extension.ExpiresAt, extension.By, admin.Actor(), cancel) switch
+        Guid id, ExtensionRequest extension, IdempotencyKey? key, AdminAssignmentStore store, AssignmentStore assignments, ClaimsPrincipal admin,
+        CancellationToken cancel) =>
+        await store.ExtendAsync(id, extension, admin.Actor(), key, cancel) switch
         {
-            "extended" => TypedResults.Ok(await FindAsync(id, assignments, cancel)),
-            "past" => Problems.Invalid(extension.By is null ? "expiresAt" : "by", "so that the end is in the future"),
-            "no_end" => Problems.NoEnd,
+            ExtensionOutcome.Extended => TypedResults.Ok(await FindAsync(id, assignments, cancel)),
+            ExtensionOutcome.EndsInThePast => Problems.Invalid(extension.By is null ? "expiresAt" : "by", "so that the end is in the future"),
+            ExtensionOutcome.HasNoEnd => Problems.NoEnd,
             _ => await assignments.FindAsync(id, cancel) is null ? Problems.UnknownAssignment : Problems.AssignmentEnded,
         };
 
@@ -158,17 +158,16 @@ internal static class AdminAssignmentEndpoints
         return TypedResults.Ok(new Touched<TouchedAssignment>(selection.DryRun, touched.Count, [.. touched.Take(Limits.MaxPage)]));
     }
 
-    /// <summary>Both VMs have news; this replica need not wait for the feed to tell them.</summary>
-    private static async Task RefreshAsync(MoveOutcome.Moved moved, FleetStore store, VmFleet fleet, CancellationToken cancel)
+    private static async Task RefreshAsync(MoveOutcome.Moved moved, FleetRefresh fleet, CancellationToken cancel)
     {
-        await store.RefreshAsync(moved.Hostname, fleet, cancel);
+        await fleet.TryRefreshAsync(moved.Hostname, cancel);
         if (moved.From is not null)
         {
-            await store.RefreshAsync(moved.From, fleet, cancel);
+            await fleet.TryRefreshAsync(moved.From, cancel);
         }
     }
 
-    /// <summary>For the admin: without the PIN, which is the person's own.</summary>
+    /// <summary>Reads the assignment for an admin, without the PIN, which only the person may see.</summary>
     private static async Task<Assignment> FindAsync(Guid id, AssignmentStore assignments, CancellationToken cancel) =>
         (await assignments.FindAsync(id, cancel))!.Value.Assignment with { Pin = null };
 

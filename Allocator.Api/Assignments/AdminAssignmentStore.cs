@@ -28,6 +28,20 @@ internal abstract record MoveOutcome
     public sealed record NoVm : MoveOutcome;
 }
 
+/// <summary>The result of extending an assignment.</summary>
+internal enum ExtensionOutcome
+{
+    Extended,
+
+    /// <summary>There is no such assignment, or it has ended.</summary>
+    NoLiveAssignment,
+
+    /// <summary>The assignment has no end to which a duration could be added.</summary>
+    HasNoEnd,
+
+    EndsInThePast,
+}
+
 /// <summary>Changes assignments for admins. As everywhere but in a claim, the assignment is locked before the VM.</summary>
 internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
 {
@@ -161,7 +175,9 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
     private const string Extend =
         $"""
         with target as (
-            select id, expires_at, coalesce($2::timestamptz, expires_at + $3::interval) as new_end
+            select
+                id, expires_at, coalesce($2::timestamptz, expires_at + $3::interval) as new_end,
+                exists (select from idempotency_keys where caller = $4 and key = $5::text and is_done) as is_done
             from assignments
             where id = $1 and state <> 'ended'
             for no key update
@@ -170,7 +186,8 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
             update assignments
             set expires_at = target.new_end
             from target
-            where assignments.id = target.id and target.new_end > clock() and target.new_end is distinct from target.expires_at
+            where assignments.id = target.id and not target.is_done
+                and target.new_end > clock() and target.new_end is distinct from target.expires_at
             returning assignments.id, pool, hostname, target.expires_at, target.new_end
         ),
         event as (
@@ -178,8 +195,20 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
             select $4, '{EventActions.Extended}', pool, hostname, id, jsonb_build_object(
                 'before', jsonb_build_object('expiresAt', expires_at), 'after', jsonb_build_object('expiresAt', new_end))
             from extended
+        ),
+        done as (
+            -- In the same transaction: a retry whose first answer was lost must not extend once more.
+            update idempotency_keys
+            set is_done = true
+            from extended
+            where caller = $4 and key = $5::text and status is null
         )
-        select case when new_end is null then 'no_end' when new_end <= clock() then 'past' else 'extended' end
+        select case
+            when is_done then '{nameof(ExtensionOutcome.Extended)}'
+            when new_end is null then '{nameof(ExtensionOutcome.HasNoEnd)}'
+            when new_end <= clock() then '{nameof(ExtensionOutcome.EndsInThePast)}'
+            else '{nameof(ExtensionOutcome.Extended)}'
+        end
         from target
         """;
 
@@ -235,11 +264,12 @@ internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
         }
     }
 
-    /// <returns>Null if there is no such live assignment, or else whether it was extended, has no end, or would end in the past.</returns>
-    public async Task<string?> ExtendAsync(Guid id, DateTime? expiresAt, TimeSpan? by, string actor, CancellationToken cancel)
+    /// <param name="key">The key under which the extension is carried out once, however often it is requested; null: each time.</param>
+    public async Task<ExtensionOutcome> ExtendAsync(
+        Guid id, ExtensionRequest extension, string actor, IdempotencyKey? key, CancellationToken cancel)
     {
-        await using var command = database.Command(Extend, id, expiresAt?.ToUniversalTime(), by, actor);
-        return (string?)await command.ExecuteScalarAsync(cancel);
+        await using var command = database.Command(Extend, id, extension.ExpiresAt?.ToUniversalTime(), extension.By, actor, key?.Value);
+        return await command.ExecuteScalarAsync(cancel) is string outcome ? Enum.Parse<ExtensionOutcome>(outcome) : ExtensionOutcome.NoLiveAssignment;
     }
 
     /// <returns>The assignments that were ended, or would be, as they were before.</returns>

@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Allocator.Api.Assignments;
 
-/// <summary>What people ask for, and what VMs say came of it.</summary>
+/// <summary>The calls by which people request VMs, and by which VMs report how that went.</summary>
 internal static class AssignmentEndpoints
 {
     public static void MapAssignments(this IEndpointRouteBuilder routes)
@@ -18,9 +18,8 @@ internal static class AssignmentEndpoints
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
         people.MapPost("/", AskAsync)
-            .WithName("Ask").WithSummary("Ask for a VM")
-            .WithDescription("202: you are in the queue; 200: you had asked before, and this is what you have. The next free VM that polls takes "
-                + "the first in the queue.")
+            .WithName("Ask").WithSummary("Request a VM")
+            .WithDescription("202: the person joined the queue; 200: the person already has this assignment. The next free VM that polls takes the first person in the queue.")
             .Validate<AssignmentRequest>()
             .WithIdempotencyKey()
             .ProducesProblem(StatusCodes.Status403Forbidden)
@@ -29,7 +28,7 @@ internal static class AssignmentEndpoints
             .ProducesProblem(StatusCodes.Status429TooManyRequests);
 
         people.MapGet("/{id:guid}", FindAsync)
-            .WithName("FindAssignment").WithSummary("Where my assignment is")
+            .WithName("FindAssignment").WithSummary("Show an assignment")
             .Produces(StatusCodes.Status304NotModified)
             .ProducesProblem(StatusCodes.Status404NotFound);
 
@@ -38,7 +37,7 @@ internal static class AssignmentEndpoints
             .ProducesProblem(StatusCodes.Status404NotFound);
 
         routes.MapPut("/assignment/{hostname}/outcome", ReportOutcomeAsync)
-            .WithName("ReportOutcome").WithTags("VMs").WithSummary("How the VM fared with what it was told")
+            .WithName("ReportOutcome").WithTags("VMs").WithSummary("Report the result of an assignment or cleanup")
             .RequireAuthorization(VmAuthentication.Name)
             .Validate<OutcomeReport>()
             .ProducesProblem(StatusCodes.Status401Unauthorized)
@@ -105,13 +104,13 @@ internal static class AssignmentEndpoints
         await store.EndAsync(id, Actors.Person, cancel) ? TypedResults.NoContent() : Problems.UnknownAssignment;
 
     private static async Task<Results<NoContent, ProblemHttpResult>> ReportOutcomeAsync(
-        string hostname, OutcomeReport report, OutcomeStore store, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal vm, CancellationToken cancel)
+        string hostname, OutcomeReport report, OutcomeStore store, FleetRefresh fleet, ClaimsPrincipal vm, CancellationToken cancel)
     {
         if (!await store.ReportAsync(vm.Identity!.Name!, report, cancel))
         {
             return Problems.GenerationOver(hostname, report.Generation!.Value);
         }
-        await fleetStore.RefreshAsync(vm.Identity.Name!, fleet, cancel);
+        await fleet.TryRefreshAsync(vm.Identity.Name!, cancel);
         return TypedResults.NoContent();
     }
 }

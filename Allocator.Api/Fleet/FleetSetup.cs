@@ -10,6 +10,7 @@ internal static class FleetSetup
         builder.Services.AddSingleton<VmFleet>();
         builder.Services.AddSingleton<FleetMetrics>();
         builder.Services.AddSingleton<FleetStore>();
+        builder.Services.AddSingleton<FleetRefresh>();
         builder.Services.AddSingleton<ReadThrough>();
         builder.Services.AddHostedService<FleetFeed>();
     }

@@ -89,15 +89,6 @@ internal sealed class FleetStore(NpgsqlDataSource database)
         return changes;
     }
 
-    /// <summary>Updates one VM that this replica has just changed, so that its next poll need not wait for the feed.</summary>
-    public async Task RefreshAsync(string hostname, VmFleet fleet, CancellationToken cancel)
-    {
-        if (await FindAsync(hostname, cancel) is { } view)
-        {
-            fleet.Apply(view);
-        }
-    }
-
     public Task<VmSnapshot?> FindAsync(string hostname, CancellationToken cancel) =>
         database.Command(One, hostname).FirstAsync(row => VmSnapshot.Read(row), cancel);
 

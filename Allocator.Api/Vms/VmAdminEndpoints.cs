@@ -8,10 +8,10 @@ using Microsoft.AspNetCore.Mvc;
 
 namespace Allocator.Api.Vms;
 
-/// <summary>What admins do to VMs: keep them out of the pool, put them back, send their people away, delete them.</summary>
+/// <summary>The calls by which admins hold, drain, release and delete VMs.</summary>
 internal static class VmAdminEndpoints
 {
-    private delegate Task<List<TouchedVm>> Change(VmAdminStore store, VmFilter which, string actor, bool dryRun, CancellationToken cancel);
+    private delegate Task<List<TouchedVm>> Change(VmAdminStore store, VmFilter filter, string actor, bool dryRun, CancellationToken cancel);
 
     public static void MapHolds(this IEndpointRouteBuilder routes)
     {
@@ -20,33 +20,32 @@ internal static class VmAdminEndpoints
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
-        Map(vms, "hold", "Keep out of the pool; whoever has it keeps it", Hold(VmHold.Held));
-        Map(vms, "unhold", "Put back into the pool, also what is draining or retired", Hold(null));
-        Map(vms, "drain", "Take no new person, and retire when free", Hold(VmHold.Draining));
-        Map(vms, "release", "End the assignment; the VM has to be cleaned before anybody else gets it",
-            (store, which, actor, dryRun, cancel) => store.ReleaseAsync(which, actor, dryRun, cancel));
+        Map(vms, "hold", "Hold: assign nobody new; the current person keeps the VM", Hold(VmHold.Held));
+        Map(vms, "unhold", "Return to the pool, also if draining or retired", Hold(null));
+        Map(vms, "drain", "Drain: assign nobody new, and retire when free", Hold(VmHold.Draining));
+        Map(vms, "release", "End the assignment; the VM is cleaned before the next person gets it",
+            (store, filter, actor, dryRun, cancel) => store.ReleaseAsync(filter, actor, dryRun, cancel));
 
-        vms.MapDelete("/{hostname}", DeleteAsync).WithName("DeleteVm").WithSummary("Retire a VM for good; its token dies")
-            .WithDescription("Its history stays. A machine can take the name again by enrolling.")
+        vms.MapDelete("/{hostname}", DeleteAsync).WithName("DeleteVm").WithSummary("Delete a VM and revoke its token")
+            .WithDescription("The events of the VM are kept. A machine that enrolls can reuse the name.")
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status409Conflict);
     }
 
-    private static Change Hold(VmHold? hold) => (store, which, actor, dryRun, cancel) => store.HoldAsync(which, hold, actor, dryRun, cancel);
+    private static Change Hold(VmHold? hold) => (store, filter, actor, dryRun, cancel) => store.HoldAsync(filter, hold, actor, dryRun, cancel);
 
     private static void Map(RouteGroupBuilder vms, string verb, string summary, Change change)
     {
         var name = char.ToUpperInvariant(verb[0]) + verb[1..];
         vms.MapPost($"/{{hostname}}/{verb}", async Task<Results<NoContent, ProblemHttpResult>> (
-                Hostname hostname, VmAdminStore store, VmStore vmStore, FleetStore fleetStore, VmFleet fleet,
-                    ClaimsPrincipal admin, CancellationToken cancel) =>
+                Hostname hostname, VmAdminStore store, VmStore vmStore, FleetRefresh fleet, ClaimsPrincipal admin, CancellationToken cancel) =>
             {
                 if (await VmEndpoints.MissingAsync(hostname, vmStore, cancel) is { } missing)
                 {
                     return missing;
                 }
                 await change(store, VmFilter.Of(hostname), admin.Actor(), false, cancel);
-                await fleetStore.RefreshAsync(hostname, fleet, cancel);
+                await fleet.TryRefreshAsync(hostname, cancel);
                 return TypedResults.NoContent();
             })
             .WithName($"{name}Vm").WithSummary($"One VM: {summary}")
@@ -65,7 +64,7 @@ internal static class VmAdminEndpoints
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
-        Hostname hostname, VmAdminStore store, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal admin, CancellationToken cancel)
+        Hostname hostname, VmAdminStore store, FleetRefresh fleet, ClaimsPrincipal admin, CancellationToken cancel)
     {
         switch (await store.DeleteAsync(hostname, admin.Actor(), cancel))
         {
@@ -74,7 +73,7 @@ internal static class VmAdminEndpoints
             case DeletionOutcome.HasPerson:
                 return Problems.VmHasPerson(hostname);
             default:
-                await fleetStore.RefreshAsync(hostname, fleet, cancel);
+                await fleet.TryRefreshAsync(hostname, cancel);
                 return TypedResults.NoContent();
         }
     }

@@ -22,7 +22,7 @@ internal enum DeletionOutcome
 internal sealed class VmAdminStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// Selects the VMs of the filter that would change; <c>$11</c> is the new hold. A retired VM is not drained again.
+    /// Selects the VMs of the filter that would change; <see cref="VmFilter.Next1"/> is the new hold. A retired VM is not drained again.
     /// </summary>
     private const string ToHold =
         $"""
@@ -30,8 +30,8 @@ internal sealed class VmAdminStore(NpgsqlDataSource database)
         from vms v
         left join assignments a on a.id = v.assignment_id
         where {VmFilter.Where}
-            and v.hold is distinct from $11::text
-            and not ($11::text is not distinct from 'draining' and v.hold is not distinct from 'retired')
+            and v.hold is distinct from {VmFilter.Next1}::text
+            and not ({VmFilter.Next1}::text is not distinct from 'draining' and v.hold is not distinct from 'retired')
         order by v.hostname
         """;
 
@@ -43,21 +43,21 @@ internal sealed class VmAdminStore(NpgsqlDataSource database)
         ),
         held as (
             update vms
-            set hold = $11::text
+            set hold = {VmFilter.Next1}::text
             from target
             where vms.hostname = target.hostname
         ),
         event as (
             insert into events (actor, action, pool, hostname, detail)
             select
-                $12,
-                case $11::text
+                {VmFilter.Next2},
+                case {VmFilter.Next1}::text
                     when 'held' then '{EventActions.VmHeld}'
                     when 'draining' then '{EventActions.VmDrained}'
                     else '{EventActions.VmUnheld}'
                 end,
                 pool, hostname,
-                jsonb_build_object('before', jsonb_build_object('hold', hold), 'after', jsonb_build_object('hold', $11::text))
+                jsonb_build_object('before', jsonb_build_object('hold', hold), 'after', jsonb_build_object('hold', {VmFilter.Next1}::text))
             from target
         )
         select hostname, email
@@ -82,7 +82,7 @@ internal sealed class VmAdminStore(NpgsqlDataSource database)
     private const string Release =
         $"""
         with target as (
-            select id, state, hostname, email, 'released' as reason, $11 as actor
+            select id, state, hostname, email, 'released' as reason, {VmFilter.Next1} as actor
             from (
                 {ToRelease}
                 for no key update of a

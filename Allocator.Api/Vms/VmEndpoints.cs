@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Allocator.Api.Vms;
 
-/// <summary>How VMs join and what they say of themselves; what admins see of them.</summary>
+/// <summary>The calls by which VMs enroll and report, and by which admins list VMs.</summary>
 internal static class VmEndpoints
 {
     private static readonly CsvColumn<Vm>[] CsvColumns =
@@ -30,9 +30,8 @@ internal static class VmEndpoints
     public static void MapVms(this IEndpointRouteBuilder routes)
     {
         routes.MapPost("/vms", EnrolAsync)
-            .WithName("Enrol").WithTags("VMs").WithSummary("A machine joins the fleet")
-            .WithDescription("The same machine again gets a fresh token, and the old one dies. A token of POST /enrolment-tokens is used up only "
-                + "by success.")
+            .WithName("Enrol").WithTags("VMs").WithSummary("Enroll a machine")
+            .WithDescription("A machine that enrolls again gets a new token, which replaces the old one. Only a successful call uses up a token of POST /enrolment-tokens.")
             .RequireAuthorization(EnrolmentAuthentication.Name)
             .Validate<EnrolmentRequest>()
             .ProducesProblem(StatusCodes.Status401Unauthorized)
@@ -42,7 +41,7 @@ internal static class VmEndpoints
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
         routes.MapPut("/vms/{hostname}/report", ReportAsync)
-            .WithName("ReportVm").WithTags("VMs").WithSummary("What changed on the VM")
+            .WithName("ReportVm").WithTags("VMs").WithSummary("Report what changed on the VM")
             .RequireAuthorization(VmAuthentication.Name)
             .Validate<VmReport>()
             .ProducesProblem(StatusCodes.Status401Unauthorized)
@@ -56,11 +55,11 @@ internal static class VmEndpoints
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
-        admins.MapGet("/", ListAsync).WithName("ListVms").WithSummary("VMs, by host name")
-            .WithDescription("All filters that are given must fit. As CSV: everything from 'after' on, whatever the limit.")
+        admins.MapGet("/", ListAsync).WithName("ListVms").WithSummary("List VMs, sorted by host name")
+            .WithDescription("A VM must match all given filters. CSV output contains all VMs after 'after', regardless of the limit.")
             .AlsoAsCsv()
             .ProducesValidationProblem();
-        admins.MapGet("/{hostname}", FindAsync).WithName("FindVm").WithSummary("One VM, and why it is or is not free")
+        admins.MapGet("/{hostname}", FindAsync).WithName("FindVm").WithSummary("Show one VM, and every reason why it is not free")
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status410Gone);
     }
@@ -92,20 +91,18 @@ internal static class VmEndpoints
     }
 
     private static async Task<NoContent> ReportAsync(
-        string hostname, VmReport report, VmStore store, FleetStore fleetStore, VmFleet fleet, ClaimsPrincipal vm, CancellationToken cancel)
+        string hostname, VmReport report, VmStore store, FleetRefresh fleet, ClaimsPrincipal vm, CancellationToken cancel)
     {
         await store.ReportAsync(vm.Identity!.Name!, report, cancel);
-        await fleetStore.RefreshAsync(vm.Identity.Name!, fleet, cancel);
+        await fleet.TryRefreshAsync(vm.Identity.Name!, cancel);
         return TypedResults.NoContent();
     }
 
     private static async Task<Results<Ok<Page<Vm>>, ValidationProblem, CsvResult<Vm>>> ListAsync(
-        HttpRequest request, VmStore store, CancellationToken cancel,
-        string? pool = null, EnumQuery<VmState>? state = null, EnumQuery<VmStatus>? status = null, EnumQuery<VmPresence>? presence = null,
-        EnumQuery<VmHold>? hold = null, EnumQuery<GpuHealth>? gpu = null, EnumQuery<VmOccupancy>? assignment = null, bool? free = null,
-        string? text = null, string? after = null, int limit = Limits.DefaultPage)
+        [AsParameters] VmQueryParameters query, HttpRequest request, VmStore store, CancellationToken cancel,
+        string? after = null, int limit = Limits.DefaultPage)
     {
-        if (Limits.Validate(pool, limit, text) is { } invalid)
+        if (Limits.Validate(query.Pool, limit, query.Text) is { } invalid)
         {
             return invalid;
         }
@@ -113,12 +110,12 @@ internal static class VmEndpoints
         {
             return Problems.Invalid("after", "the 'next' of the page before");
         }
-        var which = new VmFilter(pool, state?.Value, status?.Value, presence?.Value, hold?.Value, gpu?.Value, assignment?.Value, free, text);
+        var filter = new VmFilter(query.ToQuery());
         if (Csv.IsWanted(request))
         {
-            return new CsvResult<Vm>(CsvColumns, (last, cancel) => store.ListAsync(which, last?.Hostname ?? $"{start}", Limits.MaxPage, cancel));
+            return new CsvResult<Vm>(CsvColumns, (last, cancel) => store.ListAsync(filter, last?.Hostname ?? $"{start}", Limits.MaxPage, cancel));
         }
-        var page = await store.ListAsync(which, $"{start}", limit, cancel);
+        var page = await store.ListAsync(filter, $"{start}", limit, cancel);
         return TypedResults.Ok(new Page<Vm>(page, page.Count == limit ? page[^1].Hostname : null));
     }
 
@@ -127,7 +124,7 @@ internal static class VmEndpoints
             ? TypedResults.Ok(vm)
             : await MissingAsync(hostname, store, cancel) ?? Problems.UnknownVm(hostname);
 
-    /// <summary>Why there is no such VM: it is deleted, or it never was. Null where there is one.</summary>
+    /// <summary>Returns the problem that the VM is deleted or unknown, or null if there is such a VM.</summary>
     public static async Task<ProblemHttpResult?> MissingAsync(Hostname hostname, VmStore store, CancellationToken cancel) =>
         await store.IsDeletedAsync(hostname, cancel) switch
         {

@@ -1,24 +1,44 @@
 using Allocator.Api.Data;
+using Allocator.Api.Web;
 using Allocator.Contracts;
+using Microsoft.AspNetCore.Mvc;
 
 namespace Allocator.Api.Vms;
 
-/// <summary>Which VMs: of a list, or of a change of many. What is null says nothing; a VM that was deleted fits none.</summary>
-internal sealed record VmFilter(
-    string? Pool = null,
-    VmState? State = null,
-    VmStatus? Status = null,
-    VmPresence? Presence = null,
-    VmHold? Hold = null,
-    GpuHealth? Gpu = null,
-    VmOccupancy? Assignment = null,
-    bool? Free = null,
-    string? Text = null,
-    IReadOnlyList<string>? Hostnames = null)
+/// <summary>The filters of VMs as query parameters, which are those of <see cref="VmQuery"/>.</summary>
+internal sealed record VmQueryParameters(
+    [FromQuery(Name = "pool")] string? Pool,
+    [FromQuery(Name = "state")] EnumQuery<VmState>? State,
+    [FromQuery(Name = "status")] EnumQuery<VmStatus>? Status,
+    [FromQuery(Name = "presence")] EnumQuery<VmPresence>? Presence,
+    [FromQuery(Name = "hold")] EnumQuery<VmHold>? Hold,
+    [FromQuery(Name = "gpu")] EnumQuery<GpuHealth>? Gpu,
+    [FromQuery(Name = "assignment")] EnumQuery<VmOccupancy>? Assignment,
+    [FromQuery(Name = "free")] bool? Free,
+    [FromQuery(Name = "text")] string? Text,
+    [FromQuery(Name = "inUse")] bool? InUse)
+{
+    public VmQuery ToQuery() => new()
+    {
+        Pool = Pool,
+        State = State?.Value,
+        Status = Status?.Value,
+        Presence = Presence?.Value,
+        Hold = Hold?.Value,
+        Gpu = Gpu?.Value,
+        Assignment = Assignment?.Value,
+        Free = Free,
+        Text = Text,
+        InUse = InUse,
+    };
+}
+
+/// <summary>The condition of a statement about VMs that match a query. A deleted VM matches none.</summary>
+internal sealed record VmFilter(VmQuery Query, IReadOnlyList<string>? Hostnames = null)
 {
     /// <summary>
-    /// Of a VM <c>v</c> and its live assignment <c>a</c>, by the parameters <c>$1</c> to <c>$10</c>, which are
-    /// <see cref="Values"/>. The planner knows their values: what is null is not there for it.
+    /// The condition on a VM <c>v</c> and its live assignment <c>a</c>. Its parameters are <see cref="Values"/>; the
+    /// planner knows their values, so filters that are null cost nothing.
     /// </summary>
     public const string Where =
         """
@@ -37,22 +57,28 @@ internal sealed record VmFilter(
             select live_hostname from assignments where live_hostname is not null and strpos(email_key, $9) > 0
         )))
         and ($10::text[] is null or v.hostname = any ($10))
+        and ($11::boolean is null or v.in_use = $11)
         """;
 
+    /// <summary>The first parameter that a statement adds to those of <see cref="Where"/>.</summary>
+    public const string Next1 = "$12";
+
+    /// <summary>The second parameter that a statement adds to those of <see cref="Where"/>.</summary>
+    public const string Next2 = "$13";
+
     public VmFilter(VmSelection selection)
-        : this(
-            selection.Pool, selection.State, selection.Status, selection.Presence, selection.Hold, selection.Gpu,
-            selection.Assignment, selection.Free, selection.Text,
-            selection.Hostnames is null ? null : [.. selection.Hostnames.Select(name => name.ToLowerInvariant())])
+        : this(selection, selection.Hostnames is null ? null : [.. selection.Hostnames.Select(name => Hostname.Of(name)!.Value.ToString())])
     {
     }
 
-    /// <summary>This one.</summary>
-    public static VmFilter Of(string hostname) => new(Hostnames: [hostname]);
-
+    /// <summary>The values of the parameters of <see cref="Where"/>, in their order.</summary>
     public object?[] Values =>
     [
-        Pool, State?.Text(), Status?.Text(), Presence is null ? null : Presence == VmPresence.Lost, Hold?.Text(), Gpu?.Text(),
-        Assignment?.Text(), Free, Text?.ToLowerInvariant(), Hostnames?.ToArray(),
+        Query.Pool, Query.State?.Text(), Query.Status?.Text(), Query.Presence is null ? null : Query.Presence == VmPresence.Lost,
+        Query.Hold?.Text(), Query.Gpu?.Text(), Query.Assignment?.Text(), Query.Free, Query.Text?.ToLowerInvariant(), Hostnames?.ToArray(),
+        Query.InUse,
     ];
+
+    /// <summary>Creates a filter that matches exactly one VM.</summary>
+    public static VmFilter Of(Hostname hostname) => new(new VmQuery(), [hostname]);
 }

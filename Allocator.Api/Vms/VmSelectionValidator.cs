@@ -14,10 +14,10 @@ internal sealed class VmSelectionValidator : AbstractValidator<VmSelection>
         RuleFor(selection => selection.Pool).IsPoolName();
         RuleFor(selection => selection.Text)
             .Must(Limits.IsSearchText).WithMessage($"Must be {Limits.SearchTextRule}.");
-        // A forgotten filter must not empty the whole house.
+        // Guards against selecting every VM because a filter was forgotten.
         RuleFor(selection => selection.All)
             .Must((selection, all) => all != IsFiltered(selection))
-            .WithMessage("Must be true where no filter is given, to mean every VM, and only there.");
+            .WithMessage("Set `all` to true to select every VM; it cannot be combined with filters.");
     }
 
     private static bool IsFiltered(VmSelection selection) => selection with { All = false, DryRun = false } != new VmSelection();

@@ -175,9 +175,9 @@ internal sealed class VmStore(NpgsqlDataSource database)
             from vms v
             left join assignments a on a.id = v.assignment_id
             where {VmFilter.Where}
-                and v.hostname > $11
+                and v.hostname > {VmFilter.Next1}
             order by v.hostname
-            limit $12
+            limit {VmFilter.Next2}
         )
         select {Columns}
         {From}

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Web;
 
-/// <summary>Turns what endpoints throw into problems: unreadable requests, outages, and bugs.</summary>
+/// <summary>Turns exceptions of endpoints into problems: unreadable requests, outages, and bugs.</summary>
 internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILogger<ExceptionToProblem> log) : IExceptionHandler
 {
     public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancel)
@@ -28,24 +28,22 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
     private IResult Unreadable(HttpContext context, BadHttpRequestException bad) => bad.InnerException switch
     {
         JsonException { InnerException: JsonException } syntax => Problems.Make(400, "not-json", "The body is not JSON",
-            $"It stops being JSON in line {syntax.LineNumber + 1}, at byte {syntax.BytePositionInLine + 1}."),
+            $"Invalid JSON at line {syntax.LineNumber + 1}, byte {syntax.BytePositionInLine + 1}."),
         JsonException { Path: { Length: > 2 } path } => Problems.Invalid(path[2..], Expected(context, path)),
-        _ when BadParameter().Match(bad.Message) is { Success: true } match && HostnameInPath(context, match.Groups["name"].Value) is { } hostname =>
-            Problems.UnknownVm(hostname),
-        _ when BadParameter().Match(bad.Message) is { Success: true } match => Problems.Invalid(
-            match.Groups["name"].Value, InWords(TypeOfParameter(context, match.Groups["name"].Value), null)),
+        _ when BadParameter().Match(bad.Message) is { Success: true } match =>
+            BadParameterProblem(context, JsonNamingPolicy.CamelCase.ConvertName(match.Groups["name"].Value)),
         _ when BodyType(context) is not null => Problems.Make(bad.StatusCode, "not-json", "The body is not a JSON object", "Send one JSON object."),
-        _ => Problems.Make(bad.StatusCode, "unreadable-request", "The request cannot be read", "/openapi/v1.json says what this call takes."),
+        _ => Problems.Make(bad.StatusCode, "unreadable-request", "The request cannot be read", "See /openapi/v1.json for the parameters of this call."),
     };
 
     private IResult InternalError(HttpContext context, Exception exception)
     {
         Log.Bug(log, exception, context.Request.Method, Route(context));
-        return Problems.Make(500, "internal-error", "Something went wrong here",
-            $"It is logged under trace {context.TraceIdentifier}. Nothing was half-done: each request is one statement in the database.");
+        return Problems.Make(500, "internal-error", "Internal error",
+            $"The log has the details under trace {context.TraceIdentifier}.");
     }
 
-    /// <summary>What the endpoint's body wants at this path, in words.</summary>
+    /// <summary>Describes the type that the endpoint's body has at this path.</summary>
     private string Expected(HttpContext context, string path)
     {
         var body = BodyType(context);
@@ -75,31 +73,39 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
         {
             JsonTypeInfoKind.Dictionary or JsonTypeInfoKind.Object => "an object",
             JsonTypeInfoKind.Enumerable => "a list",
-            _ => "of another type; /openapi/v1.json says which",
+            _ => "of another type; see /openapi/v1.json",
         },
     };
 
-    /// <summary>Returns the part of the path that should have been a host name, or null if the parameter is another one.</summary>
-    private static string? HostnameInPath(HttpContext context, string name) =>
-        TypeOfParameter(context, name) == typeof(Hostname) ? context.Features.Get<IExceptionHandlerFeature>()?.RouteValues?[name] as string : null;
+    /// <summary>A path with a malformed host name is one of a VM that cannot exist.</summary>
+    private static IResult BadParameterProblem(HttpContext context, string name)
+    {
+        var type = TypeOfParameter(context, name);
+        return type == typeof(Hostname) && context.Features.Get<IExceptionHandlerFeature>()?.RouteValues?[name] is string hostname
+            ? Problems.UnknownVm(hostname)
+            : Problems.Invalid(name, InWords(type, null));
+    }
 
     private static Type? BodyType(HttpContext context) => Endpoint(context)?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
 
     private static Type? TypeOfParameter(HttpContext context, string name)
     {
         var parameters = Endpoint(context)?.Metadata.GetMetadata<MethodInfo>()?.GetParameters() ?? [];
-        var type = parameters.FirstOrDefault(parameter => parameter.Name == name)?.ParameterType;
+        var type = parameters.FirstOrDefault(parameter => parameter.Name == name)?.ParameterType
+            ?? parameters.Where(parameter => parameter.IsDefined(typeof(AsParametersAttribute)))
+                .Select(parameter => parameter.ParameterType.GetProperty(name, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase))
+                .FirstOrDefault(property => property is not null)?.PropertyType;
         type = type is null ? null : Nullable.GetUnderlyingType(type) ?? type;
         return type is { IsGenericType: true } && type.GetGenericTypeDefinition() == typeof(EnumQuery<>) ? type.GenericTypeArguments[0] : type;
     }
 
-    /// <summary>The framework names the parameter in its message only: <c>Failed to bind parameter "int limit" from "ten".</c></summary>
+    /// <summary>Matches the framework's message, which alone names the parameter: <c>Failed to bind parameter "int limit" from "ten".</c></summary>
     [GeneratedRegex("""parameter "\S+ (?<name>\w+)" from "[^"]*"\.""")]
     private static partial Regex BadParameter();
 
     private static Endpoint? Endpoint(HttpContext context) => context.Features.Get<IExceptionHandlerFeature>()?.Endpoint;
 
-    /// <summary>The pattern, not the path: an assignment's id is a secret of the person who asked.</summary>
+    /// <summary>Returns the pattern and not the path, because an assignment's id is a secret of its person.</summary>
     private static string Route(HttpContext context) => (Endpoint(context) as RouteEndpoint)?.RoutePattern.RawText ?? "(no route)";
 
     private static partial class Log

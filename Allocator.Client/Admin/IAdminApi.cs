@@ -6,10 +6,10 @@ namespace Allocator.Client.Admin;
 /// <summary>The part of the API that admins call. <see cref="Reply"/> reads the responses.</summary>
 internal interface IAdminApi
 {
+    /// <param name="filter">The filters of a <see cref="VmQuery"/>, from <see cref="Query.Of"/>.</param>
     [Get("/vms")]
     Task<IApiResponse<Page<Vm>>> ListVmsAsync(
-        string? pool, string? state, string? status, string? presence, string? hold, string? gpu, string? assignment, string? free,
-        string? text, string? after, int limit, CancellationToken cancel);
+        [Query] IDictionary<string, string> filter, string? after, int limit, CancellationToken cancel);
 
     [Get("/vms/{hostname}")]
     Task<IApiResponse<VmDetail>> FindVmAsync(string hostname, CancellationToken cancel);
@@ -35,7 +35,8 @@ internal interface IAdminApi
     Task<IApiResponse<Assignment>> MoveAsync(Guid id, [Body] MoveRequest request, CancellationToken cancel);
 
     [Post("/assignments/{id}/extend")]
-    Task<IApiResponse<Assignment>> ExtendAsync(Guid id, [Body] ExtensionRequest request, CancellationToken cancel);
+    Task<IApiResponse<Assignment>> ExtendAsync(
+        Guid id, [Body] ExtensionRequest request, [Header("Idempotency-Key")] string key, CancellationToken cancel);
 
     [Post("/assignments/release")]
     Task<IApiResponse<Touched<TouchedAssignment>>> ReleaseAsync([Body] AssignmentSelection which, CancellationToken cancel);

@@ -27,12 +27,17 @@ internal static class VmCommands
         Description = "Select VMs by whether the next person can get them",
         HelpName = "true|false",
     };
+    private static readonly Option<bool?> InUse = new("--in-use")
+    {
+        Description = "Select VMs by whether the workshop's program is running",
+        HelpName = "true|false",
+    };
     private static readonly Option<string?> Text = Options.Text(
         "--text", "Select VMs whose host name, or whose person's address, contains this text", "text");
     private static readonly Option<bool> All = new("--all") { Description = "Select every VM (required when no filter is given)" };
     private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Only show what would be changed" };
     private static readonly Option<int> Limit = Options.Limit("VMs");
-    private static readonly Symbol[] Filters = [Pool, State, Status, Presence, Hold, Gpu, Assignment, Free, Text];
+    private static readonly Symbol[] Filters = [Pool, State, Status, Presence, Hold, Gpu, Assignment, Free, InUse, Text];
 
     public static Command Create() => new CliCommand("vms", "List, hold, drain and delete VMs",
             "allocator vms list --presence lost", "allocator vms show vm-7", "allocator vms drain --pool default --dry-run")
@@ -62,11 +67,8 @@ internal static class VmCommands
 
     private static async Task ListAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
-        var which = Selection(parsed);
-        var page = await Reply.AllAsync(parsed.GetValue(Limit), (after, limit) => api.ListVmsAsync(
-            which.Pool, Options.WireName(which.State), Options.WireName(which.Status), Options.WireName(which.Presence),
-                Options.WireName(which.Hold), Options.WireName(which.Gpu),
-            Options.WireName(which.Assignment), which.Free is { } free ? (free ? "true" : "false") : null, which.Text, after, limit, cancel));
+        var filter = Query.Of(Selection(parsed), WireJson.Default.VmQuery);
+        var page = await Reply.AllAsync(parsed.GetValue(Limit), (after, limit) => api.ListVmsAsync(filter, after, limit, cancel));
         string[] columns = ["VM", "POOL", "FREE", "STATE", "STATUS", "PRESENCE", "HOLD", "GPU", "PERSON", "LAST POLL"];
         output.ShowList(page, WireJson.Default.PageVm, columns, vm =>
         [
@@ -91,13 +93,13 @@ internal static class VmCommands
 
     private static async Task ChangeAsync(string verb, IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
-        var which = Selection(parsed);
-        // A misspelled host name is an error, which must be found before anything is changed.
-        foreach (var hostname in which.Hostnames ?? [])
+        var selection = Selection(parsed);
+        // A misspelled host name is an error, selection must be found before anything is changed.
+        foreach (var hostname in selection.Hostnames ?? [])
         {
             Reply.Check(await api.FindVmAsync(hostname, cancel));
         }
-        var touched = Reply.Content(await api.ChangeVmsAsync(verb, which, cancel));
+        var touched = Reply.Content(await api.ChangeVmsAsync(verb, selection, cancel));
         output.ShowTouched(touched, WireJson.Default.TouchedTouchedVm, "VM", ["VM", "PERSON"], vm => [vm.Hostname, vm.Email]);
     }
 
@@ -112,9 +114,20 @@ internal static class VmCommands
         AssignmentCommands.Show(output, Reply.Content(await api.AssignVmAsync(
             parsed.GetRequiredValue(Hostname), new VmAssignmentRequest(parsed.GetRequiredValue(Email)), cancel)));
 
-    private static VmSelection Selection(ParseResult parsed) => new(
-        parsed.GetResult(Hostnames) is { Tokens.Count: > 0 } ? parsed.GetValue(Hostnames) : null,
-        parsed.GetValue(Pool), parsed.GetValue(State), parsed.GetValue(Status), parsed.GetValue(Presence),
-            parsed.GetValue(Hold), parsed.GetValue(Gpu),
-        parsed.GetValue(Assignment), parsed.GetValue(Free), parsed.GetValue(Text), parsed.GetValue(All), parsed.GetValue(DryRun));
+    private static VmSelection Selection(ParseResult parsed) => new()
+    {
+        Hostnames = parsed.GetResult(Hostnames) is { Tokens.Count: > 0 } ? parsed.GetValue(Hostnames) : null,
+        Pool = parsed.GetValue(Pool),
+        State = parsed.GetValue(State),
+        Status = parsed.GetValue(Status),
+        Presence = parsed.GetValue(Presence),
+        Hold = parsed.GetValue(Hold),
+        Gpu = parsed.GetValue(Gpu),
+        Assignment = parsed.GetValue(Assignment),
+        Free = parsed.GetValue(Free),
+        InUse = parsed.GetValue(InUse),
+        Text = parsed.GetValue(Text),
+        All = parsed.GetValue(All),
+        DryRun = parsed.GetValue(DryRun),
+    };
 }

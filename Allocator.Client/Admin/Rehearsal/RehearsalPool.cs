@@ -115,7 +115,7 @@ internal sealed class RehearsalPool(IAdminApi api, string name, TimeProvider tim
             throw new CommandException(ExitCode.Refused, $"Pool '{name}' is not a rehearsal pool, so it was not deleted.");
         }
         var vms = await Reply.AllAsync(int.MaxValue, (after, limit) =>
-            api.ListVmsAsync(name, null, null, null, null, null, null, null, null, after, limit, cancel));
+            api.ListVmsAsync(new Dictionary<string, string> { ["pool"] = name }, after, limit, cancel));
         if (vms.Items.FirstOrDefault(vm => !vm.Hostname.StartsWith($"{name}-", StringComparison.Ordinal)) is { } real)
         {
             throw new CommandException(ExitCode.Refused,
