@@ -1,12 +1,12 @@
 namespace Allocator.Contracts;
 
-/// <summary>Body of <c>POST /enrolment-tokens</c>: makes tokens that let machines enrol.</summary>
-/// <param name="Pool">Good for this pool only, and for who names none; null: for any.</param>
-/// <param name="Hostname">Good for this host name only; null: for any.</param>
-/// <param name="Uses">How many machines each token lets in; 1–1,000. One that is in may use it again under the same host name.</param>
-/// <param name="ExpiresAt">Until when; in place of <paramref name="ValidFor"/>.</param>
-/// <param name="ValidFor">For how long (<c>hh:mm:ss</c>, 1 min – 366 days); a day where neither is given.</param>
-/// <param name="Count">How many tokens, all alike; 1–1,000.</param>
+/// <summary>Body of <c>POST /enrolment-tokens</c>: creates enrolment tokens.</summary>
+/// <param name="Pool">The only pool for which the tokens are valid, and the default of machines that name none; null for any pool.</param>
+/// <param name="Hostname">The only host name for which the tokens are valid; null for any.</param>
+/// <param name="Uses">The number of machines that each token admits; 1–1,000. An admitted machine can use it again under the same host name.</param>
+/// <param name="ExpiresAt">The time at which the tokens expire; instead of <paramref name="ValidFor"/>.</param>
+/// <param name="ValidFor">The lifetime of the tokens (<c>hh:mm:ss</c>, 1 min – 366 days); one day if neither is given.</param>
+/// <param name="Count">The number of tokens to create; 1–1,000.</param>
 public sealed record EnrolmentTokenRequest(
     string? Pool = null,
     string? Hostname = null,
@@ -18,18 +18,18 @@ public sealed record EnrolmentTokenRequest(
 /// <summary>Answer of <c>POST /enrolment-tokens</c>.</summary>
 public sealed record NewEnrolmentTokens(IReadOnlyList<NewEnrolmentToken> Items);
 
-/// <summary>A token as it is shown this once.</summary>
-/// <param name="Id">To find and to delete it by.</param>
-/// <param name="Token">What a machine sends as its bearer token to <c>POST /vms</c>; only its hash is kept.</param>
+/// <summary>A new token, which is shown only once.</summary>
+/// <param name="Id">The id by which the token is listed and deleted.</param>
+/// <param name="Token">The bearer token for <c>POST /vms</c>; the allocator stores only its hash.</param>
 public sealed record NewEnrolmentToken(Guid Id, string Token, DateTime ExpiresAt);
 
-/// <summary>A token that lets machines enrol, without the token itself.</summary>
-/// <param name="Pool">The pool that it is bound to; null: any.</param>
-/// <param name="Hostname">The host name that it is bound to; null: any.</param>
-/// <param name="Uses">How many machines it lets in.</param>
-/// <param name="UsesLeft">How many of them can still come.</param>
-/// <param name="LastUsedBy">The host name of the machine that came last; null: none did.</param>
-/// <param name="CreatedBy">As in <see cref="EventRecord.Actor"/>.</param>
+/// <summary>An enrolment token, without the secret.</summary>
+/// <param name="Pool">The pool for which the token is valid; null for any.</param>
+/// <param name="Hostname">The host name for which the token is valid; null for any.</param>
+/// <param name="Uses">The number of machines that the token admits.</param>
+/// <param name="UsesLeft">The number of machines that it can still admit.</param>
+/// <param name="LastUsedBy">The host name of the machine that used it last; null if unused.</param>
+/// <param name="CreatedBy">The admin who created it, as in <see cref="EventRecord.Actor"/>.</param>
 public sealed record EnrolmentToken(
     Guid Id,
     string? Pool,

@@ -3,132 +3,132 @@ using System.Text.Json.Serialization;
 
 namespace Allocator.Contracts;
 
-/// <summary>Writes enums as camelCase strings and reads nothing else: numbers are refused.</summary>
+/// <summary>Writes enums as camelCase strings and refuses numbers.</summary>
 public sealed class WireEnumConverter<T>() : JsonStringEnumConverter<T>(JsonNamingPolicy.CamelCase, allowIntegerValues: false)
     where T : struct, Enum;
 
-/// <summary>What the VM says of itself.</summary>
+/// <summary>The status that a VM reports of itself.</summary>
 [JsonConverter(typeof(WireEnumConverter<VmStatus>))]
 public enum VmStatus
 {
-    /// <summary>Enrolled, not yet ready for anybody.</summary>
+    /// <summary>The VM is enrolled and not ready yet.</summary>
     Initializing,
 
-    /// <summary>Ready.</summary>
+    /// <summary>The VM is ready.</summary>
     Running,
 
-    /// <summary>Something on the VM is broken, for instance its hook failed.</summary>
+    /// <summary>Something on the VM is broken; for example, a hook failed.</summary>
     Error,
 
-    /// <summary>Going down, and coming back.</summary>
+    /// <summary>The VM is rebooting.</summary>
     Rebooting,
 }
 
-/// <summary>Whether the VM's polls arrive.</summary>
+/// <summary>Whether a VM is polling.</summary>
 [JsonConverter(typeof(WireEnumConverter<VmPresence>))]
 public enum VmPresence
 {
-    /// <summary>It polls.</summary>
+    /// <summary>The VM polls.</summary>
     Present,
 
     /// <summary>No poll arrived for <c>Liveness:LostAfter</c>.</summary>
     Lost,
 }
 
-/// <summary>An admin's word that keeps a VM out of the pool.</summary>
+/// <summary>The ways in which an admin keeps a VM out of the pool.</summary>
 [JsonConverter(typeof(WireEnumConverter<VmHold>))]
 public enum VmHold
 {
-    /// <summary>Out of the pool until an admin puts it back.</summary>
+    /// <summary>The VM is kept out of the pool until an admin returns it.</summary>
     Held,
 
-    /// <summary>No new person; retired once it is free.</summary>
+    /// <summary>The VM gets no new person and is retired when it is free.</summary>
     Draining,
 
-    /// <summary>Out for good.</summary>
+    /// <summary>The VM is permanently out of the pool.</summary>
     Retired,
 }
 
-/// <summary>How far the VM's person is, where it has one: what the admin's list of VMs filters by.</summary>
+/// <summary>The state of a VM's assignment, as a filter of VMs.</summary>
 [JsonConverter(typeof(WireEnumConverter<VmOccupancy>))]
 public enum VmOccupancy
 {
-    /// <summary>It has none.</summary>
+    /// <summary>The VM has no assignment.</summary>
     None,
 
-    /// <summary>It prepares for its person.</summary>
+    /// <summary>The VM prepares for its person.</summary>
     Assigned,
 
-    /// <summary>Its person can connect.</summary>
+    /// <summary>The VM's person can connect.</summary>
     Connected,
 }
 
-/// <summary>What the VM is to do now.</summary>
+/// <summary>The current task of a VM.</summary>
 [JsonConverter(typeof(WireEnumConverter<VmState>))]
 public enum VmState
 {
-    /// <summary>Nobody's; nothing to do.</summary>
+    /// <summary>The VM is not assigned; there is nothing to do.</summary>
     Free,
 
-    /// <summary>Somebody's; <see cref="VmAssignment.Assignment"/> says whose.</summary>
+    /// <summary>The VM is assigned; <see cref="VmAssignment.Assignment"/> names the person.</summary>
     Assigned,
 
-    /// <summary>The last person is gone; clean up, then report <see cref="Outcome.Clean"/>.</summary>
+    /// <summary>The last assignment has ended; clean up, then report <see cref="Outcome.Clean"/>.</summary>
     Cleaning,
 
-    /// <summary>Kept out of the pool by an admin.</summary>
+    /// <summary>An admin keeps the VM out of the pool.</summary>
     Held,
 }
 
-/// <summary>What the VM found when it looked at its GPU.</summary>
+/// <summary>The health of a GPU, as its VM reports it.</summary>
 [JsonConverter(typeof(WireEnumConverter<GpuHealth>))]
 public enum GpuHealth
 {
-    /// <summary>There is a GPU and it answers.</summary>
+    /// <summary>The VM has a GPU, which responds.</summary>
     Healthy,
 
-    /// <summary>There is a GPU and it does not answer.</summary>
+    /// <summary>The VM has a GPU, which does not respond.</summary>
     Unhealthy,
 
-    /// <summary>There is none.</summary>
+    /// <summary>The VM has no GPU.</summary>
     Absent,
 }
 
-/// <summary>Where an assignment is on its way.</summary>
+/// <summary>The state of an assignment.</summary>
 [JsonConverter(typeof(WireEnumConverter<AssignmentState>))]
 public enum AssignmentState
 {
-    /// <summary>In the queue; the next free VM that polls takes the first.</summary>
+    /// <summary>The person is in the queue; the next free VM that polls takes the first.</summary>
     Waiting,
 
-    /// <summary>A VM has it and prepares for the person.</summary>
+    /// <summary>A VM prepares for the person.</summary>
     Assigned,
 
     /// <summary>The VM is ready for the person.</summary>
     Connected,
 
-    /// <summary>Over; <see cref="EndReason"/> says why.</summary>
+    /// <summary>The assignment has ended, for an <see cref="EndReason"/>.</summary>
     Ended,
 }
 
-/// <summary>Why an assignment is over.</summary>
+/// <summary>The reason why an assignment ended.</summary>
 [JsonConverter(typeof(WireEnumConverter<EndReason>))]
 public enum EndReason
 {
     /// <summary>The VM was given back.</summary>
     Released,
 
-    /// <summary>Its time was up.</summary>
+    /// <summary>The time of the assignment was up.</summary>
     Expired,
 
     /// <summary>The person left the queue.</summary>
     Cancelled,
 
-    /// <summary>Too many VMs failed to take the person.</summary>
+    /// <summary>Too many VMs failed to prepare for the person.</summary>
     Failed,
 }
 
-/// <summary>How a VM fared with what it was told.</summary>
+/// <summary>The result of an assignment or cleanup on a VM.</summary>
 [JsonConverter(typeof(WireEnumConverter<Outcome>))]
 public enum Outcome
 {

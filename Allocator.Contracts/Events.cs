@@ -2,12 +2,12 @@ using System.Text.Json;
 
 namespace Allocator.Contracts;
 
-/// <summary>One thing that happened. Events are only ever added, and removed when their retention is over.</summary>
-/// <param name="Id">Grows with time.</param>
-/// <param name="Actor">Who: <c>person</c>, <c>vm:&lt;hostname&gt;</c>, <c>admin:&lt;name&gt;</c> or <c>allocator</c>.</param>
+/// <summary>An event. Events are never changed; they are deleted when their retention ends.</summary>
+/// <param name="Id">An id that grows with time.</param>
+/// <param name="Actor">Who caused the event: <c>person</c>, <c>vm:&lt;hostname&gt;</c>, <c>admin:&lt;name&gt;</c> or <c>allocator</c>.</param>
 /// <param name="Action">What happened: one of <see cref="EventActions"/>.</param>
-/// <param name="AssignmentId">Of a live or an ended assignment; one that is past its retention is no longer found.</param>
-/// <param name="Detail">What else there is to say; where something changed, <c>before</c> and <c>after</c>.</param>
+/// <param name="AssignmentId">The id of the assignment, which is no longer found after its own retention.</param>
+/// <param name="Detail">Further details; for changes, <c>before</c> and <c>after</c>.</param>
 public sealed record EventRecord(
     long Id,
     DateTime At,

@@ -1,14 +1,14 @@
 namespace Allocator.Contracts;
 
-/// <summary>A pool at a glance.</summary>
-/// <param name="Open">Whether people can ask for its VMs now: open by hand, and within its times.</param>
-/// <param name="InRush">Whether its free VMs poll as often as they may.</param>
+/// <summary>The state and the settings of a pool.</summary>
+/// <param name="Open">Whether requests are accepted now: the pool is open and within its times.</param>
+/// <param name="InRush">Whether its free VMs poll at the maximum rate.</param>
 /// <param name="Summary">The counts as one sentence.</param>
-/// <param name="NotFree">Why VMs are not free, and how many for each reason; a VM may have several.</param>
-/// <param name="Waiting">People in the queue.</param>
-/// <param name="LongestWaitSeconds">How long the first in the queue has waited; null when nobody waits.</param>
-/// <param name="Roster">How many people the roster admits; 0: there is none, and everybody is admitted.</param>
-/// <param name="Settings">What PUT takes; the access code is never shown.</param>
+/// <param name="NotFree">The number of VMs that are not free, by reason; a VM can have several reasons.</param>
+/// <param name="Waiting">The number of people in the queue.</param>
+/// <param name="LongestWaitSeconds">The time that the first person in the queue has waited; null if the queue is empty.</param>
+/// <param name="Roster">The number of people on the roster; 0 if there is no roster and everybody is admitted.</param>
+/// <param name="Settings">The settings as PUT takes them, without the access code.</param>
 public sealed record Pool(
     string Name,
     bool Open,
@@ -24,13 +24,13 @@ public sealed record Pool(
 
 /// <summary>
 /// The VMs of a pool. <paramref name="Free"/> to <paramref name="Unready"/> add up to <paramref name="Total"/>; the
-/// others overlap them.
+/// others overlap with them.
 /// </summary>
-/// <param name="Free">Can take the next person.</param>
-/// <param name="Assigned">Have a person and prepare.</param>
-/// <param name="Connected">Have a person who can connect.</param>
-/// <param name="Cleaning">Remove the traces of the last person.</param>
-/// <param name="Unready">Everything else: initializing, in error, held, lost or with an unhealthy GPU.</param>
+/// <param name="Free">VMs that can take the next person.</param>
+/// <param name="Assigned">VMs that prepare for their person.</param>
+/// <param name="Connected">VMs whose person can connect.</param>
+/// <param name="Cleaning">VMs that remove the traces of the last person.</param>
+/// <param name="Unready">All other VMs: initializing, in error, held, lost or with an unhealthy GPU.</param>
 public sealed record PoolVms(
     long Total,
     long Free,
@@ -42,27 +42,41 @@ public sealed record PoolVms(
     long GpuUnhealthy,
     long Held);
 
-/// <summary>How many VMs of a pool are not free for one reason.</summary>
-/// <param name="Code">As in <see cref="NotFreeReason"/>.</param>
-/// <param name="Text">For people.</param>
+/// <summary>The number of VMs of a pool that are not free for one reason.</summary>
+/// <param name="Code">The code of the <see cref="NotFreeReason"/>.</param>
+/// <param name="Text">The explanation, for people.</param>
 public sealed record NotFreeCount(string Code, string Text, long Vms);
 
-/// <summary>Body of <c>PUT /pools/{pool}</c>: makes the pool if it is new. What is absent is as by default, but for the access code.</summary>
-/// <param name="Open">Whether people can ask for its VMs, within its times.</param>
-/// <param name="AccessCode">The word people must know, at most 64 characters; empty: none is needed; null or absent: as it was.</param>
-/// <param name="OpensAt">Nobody can ask before; from a minute before until five minutes after, the pool is in rush.</param>
-/// <param name="ClosesAt">Nobody can ask from then on. Who waits or has a VM by then is not touched.</param>
-/// <param name="RushUntil">Until then the pool's free VMs poll as often as they may, so that a crowd is served quickly.</param>
-/// <param name="Duration">For how long a person has the VM once they are connected (<c>hh:mm:ss</c>, 1 min – 366 days);
-/// null: for as long as they like. For those who connect from now on.</param>
-/// <param name="Warning">How long before the end a person is to be warned; shorter than <paramref name="Duration"/>.</param>
-/// <param name="MoveWhenLost">Whether a person who is connected gets another VM when theirs is lost; by default they keep
-/// it, for they may well be working.</param>
-/// <param name="EmailDomains">Only addresses of these domains are admitted, such as <c>example.org</c>, not those below it;
-/// null: any. At most 100.</param>
-/// <param name="MostPerAddress">Live assignments of one client address, at most; a classroom behind one router shares one. Null: any number.</param>
-/// <param name="Rehearsal">Whether nothing of it is to last: when it is deleted, its VMs, people and events go with it. Said
-/// when it is made, and never changed.</param>
+/// <summary>Body of <c>PUT /pools/{pool}</c>: creates or replaces a pool. Absent fields get their defaults, except the access code.</summary>
+/// <param name="Open">Whether requests are accepted within its times.</param>
+/// <param name="AccessCode">
+/// The code that requests must contain, at most 64 characters; an empty one removes it, null or absent leaves it
+/// unchanged.
+/// </param>
+/// <param name="OpensAt">Requests are refused before this time. From a minute before until five minutes after, the pool is in rush.</param>
+/// <param name="ClosesAt">Requests are refused from this time. People already queued or connected are unaffected.</param>
+/// <param name="RushUntil">Until this time the pool's free VMs poll at the maximum rate, so that many people are served quickly.</param>
+/// <param name="Duration">
+/// The time for which a person has the VM once connected (<c>hh:mm:ss</c>, 1 min – 366 days); null for no limit. A
+/// change applies to people who connect later.
+/// </param>
+/// <param name="Warning">The time before the end at which a person is warned; shorter than <paramref name="Duration"/>.</param>
+/// <param name="MoveWhenLost">
+/// Whether connected people are moved to another VM when theirs is lost. By default they keep it, since they may still
+/// be working.
+/// </param>
+/// <param name="EmailDomains">
+/// The domains whose addresses are admitted, such as <c>example.org</c>, without their subdomains; null for any. At
+/// most 100.
+/// </param>
+/// <param name="MostPerAddress">
+/// The maximum number of live assignments per client address, which a classroom behind one router shares; null for no
+/// limit.
+/// </param>
+/// <param name="Rehearsal">
+/// Whether the pool is for a rehearsal. Set on creation, immutable. Deleting such a pool also deletes its VMs,
+/// assignments and events.
+/// </param>
 public sealed record PoolSettings(
     bool Open = true,
     string? AccessCode = null,
@@ -76,9 +90,9 @@ public sealed record PoolSettings(
     int? MostPerAddress = null,
     bool Rehearsal = false);
 
-/// <summary>One person whom a pool's roster admits.</summary>
+/// <summary>A person on a pool's roster.</summary>
 public sealed record RosterEntry(string Email);
 
 /// <summary>Answer of <c>PUT /pools/{pool}/roster</c>.</summary>
-/// <param name="People">How many are on it now.</param>
+/// <param name="People">The number of people on the roster now.</param>
 public sealed record RosterSize(int People);

@@ -5,11 +5,13 @@ using System.Text.Json.Serialization;
 
 namespace Allocator.Contracts;
 
-/// <summary>Body of <c>POST /vms</c>: a machine joins the fleet.</summary>
-/// <param name="Hostname">RFC 1123 host name, at most 253 characters; the key of the VM everywhere.</param>
-/// <param name="MachineId">What tells this machine from another under the same name, such as <c>/etc/machine-id</c>; 1–128
-/// of <c>A–Z a–z 0–9 . _ : -</c>.</param>
-/// <param name="Pool">The pool it joins; <c>default</c> if absent.</param>
+/// <summary>Body of <c>POST /vms</c>: enrolls a machine.</summary>
+/// <param name="Hostname">The RFC 1123 host name, at most 253 characters, which identifies the VM everywhere.</param>
+/// <param name="MachineId">
+/// Distinguishes this machine from another with the same host name, such as <c>/etc/machine-id</c>; 1–128 of <c>A–Z a–z
+/// 0–9 . _ : -</c>.
+/// </param>
+/// <param name="Pool">The pool of the VM; <c>default</c> if absent.</param>
 /// <param name="Metadata">Up to 32 facts for the admin (region, instance type, …): keys up to 64, values up to 256 characters.</param>
 public sealed record EnrolmentRequest(
     [property: Required] string? Hostname,
@@ -18,19 +20,21 @@ public sealed record EnrolmentRequest(
     IReadOnlyDictionary<string, string>? Metadata = null);
 
 /// <summary>Answer of <c>POST /vms</c>.</summary>
-/// <param name="Hostname">The host name as it is stored: in lower case.</param>
-/// <param name="Pool">The pool the VM is in.</param>
-/// <param name="Token">The VM's own bearer token; shown this once, only its hash is kept.</param>
+/// <param name="Hostname">The host name in lower case, as it is stored.</param>
+/// <param name="Pool">The pool of the VM.</param>
+/// <param name="Token">The VM's own bearer token. It is shown only once; the allocator stores its hash.</param>
 public sealed record Enrolment(string Hostname, string Pool, string Token);
 
-/// <summary>Body of <c>PUT /vms/{hostname}/report</c>: what changed on the VM. What is absent stays as it was.</summary>
-/// <param name="Status">The VM's own word on how it is.</param>
-/// <param name="Gpu">Health of its GPU.</param>
-/// <param name="InUse">Whether the program the workshop is about runs.</param>
-/// <param name="BootId">Changes with each boot, such as <c>/proc/sys/kernel/random/boot_id</c>.</param>
-/// <param name="Startup">How long the steps of its start took, in seconds, by name; up to 32.</param>
-/// <param name="Warnings">What an admin should look at, in words, by name, such as <c>disk</c>; up to 16 of at most 500
-/// characters. All of it each time: what is null or not named is well.</param>
+/// <summary>Body of <c>PUT /vms/{hostname}/report</c>: reports what changed on the VM. Absent fields are left unchanged.</summary>
+/// <param name="Status">The status that the VM reports of itself.</param>
+/// <param name="Gpu">The health of its GPU.</param>
+/// <param name="InUse">Whether the program that the workshop is about is running.</param>
+/// <param name="BootId">An id that changes with each boot, such as <c>/proc/sys/kernel/random/boot_id</c>.</param>
+/// <param name="Startup">The duration of each step of its start in seconds, by name; up to 32 steps.</param>
+/// <param name="Warnings">
+/// Texts about what an admin should check, by name, such as <c>disk</c>; up to 16 of at most 500 characters. They
+/// replace all earlier warnings; an entry of null is ignored.
+/// </param>
 public sealed record VmReport(
     VmStatus? Status = null,
     GpuHealth? Gpu = null,
@@ -39,7 +43,7 @@ public sealed record VmReport(
     IReadOnlyDictionary<string, double>? Startup = null,
     IReadOnlyDictionary<string, string?>? Warnings = null);
 
-/// <summary>A VM as the admin's list shows it.</summary>
+/// <summary>A VM in the list for admins.</summary>
 public record Vm
 {
     public required string Hostname { get; init; }
@@ -51,46 +55,46 @@ public record Vm
     public required GpuHealth? Gpu { get; init; }
     public required bool? InUse { get; init; }
 
-    /// <summary>Whether the next person can get it, provided that it polls.</summary>
+    /// <summary>Whether the next person can get the VM, provided that it is polling.</summary>
     public required bool Free { get; init; }
 
     public required long Generation { get; init; }
 
-    /// <summary>The live assignment, if it has one.</summary>
+    /// <summary>The id of its live assignment, if it has one.</summary>
     public required Guid? AssignmentId { get; init; }
 
-    /// <summary>Whose it is, if anybody's.</summary>
+    /// <summary>The e-mail address of the person who has the VM, if any.</summary>
     public required string? Email { get; init; }
 
     public required DateTime EnrolledAt { get; init; }
 
-    /// <summary>Its last poll, to within <c>Liveness:Resolution</c>.</summary>
+    /// <summary>The time of its last poll, accurate to <c>Liveness:Resolution</c>.</summary>
     public required DateTime PolledAt { get; init; }
 }
 
-/// <summary>One VM with everything that is known of it.</summary>
+/// <summary>One VM with all details.</summary>
 public sealed record VmDetail : Vm
 {
     [JsonConstructor]
     public VmDetail() { }
 
-    /// <summary>The detail of a VM of the list.</summary>
+    /// <summary>Creates the details of a VM of the list.</summary>
     [SetsRequiredMembers]
     public VmDetail(Vm vm) : base(vm) =>
         (Warnings, Metadata, NotFreeBecause) = (ReadOnlyDictionary<string, string>.Empty, ReadOnlyDictionary<string, string>.Empty, []);
 
-    /// <summary>What the VM said with its last failure.</summary>
+    /// <summary>The detail that the VM reported with its last failure.</summary>
     [JsonPropertyOrder(1)]
     public required string? StatusDetail { get; init; }
 
-    /// <summary>What the VM says an admin should look at, in words, by name. None of it keeps anybody from getting it.</summary>
+    /// <summary>Texts of the VM about what an admin should check, by name. They do not make the VM unavailable.</summary>
     [JsonPropertyOrder(1)]
     public required IReadOnlyDictionary<string, string> Warnings { get; init; }
 
     [JsonPropertyOrder(1)]
     public required string? BootId { get; init; }
 
-    /// <summary>While it cleans: since when.</summary>
+    /// <summary>The time at which it began cleaning; null if it is not cleaning.</summary>
     [JsonPropertyOrder(1)]
     public required DateTime? CleaningSince { get; init; }
 
@@ -100,14 +104,14 @@ public sealed record VmDetail : Vm
     [JsonPropertyOrder(1)]
     public required IReadOnlyDictionary<string, string> Metadata { get; init; }
 
-    /// <summary>Every reason why the next person cannot get it; empty when it is free.</summary>
+    /// <summary>Every reason why the next person cannot get the VM; empty if it is free.</summary>
     [JsonPropertyOrder(1)]
     public required IReadOnlyList<NotFreeReason> NotFreeBecause { get; init; }
 }
 
 /// <summary>One reason why a VM is not free.</summary>
-/// <param name="Code">Stable, for programs.</param>
-/// <param name="Text">For people.</param>
+/// <param name="Code">The stable code, for programs.</param>
+/// <param name="Text">The explanation, for people.</param>
 public sealed record NotFreeReason(string Code, string Text);
 
 /// <summary>Filters of VMs; a VM must match all that are given.</summary>
@@ -148,16 +152,16 @@ public sealed record VmSelection : VmQuery
     public bool DryRun { get; init; }
 }
 
-/// <summary>A VM that was changed, or would be.</summary>
-/// <param name="Email">Whose it was, if anybody's.</param>
+/// <summary>A VM that was changed, or would be changed by a dry run.</summary>
+/// <param name="Email">The e-mail address of the person who had the VM, if any.</param>
 public sealed record TouchedVm(string Hostname, string? Email);
 
-/// <summary>What a change of many changed, or would have changed: only what was not so already.</summary>
-/// <param name="Count">How many in all.</param>
-/// <param name="Items">Which; the first 1,000 of them.</param>
+/// <summary>The items that a change of many changed, or would change. Items that already were as requested are not among them.</summary>
+/// <param name="Count">The number of all items.</param>
+/// <param name="Items">The first 1,000 items.</param>
 public sealed record Touched<T>(bool DryRun, int Count, IReadOnlyList<T> Items);
 
-/// <summary>Body of <c>POST /vms/{hostname}/assign</c>: puts a person on this very VM, whatever the pool's door says.</summary>
-/// <param name="Email">Who. If they wait in the VM's pool, it is their assignment that gets the VM.</param>
-/// <param name="Command">The line Chrome Remote Desktop shows; only the code is taken out of it.</param>
+/// <summary>Body of <c>POST /vms/{hostname}/assign</c>: assigns a person to this VM, bypassing pool admission rules.</summary>
+/// <param name="Email">The e-mail address of the person. A person in the queue of the VM's pool keeps their assignment.</param>
+/// <param name="Command">The command line that Chrome Remote Desktop shows; only its code is used.</param>
 public sealed record VmAssignmentRequest([property: Required] string? Email, string? Command = null);

@@ -12,8 +12,8 @@ internal sealed class LivenessOptions
     public TimeSpan Resolution { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// How often what was noted is written, in bulk; 10 ms – 1 min. Often, since polls wait for a large write on
-    /// the same processor.
+    /// How often what was noted is written, in bulk; 10 ms – 1 min. Often, since polls wait for a large write on the
+    /// same processor.
     /// </summary>
     public TimeSpan FlushInterval { get; set; } = TimeSpan.FromMilliseconds(50);
 

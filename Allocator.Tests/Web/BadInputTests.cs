@@ -138,7 +138,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
         Assert.Equal("Must be a whole number.", (await ReadAsync(generation))["errors"]!["generation"]![0]!.GetValue<string>());
         using var syntax =
             await _deployment.Person.PostAsync("/assignments", new StringContent("{\n \"email\": ada }", Encoding.UTF8, "application/json"));
-        Assert.Equal("It stops being JSON in line 2, at byte 11.", (await ReadAsync(syntax))["detail"]!.GetValue<string>());
+        Assert.Equal("Invalid JSON at line 2, byte 11.", (await ReadAsync(syntax))["detail"]!.GetValue<string>());
     }
 
     [Theory]

@@ -31,7 +31,7 @@ public sealed class OpenApiTests(PostgresServer server)
         { "post /vms/release", "200 400 401 413 415 503", "Admin AdminApiKey" },
         { "get /assignments", "200 400 401 503", "Admin AdminApiKey" },
         { "post /assignments/{id}/move", "200 400 401 404 409 410 413 415 503", "Admin AdminApiKey" },
-        { "post /assignments/{id}/extend", "200 400 401 404 409 413 415 503", "Admin AdminApiKey" },
+        { "post /assignments/{id}/extend", "200 400 401 404 409 413 415 422 503", "Admin AdminApiKey" },
         { "post /assignments/release", "200 400 401 413 415 503", "Admin AdminApiKey" },
         { "post /enrolment-tokens", "201 400 401 404 413 415 503", "Admin AdminApiKey" },
         { "get /enrolment-tokens", "200 400 401 503", "Admin AdminApiKey" },

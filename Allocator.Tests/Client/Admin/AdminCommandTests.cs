@@ -221,7 +221,7 @@ public sealed class AdminCommandTests(PostgresServer server)
         Assert.Equal(0, (await admin.RunAsync("pools list")).Code);
         admin.Environment["ALLOCATOR_API_KEY"] = "another";
         var wrong = await admin.RunAsync("pools list");
-        Assert.Equal((4, true), (wrong.Code, wrong.Output.Contains("An admin's credentials are needed", StringComparison.Ordinal)));
+        Assert.Equal((4, true), (wrong.Code, wrong.Output.Contains("An admin's credentials are required", StringComparison.Ordinal)));
 
         admin.Environment["ALLOCATOR_API_KEY"] = admin.Environment["ALLOCATOR_Url"] = null;
         var json = $$"""{"url": "{{url}}", "adminUser": "admin", "adminPassword": "{{Replica.AdminPassword}}"}""";
