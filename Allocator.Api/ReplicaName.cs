@@ -1,12 +1,11 @@
 namespace Allocator.Api;
 
-/// <summary>What this replica calls itself to the database and in its signals.</summary>
+/// <summary>The name of this replica in the database and in its telemetry.</summary>
 internal static class ReplicaName
 {
-    /// <summary>What the names of all replicas begin with.</summary>
+    /// <summary>The prefix of the names of all replicas.</summary>
     public const string Prefix = "allocator-api ";
 
-    /// <summary>Host and process. PostgreSQL cuts a name after 63 bytes, and host names differ at their ends.</summary>
-    public static string Value { get; } =
-        $"{Prefix}{Environment.MachineName[^Math.Min(Environment.MachineName.Length, 40)..]}:{Environment.ProcessId}";
+    /// <summary>Gets the name, of host and process. It keeps the ends of host names, where they differ, since PostgreSQL truncates after 63 bytes.</summary>
+    public static string Value { get; } = $"{Prefix}{Environment.MachineName[^Math.Min(Environment.MachineName.Length, 40)..]}:{Environment.ProcessId}";
 }

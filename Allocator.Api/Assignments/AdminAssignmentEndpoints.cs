@@ -39,7 +39,8 @@ internal static class AdminAssignmentEndpoints
 
         admins.MapGet("/assignments", ListAsync)
             .WithName("ListAssignments").WithSummary("List assignments in the order of their requests")
-            .WithDescription("An assignment must match all given filters. CSV output contains all assignments after 'after', regardless of the limit.")
+            .WithDescription(
+                "An assignment must match all given filters. CSV output contains all assignments after 'after', regardless of the limit.")
             .AlsoAsCsv()
             .ProducesValidationProblem();
 
@@ -65,7 +66,8 @@ internal static class AdminAssignmentEndpoints
 
         admins.MapPost("/vms/{hostname}/assign", AssignAsync)
             .WithName("AssignVm").WithSummary("Assign a person to this VM, bypassing pool admission rules")
-            .WithDescription("201: the VM was assigned; 200: the person already had it. A held VM can be assigned, since admins set holds themselves.")
+            .WithDescription(
+                "201: the VM was assigned; 200: the person already had it. A held VM can be assigned, since admins set holds themselves.")
             .Validate<VmAssignmentRequest>()
             .WithIdempotencyKey()
             .ProducesProblem(StatusCodes.Status404NotFound)

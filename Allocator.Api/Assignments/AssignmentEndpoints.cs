@@ -19,7 +19,9 @@ internal static class AssignmentEndpoints
 
         people.MapPost("/", AskAsync)
             .WithName("Ask").WithSummary("Request a VM")
-            .WithDescription("202: the person joined the queue; 200: the person already has this assignment. The next free VM that polls takes the first person in the queue.")
+            .WithDescription(
+                "202: the person joined the queue; 200: the person already has this assignment. "
+                + "The next free VM that polls takes the first person in the queue.")
             .Validate<AssignmentRequest>()
             .WithIdempotencyKey()
             .ProducesProblem(StatusCodes.Status403Forbidden)

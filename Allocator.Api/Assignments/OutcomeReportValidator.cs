@@ -10,16 +10,16 @@ internal sealed class OutcomeReportValidator : AbstractValidator<OutcomeReport>
     public OutcomeReportValidator()
     {
         RuleFor(report => report.Generation).Cascade(CascadeMode.Stop)
-            .NotNull().WithMessage("Is needed: the generation that the VM acted on.")
+            .NotNull().WithMessage("Is required: the generation that the VM acted on.")
             .GreaterThan(0).WithMessage("Must be a generation: 1 or more.");
         RuleFor(report => report.Outcome)
-            .NotNull().WithMessage("Is needed: one of connected, failed, clean.");
+            .NotNull().WithMessage("Is required: one of connected, failed, clean.");
         RuleFor(report => report.ConnectUrl)
             .Must(url => url is null || OutcomeReport.IsConnectUrl(url))
             .WithMessage($"Must be an absolute http or https URL of at most {OutcomeReport.MaxConnectUrl:N0} characters.");
         RuleFor(report => report.ConnectUrl)
             .Null().When(report => report.Outcome is not null and not Outcome.Connected)
-            .WithMessage("Goes with the outcome connected only.");
+            .WithMessage("Can only be given with the outcome connected.");
         RuleFor(report => report.Detail)
             .Must(detail => detail is null || (detail.Length <= MaxDetail && !detail.Contains('\0')))
             .WithMessage($"Must be text of at most {MaxDetail:N0} characters.");

@@ -3,17 +3,17 @@ using System.Text.RegularExpressions;
 namespace Allocator.Api.Assignments;
 
 /// <summary>
-/// The line that Chrome Remote Desktop shows a person to paste. It comes from a stranger and is meant for a VM, so
-/// nothing of it goes on but the one-time code, and only if that is made of harmless characters.
+/// Extracts the one-time code from the command line that Chrome Remote Desktop shows. The command is untrusted and its code
+/// reaches a VM, so nothing but the code is used, and only if it consists of harmless characters.
 /// </summary>
 internal static partial class RemoteDesktopCode
 {
     public const int MaxAllowed = 2_048;
 
     public const string Rule =
-        "the whole line that Chrome Remote Desktop shows, with exactly one --code=\"…\" made of letters, digits and _ / -";
+        "the whole command line that Chrome Remote Desktop shows, with exactly one --code=\"…\" made of letters, digits and _ / -";
 
-    /// <summary>The code in the pasted line; null where there is none, more than one, or one that is not harmless.</summary>
+    /// <summary>Returns the code, or null if there is none, more than one, or one with other characters.</summary>
     public static string? Code(string commandLine)
     {
         if (commandLine.Length > MaxAllowed)

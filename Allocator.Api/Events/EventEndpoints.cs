@@ -31,7 +31,7 @@ internal static class EventEndpoints
 
     public static void MapEvents(this IEndpointRouteBuilder routes) =>
         routes.MapGet("/events", ListAsync)
-            .WithName("ListEvents").WithTags("Admins").WithSummary("Who did what, when")
+            .WithName("ListEvents").WithTags("Admins").WithSummary("List events")
             .WithDescription(
                 "Events can be filtered by VM (hostname), person (email), assignment, pool, actor, action and time; an event must match all "
                 + "given filters. CSV output contains all events after 'after', regardless of the limit.")

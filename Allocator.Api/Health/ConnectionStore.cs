@@ -4,11 +4,11 @@ using Npgsql;
 
 namespace Allocator.Api.Health;
 
-/// <summary>The server's connections at one moment.</summary>
-/// <param name="Max">As the server is set.</param>
-/// <param name="Reserved">Of those, for superusers and reserved roles only.</param>
-/// <param name="Listening">Those whose last statement was a LISTEN.</param>
-/// <param name="Replicas">Different names of replicas that are connected to this database.</param>
+/// <summary>A reading of the server's connections.</summary>
+/// <param name="Max">The value of <c>max_connections</c>.</param>
+/// <param name="Reserved">The number of connections for superusers and reserved roles only.</param>
+/// <param name="Listening">The number of connections whose last statement was a LISTEN.</param>
+/// <param name="Replicas">The number of distinct replica names that are connected to this database.</param>
 internal sealed record ConnectionReading(
     int Max,
     int Reserved,
@@ -18,12 +18,12 @@ internal sealed record ConnectionReading(
     IReadOnlyDictionary<string, int> ByState,
     IReadOnlyDictionary<string, int> ByApplication);
 
-/// <summary>Looks at the whole server's connections through one of them.</summary>
+/// <summary>Reads the connections of the whole server.</summary>
 internal sealed class ConnectionStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// Client connections only: they are what max_connections limits. Without the role pg_read_all_stats, the kind and
-    /// the state of another role's connection are hidden; that it has a database and a user tells it from the server's
+    /// Counts client connections, which max_connections limits. Without the role pg_read_all_stats, the kind and
+    /// the state of another role's connection are hidden; having a database and a user distinguishes it from the server's
     /// own processes.
     /// </summary>
     private const string Read =

@@ -8,8 +8,8 @@ using Npgsql;
 namespace Allocator.Api.Health;
 
 /// <summary>
-/// Knows how the server fares with connections, also when there is none left to ask it by: reads it four times a minute
-/// and on demand, one reading at a time, and keeps the last one.
+/// Watches the connections of the server: reads them four times a minute and on demand, one reading at a time, and keeps
+/// the last reading for when no connection is left.
 /// </summary>
 internal sealed partial class ConnectionWatch : BackgroundService
 {
@@ -31,20 +31,20 @@ internal sealed partial class ConnectionWatch : BackgroundService
     {
         (_store, _time, _log, _poolSize) = (store, time, log, options.Value.PoolSize);
         var meter = meters.Create(Instrumentation.Name);
-        meter.CreateObservableGauge("allocator.server.connections", () =>
-            Last(reading => reading.Active), "{connection}", "Client connections of the whole database server, when it could last be asked");
-        meter.CreateObservableGauge("allocator.server.connections.max", () =>
-            Last(reading => reading.Max), "{connection}", "What the database server allows");
-        meter.CreateObservableGauge("allocator.server.connections.reserved", () =>
-            Last(reading => reading.Reserved), "{connection}", "Of those, for superusers and reserved roles only");
-        meter.CreateObservableGauge("allocator.server.connections.budget", () =>
-            Last(reading => reading.Replicas * _poolSize), "{connection}", "What the replicas may take together");
-        meter.CreateObservableGauge("allocator.server.connections.age", () =>
-            _last is { } last ? [new((time.GetUtcNow() - last.At).TotalSeconds)] : Array.Empty<Measurement<double>>(),
-                "s", "How old these numbers are");
+        Gauge("allocator.server.connections", reading => reading.Active, "Client connections of the whole database server at the last reading");
+        Gauge("allocator.server.connections.max", reading => reading.Max, "Maximum number of connections of the database server");
+        Gauge("allocator.server.connections.reserved", reading => reading.Reserved, "Connections for superusers and reserved roles only");
+        Gauge("allocator.server.connections.budget", reading => reading.Replicas * _poolSize, "Maximum number of connections of all replicas");
+        meter.CreateObservableGauge(
+            "allocator.server.connections.age",
+            () => _last is { } last ? [new((time.GetUtcNow() - last.At).TotalSeconds)] : Array.Empty<Measurement<double>>(),
+            "s", "Age of the last reading");
+
+        void Gauge(string name, Func<ConnectionReading, int> value, string description) =>
+            meter.CreateObservableGauge(name, () => Last(value), "{connection}", description);
     }
 
-    /// <summary>Asks the server. Those who ask at once share one reading, and with it one connection.</summary>
+    /// <summary>Reads the connections. Concurrent calls share one reading, and thus one connection.</summary>
     public Task<ConnectionHealth> ReadAsync()
     {
         lock (_gate)
@@ -80,10 +80,10 @@ internal sealed partial class ConnectionWatch : BackgroundService
 
     private async Task<ConnectionHealth> ReadOnceAsync()
     {
-        using var patience = new CancellationTokenSource(Timeout, _time);
+        using var timeout = new CancellationTokenSource(Timeout, _time);
         try
         {
-            var read = new Dated(await _store.ReadAsync(patience.Token), _time.GetUtcNow());
+            var read = new Dated(await _store.ReadAsync(timeout.Token), _time.GetUtcNow());
             _last = read;
             return Describe(read);
         }
@@ -93,12 +93,12 @@ internal sealed partial class ConnectionWatch : BackgroundService
         }
         catch (Exception e) when (e is OperationCanceledException or NpgsqlException { InnerException: TimeoutException })
         {
-            return Unavailable($"Within {Timeout.TotalSeconds:0} s none of this replica's {_poolSize} connections was free, or the server did "
-                + $"not answer.");
+            return Unavailable(
+                $"Within {Timeout.TotalSeconds:0} s none of this replica's {_poolSize} connections was free, or the server did not answer.");
         }
         catch (NpgsqlException e)
         {
-            return Unavailable($"The database cannot be asked: {e.Message}");
+            return Unavailable($"The database is unavailable: {e.Message}");
         }
     }
 
@@ -120,7 +120,7 @@ internal sealed partial class ConnectionWatch : BackgroundService
         var (reading, at) = read;
         var usable = reading.Max - reading.Reserved;
         var utilization = Percent(reading.Active, reading.Max);
-        // On a small server the reserved ones weigh more than a tenth: it is full before it is at 90 %.
+        // On a small server more than a tenth is reserved, so it is full before it reaches 90 %.
         var critical = utilization > CriticalPercent || reading.Active >= usable;
         var warning = utilization > WarningPercent || critical;
         var budget = reading.Replicas * _poolSize;
@@ -142,8 +142,8 @@ internal sealed partial class ConnectionWatch : BackgroundService
             BudgetPercent = Percent(budget, usable),
             ReadAt = at,
             AgeSeconds = Math.Round((_time.GetUtcNow() - at).TotalSeconds, 3),
-            Detail = warning ? $"{reading.Active} of {reading.Max} connections are taken, and {reading.Reserved} are reserved."
-                : budget > usable ? $"{reading.Replicas} replicas with {_poolSize} connections each can take more than the {usable} there are."
+            Detail = warning ? $"{reading.Active} of {reading.Max} connections are in use, and {reading.Reserved} are reserved."
+                : budget > usable ? $"{reading.Replicas} replicas with {_poolSize} connections each can use more than the {usable} available."
                 : null,
         };
     }

@@ -5,8 +5,8 @@ namespace Allocator.Api.Health;
 internal static partial class Draining
 {
     /// <summary>
-    /// Waits until this replica is asked to stop, and then until load balancers have had the time to see that it is not
-    /// ready any more: they would send requests into connections that it closes.
+    /// Waits until this replica is asked to stop, and then until load balancers have had time to notice that it is no longer
+    /// ready. Otherwise they would send requests into closing connections.
     /// </summary>
     public static async Task UntilDrainedAsync(this WebApplication app)
     {
@@ -23,7 +23,7 @@ internal static partial class Draining
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Information, Message = "Not ready any more; serving for {Drain} until load balancers know")]
+        [LoggerMessage(Level = LogLevel.Information, Message = "Reporting not ready; still serving for {Drain} until load balancers have noticed")]
         public static partial void Draining(ILogger log, TimeSpan drain);
     }
 }

@@ -2,20 +2,20 @@ using System.Net;
 
 namespace Allocator.Api.Health;
 
-/// <summary>Asks the replica on this machine whether it is ready, for a container's health check: its image has nothing else to ask with.</summary>
+/// <summary>Checks whether the replica on this machine is ready, for the health check of a container, whose image has no HTTP client.</summary>
 internal static class HealthCommand
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(3);
 
-    /// <returns>0 if it is ready, else 1.</returns>
+    /// <returns>0 if the replica is ready, or else 1.</returns>
     public static async Task<int> RunAsync(string[] args)
     {
-        // Where the server listens, by the variables that it goes by itself.
+        // The server reads its addresses from the same variables.
         var settings = new ConfigurationBuilder()
             .AddEnvironmentVariables("DOTNET_").AddEnvironmentVariables("ASPNETCORE_").AddCommandLine(args).Build();
         if (Addresses(settings).FirstOrDefault(address => address.Scheme == Uri.UriSchemeHttp) is not { } listening)
         {
-            await Console.Error.WriteLineAsync("It listens on no http address. Name one: --urls http://127.0.0.1:8080");
+            await Console.Error.WriteLineAsync("No http address is configured. Pass one: --urls http://127.0.0.1:8080");
             return 1;
         }
         var url = new UriBuilder(Uri.UriSchemeHttp, Reachable(listening.Host), listening.Port, "/health/ready").Uri;
@@ -40,7 +40,7 @@ internal static class HealthCommand
 
     private static string[] Split(string list) => list.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
-    /// <summary>All of the machine's addresses include the loopback.</summary>
+    /// <summary>Replaces a wildcard address by the loopback address, on which the server then listens as well.</summary>
     private static string Reachable(string host) =>
         IPAddress.TryParse(host.Trim('[', ']'), out var address)
             ? address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any) ? "127.0.0.1" : host

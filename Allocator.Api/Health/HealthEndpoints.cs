@@ -4,21 +4,21 @@ using Allocator.Contracts;
 
 namespace Allocator.Api.Health;
 
-/// <summary>What a load balancer and an orchestrator ask, and an admin's monitor.</summary>
+/// <summary>The calls for load balancers, orchestrators and monitoring.</summary>
 internal static class HealthEndpoints
 {
     public static void MapHealth(this IEndpointRouteBuilder routes)
     {
         var health = routes.MapGroup("/health").WithTags("Machines");
         health.MapGet("/live", () => TypedResults.Text("live"))
-            .WithName("Live").WithSummary("The process answers");
+            .WithName("Live").WithSummary("Check that the process answers");
 
-        // Never "the database answers": polls are served without it, and a failover must not take every replica away.
+        // Does not check the database: polls are served without it, and a failover must not take all replicas out of service.
         health.MapGet("/ready", (VmFleet fleet, IHostApplicationLifetime lifetime) =>
                 fleet.IsLoaded && !lifetime.ApplicationStopping.IsCancellationRequested
                     ? Results.Text("ready")
                     : Results.Text(fleet.IsLoaded ? "stopping" : "loading the fleet", statusCode: StatusCodes.Status503ServiceUnavailable))
-            .WithName("Ready").WithSummary("The fleet is loaded: this replica serves polls")
+            .WithName("Ready").WithSummary("Check that this replica has loaded the fleet and serves polls")
             .Produces<string>(StatusCodes.Status200OK, "text/plain")
             .Produces<string>(StatusCodes.Status503ServiceUnavailable, "text/plain");
 
@@ -28,8 +28,8 @@ internal static class HealthEndpoints
                     Results.Json(bad, statusCode: StatusCodes.Status503ServiceUnavailable),
                 var good => Results.Ok(good),
             })
-            .WithName("ConnectionHealth").WithTags("Admins").WithSummary("The database server's connections, whoever has them")
-            .WithDescription("Takes one connection at most, and answers from its last reading, with its age, where there is none left.")
+            .WithName("ConnectionHealth").WithTags("Admins").WithSummary("Show all connections of the database server")
+            .WithDescription("Uses at most one connection. If none is left, the answer is the last reading, with its age.")
             .RequireAuthorization(AdminAuthentication.Name)
             .Produces<ConnectionHealth>()
             .ProducesProblem(StatusCodes.Status401Unauthorized)

@@ -15,15 +15,16 @@ internal static class PoolEndpoints
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
-        pools.MapGet("/", ListAsync).WithName("ListPools").WithSummary("All pools at a glance");
-        pools.MapGet("/{pool}", FindAsync).WithName("FindPool").WithSummary("One pool at a glance")
+        pools.MapGet("/", ListAsync).WithName("ListPools").WithSummary("List all pools with their state and settings");
+        pools.MapGet("/{pool}", FindAsync).WithName("FindPool").WithSummary("Show the state and the settings of a pool")
             .ProducesProblem(StatusCodes.Status404NotFound);
-        pools.MapPut("/{pool}", PutAsync).WithName("PutPool").WithSummary("Make a pool, or say how it is to be")
+        pools.MapPut("/{pool}", PutAsync).WithName("PutPool").WithSummary("Create or replace a pool")
             .Validate<PoolSettings>()
             .ProducesProblem(StatusCodes.Status409Conflict);
         pools.MapDelete("/{pool}", DeleteAsync).WithName("DeletePool").WithSummary("Delete a pool that is not in use")
-            .WithDescription("Its VMs must be deleted and its people gone; a rehearsal's pool goes with all that is in it. What was assigned "
-                + "there can no longer be listed; the events stay, except a rehearsal's.")
+            .WithDescription(
+                "The pool must have no VMs and no live assignments, unless it is a rehearsal pool. Its ended assignments are deleted; "
+                + "its events are kept, except those of a rehearsal pool.")
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status409Conflict);
     }
@@ -46,8 +47,8 @@ internal static class PoolEndpoints
             : Problems.PoolIsFor(pool, rehearsal: !settings.Rehearsal);
     }
 
-    private static async Task<Results<NoContent,
-        ProblemHttpResult>> DeleteAsync(string pool, PoolStore store, ClaimsPrincipal admin, CancellationToken cancel)
+    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
+        string pool, PoolStore store, ClaimsPrincipal admin, CancellationToken cancel)
     {
         if (!PoolName.IsValid(pool))
         {

@@ -6,7 +6,7 @@ using CsvHelper.Configuration;
 
 namespace Allocator.Api.Pools;
 
-/// <summary>Reads a roster as a spreadsheet or a registration form writes it.</summary>
+/// <summary>Reads a roster from the CSV of a spreadsheet or a registration form.</summary>
 internal static class Roster
 {
     public const int MaxPeople = 50_000;
@@ -15,7 +15,7 @@ internal static class Roster
 
     private const int MaxErrors = 20;
 
-    /// <returns>The addresses by their keys; or what is wrong, by line.</returns>
+    /// <returns>The addresses by their keys, or the errors with their lines.</returns>
     public static (Dictionary<string, string> People, List<string> Errors) Read(string csv)
     {
         var people = new Dictionary<string, string>(StringComparer.Ordinal);

@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Mvc;
 
 namespace Allocator.Api.Pools;
 
-/// <summary>The list of people whom a pool admits, if it is not open to everybody.</summary>
+/// <summary>The calls by which admins list and replace the people whom a pool admits.</summary>
 internal static class RosterEndpoints
 {
     private static readonly CsvColumn<RosterEntry>[] CsvColumns = [new("email", person => person.Email)];
@@ -22,16 +22,16 @@ internal static class RosterEndpoints
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
-        rosters.MapPut("/", PutAsync).WithName("PutRoster").WithSummary("Admit these people only; replaces the roster as a whole")
-            .WithDescription($"The body is {Roster.Rule}. Who has an assignment already keeps it.")
+        rosters.MapPut("/", PutAsync).WithName("PutRoster").WithSummary("Replace the roster, so that only these people are admitted")
+            .WithDescription($"The body is {Roster.Rule}. Existing assignments are unaffected.")
             .WithMetadata(new RequestSizeLimitAttribute(Limits.MaxList), new CsvBodyMetadata())
             .ProducesValidationProblem()
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge)
             .ProducesProblem(StatusCodes.Status415UnsupportedMediaType);
-        rosters.MapGet("/", ListAsync).WithName("ListRoster").WithSummary("Who is admitted, by address")
+        rosters.MapGet("/", ListAsync).WithName("ListRoster").WithSummary("List the roster, sorted by address")
             .AlsoAsCsv()
             .ProducesValidationProblem();
-        rosters.MapDelete("/", DeleteAsync).WithName("DeleteRoster").WithSummary("Admit everybody again");
+        rosters.MapDelete("/", DeleteAsync).WithName("DeleteRoster").WithSummary("Delete the roster, so that everybody is admitted");
     }
 
     private static async Task<Results<Ok<RosterSize>, ValidationProblem, ProblemHttpResult>> PutAsync(

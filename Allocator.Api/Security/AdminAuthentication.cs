@@ -7,7 +7,7 @@ using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Security;
 
-/// <summary>An admin proves themselves by HTTP Basic, or a program of theirs by <c>X-Api-Key</c>.</summary>
+/// <summary>Authenticates admins by HTTP Basic, and their programs by <c>X-Api-Key</c>.</summary>
 internal sealed class AdminAuthentication(
     Credentials credentials,
     IOptionsMonitor<AuthenticationSchemeOptions> options,

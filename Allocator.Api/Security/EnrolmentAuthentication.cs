@@ -8,8 +8,8 @@ using Microsoft.Extensions.Options;
 namespace Allocator.Api.Security;
 
 /// <summary>
-/// A machine that may join the fleet knows one of the deployment's enrolment tokens, or one that an admin made. Whether
-/// the latter has a use left is decided by the enrolment itself.
+/// Authenticates machines by an enrolment token of the settings, or by one that an admin created. Whether the latter
+/// has a use left is decided by the statement that enrolls the machine.
 /// </summary>
 internal sealed class EnrolmentAuthentication(
     Credentials credentials,
@@ -20,7 +20,7 @@ internal sealed class EnrolmentAuthentication(
 {
     public const string Name = "Enrolment";
 
-    /// <summary>In front of those that admins make; no host name has it, so no VM's token does.</summary>
+    /// <summary>The prefix of tokens that admins create. No host name contains an underscore, so no VM's token has it.</summary>
     private const string Prefix = "enrol_";
 
     private static readonly int Length = CreateToken().Length;
@@ -29,7 +29,7 @@ internal sealed class EnrolmentAuthentication(
     /// <summary><c>enrol_&lt;256 random bits, base64url&gt;</c>.</summary>
     public static string CreateToken() => Prefix + VmToken.RandomSecret();
 
-    /// <summary>The token of an admin's making by which this request came in; null: it was one of the deployment's.</summary>
+    /// <summary>Returns the admin-created token of this request, or null if its token is one of the settings.</summary>
     public static PresentedToken? Presented(HttpContext context) => context.Features.Get<PresentedToken>();
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
@@ -41,7 +41,7 @@ internal sealed class EnrolmentAuthentication(
         }
         if (!credentials.IsEnrolmentToken(token))
         {
-            // What cannot be one costs no query.
+            // Skip the query for strings that cannot be a token.
             var presented = token.Length == Length && token.StartsWith(Prefix, StringComparison.Ordinal)
                 ? await tokens.FindAsync(TokenHash.Of(token), Context.RequestAborted)
                 : null;

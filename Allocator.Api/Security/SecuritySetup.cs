@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Identity;
 
 namespace Allocator.Api.Security;
 
-/// <summary>Registers the three kinds of caller, each a scheme and a policy of the same name.</summary>
+/// <summary>Registers an authentication scheme and a policy of the same name for each of the three kinds of caller.</summary>
 internal static class SecuritySetup
 {
     public static void AddSecurity(this IHostApplicationBuilder builder)
@@ -18,7 +18,7 @@ internal static class SecuritySetup
             DevelopmentCredentials.AddWhereNoneAreSet(builder);
         }
 
-        // The core only: the rest would keep keys on disk for cookies that nobody gets here.
+        // AddAuthenticationCore, not AddAuthentication: without cookies we need no data-protection keys.
         services.AddWebEncoders();
         services.AddAuthenticationCore(schemes =>
         {

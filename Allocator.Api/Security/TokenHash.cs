@@ -6,12 +6,12 @@ using System.Text;
 namespace Allocator.Api.Security;
 
 /// <summary>
-/// The SHA-256 of a token, in 32 bytes of its own place. Tokens hold 256 random bits, so that a fast hash keeps them:
-/// there is nothing to guess.
+/// The SHA-256 of a token, stored inline in 32 bytes. Tokens have 256 random bits, so a fast hash is enough: guessing
+/// them is infeasible.
 /// </summary>
 internal readonly struct TokenHash : IEquatable<TokenHash>
 {
-    /// <summary>The longest host name, a dot and 256 bits.</summary>
+    /// <summary>The length of the longest token: host name, dot and 256 bits in base64url.</summary>
     private const int MaxToken = 253 + 1 + 43;
 
     private readonly ulong _a, _b, _c, _d;
@@ -24,12 +24,12 @@ internal readonly struct TokenHash : IEquatable<TokenHash>
         _d = BinaryPrimitives.ReadUInt64LittleEndian(bytes[24..]);
     }
 
-    /// <summary>Some of its bits: enough to tell one unknown token from another.</summary>
+    /// <summary>Gets half of the hash, which distinguishes unknown tokens in the read-through cache.</summary>
     public UInt128 Fingerprint => new(_a, _b);
 
     public static TokenHash Of(ReadOnlySpan<char> token)
     {
-        // Longer ones are nobody's: what comes from outside must not decide how much is hashed.
+        // No valid token is longer; bail out so that a caller cannot make us hash megabytes.
         if (token.Length > MaxToken)
         {
             return default;
@@ -46,7 +46,7 @@ internal readonly struct TokenHash : IEquatable<TokenHash>
         return MemoryMarshal.AsBytes(self).ToArray();
     }
 
-    /// <summary>In constant time: how long it takes says nothing about where two hashes differ.</summary>
+    /// <summary>Compares in constant time, so that the duration does not reveal where two hashes differ.</summary>
     public bool Equals(TokenHash other) => ((_a ^ other._a) | (_b ^ other._b) | (_c ^ other._c) | (_d ^ other._d)) == 0;
 
     public override bool Equals(object? obj) => obj is TokenHash other && Equals(other);

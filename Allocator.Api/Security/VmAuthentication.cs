@@ -9,8 +9,8 @@ using Microsoft.Extensions.Options;
 namespace Allocator.Api.Security;
 
 /// <summary>
-/// A VM proves itself by its own token, and only at its own name. Answered from the fleet; the database is asked only
-/// about a VM or a token that is unknown here, since another replica may have just made it.
+/// Authenticates a VM by its own token, and only for its own host name, from the fleet. The database is queried only for
+/// a VM or a token that is unknown here, since another replica may have just created it.
 /// </summary>
 internal sealed class VmAuthentication(
     VmFleet fleet,
@@ -23,7 +23,7 @@ internal sealed class VmAuthentication(
 
     private IResult _refusal = Problems.NeedsVmToken;
 
-    /// <summary>The VM that made this request; there is one wherever the policy <see cref="Name"/> was asked for.</summary>
+    /// <summary>Returns the VM that made this request. The policy <see cref="Name"/> guarantees that there is one.</summary>
     public static FleetVm Caller(HttpContext context) => context.Features.GetRequiredFeature<FleetVm>();
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
@@ -59,7 +59,7 @@ internal sealed class VmAuthentication(
         }
         catch (Exception e) when (Outage.IsTransient(e))
         {
-            // It may be a VM that has just enrolled elsewhere: whether it may pass is not known, so it is not refused.
+            // The VM may have just enrolled through another replica, so its token must not be called wrong.
             return Refuse(Problems.TryAgain());
         }
         var identity = new ClaimsIdentity([new Claim(ClaimTypes.Name, $"{hostname}")], Name);

@@ -6,12 +6,12 @@ using Microsoft.Extensions.Primitives;
 namespace Allocator.Api.Security;
 
 /// <summary>
-/// A VM's bearer token: <c>&lt;hostname&gt;.&lt;256 random bits, base64url&gt;</c>. The name in front tells a VM that
-/// knocks at another's door (403) from one that nobody knows (401) without a look-up by token.
+/// A VM's bearer token: <c>&lt;hostname&gt;.&lt;256 random bits, base64url&gt;</c>. The host name prefix lets us answer 403
+/// (token of another VM) or 401 (unknown) without a lookup by token.
 /// </summary>
 internal readonly ref struct VmToken
 {
-    /// <summary>What a 401 asks for.</summary>
+    /// <summary>The challenge of a 401.</summary>
     public const string Challenge = "Bearer realm=\"Allocator\"";
 
     private const string Scheme = "Bearer ";
@@ -32,15 +32,15 @@ internal readonly ref struct VmToken
 
     public ReadOnlySpan<char> Text { get; }
 
-    /// <summary>The host name in front; empty where there is none.</summary>
+    /// <summary>Gets the host name prefix, or an empty span.</summary>
     public ReadOnlySpan<char> Hostname { get; }
 
-    /// <summary>The 256 bits behind it; all zero where there are none.</summary>
+    /// <summary>Gets the 256 random bits, or zeros if there are none.</summary>
     public Vector256<byte> Secret { get; }
 
     public static VmToken Parse(ReadOnlySpan<char> text) => new(text);
 
-    /// <summary>The token of an Authorization header; empty where there is none.</summary>
+    /// <summary>Reads the token of an Authorization header; it is empty if there is none.</summary>
     public static VmToken FromHeader(StringValues authorization)
     {
         var header = authorization.Count == 1 ? authorization[0].AsSpan() : [];
@@ -49,6 +49,6 @@ internal readonly ref struct VmToken
 
     public static string Create(string hostname) => $"{hostname}.{RandomSecret()}";
 
-    /// <summary>256 random bits, base64url.</summary>
+    /// <summary>Returns 256 random bits in base64url.</summary>
     public static string RandomSecret() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretBytes));
 }

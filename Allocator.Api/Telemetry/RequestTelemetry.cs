@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Diagnostics;
 namespace Allocator.Api.Telemetry;
 
 /// <summary>
-/// Measures and traces requests, by OpenTelemetry's names. ASP.NET Core's own would see steady polls too, at a cost for
-/// each, and would put an assignment's id, which is its key, into the trace. Polls are only counted.
+/// Measures and traces requests under OpenTelemetry's names, and only counts polls. ASP.NET Core's own instruments would
+/// include steady polls, at a cost for each, and would put an assignment's id, which is a secret, into the trace.
 /// </summary>
 internal sealed class RequestTelemetry
 {
@@ -22,7 +22,7 @@ internal sealed class RequestTelemetry
     {
         (_next, _polls, _time) = (next, polls, time);
         _duration = meters.Create(Instrumentation.Name).CreateHistogram(
-            "http.server.request.duration", "s", "Requests, but for polls, by route and status", advice: Instrumentation.Short);
+            "http.server.request.duration", "s", "Duration of requests except polls, by route and status", advice: Instrumentation.Short);
     }
 
     public Task InvokeAsync(HttpContext context) =>
@@ -47,7 +47,7 @@ internal sealed class RequestTelemetry
         }
         finally
         {
-            // The exception handler takes the endpoint away, and keeps it here.
+            // The exception handler removes the endpoint from the context and keeps it in its feature.
             var endpoint = context.GetEndpoint() ?? context.Features.Get<IExceptionHandlerFeature>()?.Endpoint;
             var route = (endpoint as RouteEndpoint)?.RoutePattern.RawText ?? "";
             var status = context.Response.StatusCode;
@@ -66,8 +66,8 @@ internal sealed class RequestTelemetry
     }
 
     /// <summary>
-    /// Begins a trace. One that the caller brings is linked, not joined: callers are strangers, who do not decide what
-    /// is kept here.
+    /// Starts a trace. The caller's trace is linked, not joined: unauthenticated callers must not decide what is recorded
+    /// here.
     /// </summary>
     private static Activity? StartSpan(HttpRequest request, string method)
     {

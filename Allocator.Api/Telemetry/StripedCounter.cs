@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Allocator.Api.Telemetry;
 
 /// <summary>
-/// Counts what happens many thousand times a second on all processors: each has a number of its own, on cache lines of
-/// its own, and they are added up when somebody asks.
+/// Counts events that happen many thousand times a second on all processors. Each processor has its own number on its own
+/// cache lines; reading adds them up.
 /// </summary>
 internal sealed class StripedCounter
 {
@@ -25,7 +25,7 @@ internal sealed class StripedCounter
 
     public void Increment() => Interlocked.Increment(ref _stripes[(uint)Thread.GetCurrentProcessorId() % (uint)_stripes.Length].Count);
 
-    /// <summary>Two lines of 64 bytes, because processors fetch them in pairs.</summary>
+    /// <summary>Takes two cache lines of 64 bytes, because processors fetch them in pairs.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 128)]
     private struct Stripe
     {

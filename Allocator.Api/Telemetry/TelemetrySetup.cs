@@ -6,7 +6,7 @@ using OpenTelemetry.Resources;
 
 namespace Allocator.Api.Telemetry;
 
-/// <summary>Registers metrics, which Prometheus can read, and where a collector is named, sends it metrics, traces and logs.</summary>
+/// <summary>Registers metrics for Prometheus and, if a collector is configured, the export of metrics, traces and logs.</summary>
 internal static class TelemetrySetup
 {
     public static void AddTelemetry(this WebApplicationBuilder builder)
@@ -41,7 +41,7 @@ internal static class TelemetrySetup
         var scrape = branch.Build();
         var port = app.Configuration.GetValue<int>($"{TelemetryOptions.Section}:{nameof(TelemetryOptions.MetricsPort)}");
 
-        // By the connection's port: the one in the Host header is the caller's word.
+        // Compares the connection's port, because the Host header is chosen by the caller.
         Task AnswerAsync(HttpContext context) =>
             port == 0 || context.Connection.LocalPort == port ? scrape(context) : Results.NotFound().ExecuteAsync(context);
 
@@ -51,7 +51,7 @@ internal static class TelemetrySetup
             .ProducesProblem(StatusCodes.Status404NotFound);
     }
 
-    /// <summary>Adds the port to those that are listened on, however they are given.</summary>
+    /// <summary>Adds the port to the listening ports, whichever setting defines them.</summary>
     private static void ListenOnMetricsPort(WebApplicationBuilder builder)
     {
         var port = builder.Configuration.GetSection(TelemetryOptions.Section).Get<TelemetryOptions>()?.MetricsPort ?? 0;

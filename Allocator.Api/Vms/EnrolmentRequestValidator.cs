@@ -14,10 +14,10 @@ internal sealed partial class EnrolmentRequestValidator : AbstractValidator<Enro
     public EnrolmentRequestValidator()
     {
         RuleFor(request => request.Hostname).Cascade(CascadeMode.Stop)
-            .NotEmpty().WithMessage("Is needed: the VM's host name.")
+            .NotEmpty().WithMessage("Is required: the VM's host name.")
             .Must(name => Hostname.TryParse(name, out _)).WithMessage($"Must be {Hostname.Rule}.");
         RuleFor(request => request.MachineId).Cascade(CascadeMode.Stop)
-            .NotEmpty().WithMessage("Is needed: what tells this machine from another under the same name, such as the content of /etc/machine-id.")
+            .NotEmpty().WithMessage("Is required: an id that distinguishes this machine from another with the same name, such as the content of /etc/machine-id.")
             .Must(id => MachineId().IsMatch(id!)).WithMessage("Must be 1 to 128 letters, digits or . _ : -");
         RuleFor(request => request.Pool).IsPoolName();
         RuleFor(request => request.Metadata)
@@ -26,7 +26,7 @@ internal sealed partial class EnrolmentRequestValidator : AbstractValidator<Enro
             .WithMessage($"Must be at most {MaxFacts} facts: keys of 1 to {MaxKey}, values of at most {MaxValue} printable characters.");
     }
 
-    private static bool IsText(string text, int longest) => text.Length <= longest && !text.Any(char.IsControl);
+    private static bool IsText(string text, int maxLength) => text.Length <= maxLength && !text.Any(char.IsControl);
 
     [GeneratedRegex(@"\A[A-Za-z0-9._:-]{1,128}\z")]
     private static partial Regex MachineId();

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Allocator.Api.Vms;
 
-/// <summary>How admins let single machines in, without giving away the deployment's own enrolment token.</summary>
+/// <summary>The calls by which admins admit single machines without sharing the deployment's own enrolment token.</summary>
 internal static class EnrolmentTokenEndpoints
 {
     public static void MapEnrolmentTokens(this IEndpointRouteBuilder routes)
@@ -16,15 +16,15 @@ internal static class EnrolmentTokenEndpoints
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
-        tokens.MapPost("/", MakeAsync).WithName("MakeEnrolmentTokens").WithSummary("Make tokens that let machines enrol")
-            .WithDescription("They are shown this once; only their hashes are kept. A token whose answer was lost is of no harm: delete it, or "
-                + "let it expire.")
+        tokens.MapPost("/", MakeAsync).WithName("MakeEnrolmentTokens").WithSummary("Create enrolment tokens")
+            .WithDescription(
+                "The tokens are shown only once; the allocator stores their hashes. If the answer is lost, delete the tokens or let them expire.")
             .Validate<EnrolmentTokenRequest>()
             .ProducesProblem(StatusCodes.Status404NotFound);
-        tokens.MapGet("/", ListAsync).WithName("ListEnrolmentTokens").WithSummary("Enrolment tokens, without the tokens themselves; oldest first")
+        tokens.MapGet("/", ListAsync).WithName("ListEnrolmentTokens").WithSummary("List enrolment tokens without their secrets, oldest first")
             .ProducesValidationProblem();
-        tokens.MapDelete("/{id:guid}", DeleteAsync).WithName("DeleteEnrolmentToken").WithSummary("Let nobody in by this token any more")
-            .WithDescription("Who came in by it stays.")
+        tokens.MapDelete("/{id:guid}", DeleteAsync).WithName("DeleteEnrolmentToken").WithSummary("Revoke an enrolment token")
+            .WithDescription("VMs enrolled with it are kept.")
             .ProducesProblem(StatusCodes.Status404NotFound);
     }
 
@@ -44,8 +44,8 @@ internal static class EnrolmentTokenEndpoints
     }
 
     private static async Task<Results<Ok<Page<EnrolmentToken>>, ValidationProblem>> ListAsync(
-        EnrolmentTokenStore store, CancellationToken cancel, string? pool = null, Hostname? hostname = null,
-            Guid? after = null, int limit = Limits.DefaultPage)
+        EnrolmentTokenStore store, CancellationToken cancel,
+        string? pool = null, Hostname? hostname = null, Guid? after = null, int limit = Limits.DefaultPage)
     {
         if (Limits.Validate(pool, limit) is { } invalid)
         {

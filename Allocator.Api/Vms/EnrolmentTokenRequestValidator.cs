@@ -21,8 +21,8 @@ internal sealed class EnrolmentTokenRequestValidator : AbstractValidator<Enrolme
         RuleFor(request => request.ExpiresAt)
             .Must(Instant.HasTimeZone).WithMessage($"Must be {Instant.Rule}.");
         RuleFor(request => request.ValidFor)
-            .Must((request, span) => span is null || request.ExpiresAt is null).WithMessage("Must not be given where expiresAt is.")
+            .Must((request, span) => span is null || request.ExpiresAt is null).WithMessage("Must not be given together with expiresAt.")
             .Must(span => span is null || (span >= MinLifetime && span <= MaxLifetime))
-                .WithMessage($"Must be a time (hh:mm:ss) from {MinLifetime} to {MaxLifetime}.");
+            .WithMessage($"Must be a time (hh:mm:ss) from {MinLifetime} to {MaxLifetime}.");
     }
 }

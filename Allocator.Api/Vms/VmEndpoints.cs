@@ -31,7 +31,9 @@ internal static class VmEndpoints
     {
         routes.MapPost("/vms", EnrolAsync)
             .WithName("Enrol").WithTags("VMs").WithSummary("Enroll a machine")
-            .WithDescription("A machine that enrolls again gets a new token, which replaces the old one. Only a successful call uses up a token of POST /enrolment-tokens.")
+            .WithDescription(
+                "A machine that enrolls again gets a new token, which replaces the old one. "
+                + "Only a successful call uses up a token of POST /enrolment-tokens.")
             .RequireAuthorization(EnrolmentAuthentication.Name)
             .Validate<EnrolmentRequest>()
             .ProducesProblem(StatusCodes.Status401Unauthorized)

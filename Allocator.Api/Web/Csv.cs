@@ -5,15 +5,15 @@ using Microsoft.Net.Http.Headers;
 
 namespace Allocator.Api.Web;
 
-/// <summary>One column of a spreadsheet.</summary>
+/// <summary>A column of a CSV file.</summary>
 internal sealed record CsvColumn<T>(string Name, Func<T, object?> Value);
 
-/// <summary>Lists as spreadsheets take them (RFC 4180), for who asks with <c>Accept: text/csv</c>.</summary>
+/// <summary>Writes lists as CSV (RFC 4180) for requests with <c>Accept: text/csv</c>.</summary>
 internal static class Csv
 {
     public const string ContentType = "text/csv";
 
-    // What people and VMs wrote must not become a formula in the admin's spreadsheet.
+    // Text from people and VMs must not become a formula in the admin's spreadsheet.
     public static readonly CsvConfiguration Configuration = new(CultureInfo.InvariantCulture)
     {
         InjectionOptions = InjectionOptions.Escape,
@@ -23,10 +23,10 @@ internal static class Csv
     public static bool IsWanted(HttpRequest request) =>
         request.GetTypedHeaders().Accept.Any(type => type.MediaType.Equals(ContentType, StringComparison.OrdinalIgnoreCase) && type.Quality is not 0);
 
-    /// <summary>Says in the OpenAPI document that the list comes as CSV too.</summary>
+    /// <summary>Documents in the OpenAPI document that the list is also available as CSV.</summary>
     public static RouteHandlerBuilder AlsoAsCsv(this RouteHandlerBuilder endpoint) => endpoint.WithMetadata(new CsvMetadata());
 
-    /// <summary>As cells write a value: enums and booleans as in JSON, times in RFC 3339.</summary>
+    /// <summary>Formats a value for a cell: enums and booleans as in JSON, times as in RFC 3339.</summary>
     public static string Text(object? value) => value switch
     {
         null => "",
@@ -36,21 +36,21 @@ internal static class Csv
     };
 }
 
-/// <summary>Marks a list that comes as CSV too.</summary>
+/// <summary>Marks a list that is also available as CSV.</summary>
 internal sealed class CsvMetadata;
 
-/// <summary>Marks a call whose body is CSV.</summary>
+/// <summary>Marks an endpoint whose body is CSV.</summary>
 internal sealed class CsvBodyMetadata;
 
-/// <summary>A whole list as CSV: page after page from the database, so that no length of it takes memory.</summary>
-/// <param name="next">The page after this item; the first one after null.</param>
+/// <summary>Streams a whole list as CSV, page by page, so that memory does not grow with its length.</summary>
+/// <param name="next">Returns the page after an item, or the first page for null.</param>
 internal sealed class CsvResult<T>(IReadOnlyList<CsvColumn<T>> columns, Func<T?, CancellationToken, Task<List<T>>> next) : IResult
     where T : class
 {
     public async Task ExecuteAsync(HttpContext httpContext)
     {
         var cancel = httpContext.RequestAborted;
-        // Before anything is sent: a database that is away is a problem, not half a file.
+        // Read before anything is sent, so that an outage is answered with a problem instead of half a file.
         var page = await next(null, cancel);
         httpContext.Response.ContentType = Csv.ContentType + "; charset=utf-8; header=present";
         httpContext.Response.Headers[HeaderNames.Vary] = HeaderNames.Accept;

@@ -1,10 +1,10 @@
 namespace Allocator.Api.Web;
 
-/// <summary>A value of an enum in a query, written as in bodies: in lower case, never as a number.</summary>
+/// <summary>An enum value in a query, written by its name as in bodies; numbers are refused.</summary>
 internal readonly record struct EnumQuery<T>(T Value)
     where T : struct, Enum
 {
-    /// <summary>By the framework, for parameters of this type.</summary>
+    /// <summary>Reads a value. The framework calls this for parameters of this type.</summary>
     public static bool TryParse(string? text, out EnumQuery<T> result)
     {
         var parsed = Enum.TryParse<T>(text, ignoreCase: true, out var value) && char.IsAsciiLetter(text![0]);

@@ -33,7 +33,8 @@ internal sealed partial class ExceptionToProblem(IOptions<JsonOptions> json, ILo
         _ when BadParameter().Match(bad.Message) is { Success: true } match =>
             BadParameterProblem(context, JsonNamingPolicy.CamelCase.ConvertName(match.Groups["name"].Value)),
         _ when BodyType(context) is not null => Problems.Make(bad.StatusCode, "not-json", "The body is not a JSON object", "Send one JSON object."),
-        _ => Problems.Make(bad.StatusCode, "unreadable-request", "The request cannot be read", "See /openapi/v1.json for the parameters of this call."),
+        _ => Problems.Make(
+            bad.StatusCode, "unreadable-request", "The request cannot be read", "See /openapi/v1.json for the parameters of this call."),
     };
 
     private IResult InternalError(HttpContext context, Exception exception)

@@ -1,10 +1,10 @@
 namespace Allocator.Api.Web;
 
-/// <summary>Points in time as requests name them.</summary>
+/// <summary>The rule for points in time in requests.</summary>
 internal static class Instant
 {
     public const string Rule = "a time with its zone, such as 2026-02-03T09:00:00Z";
 
-    /// <summary>Without a zone it would mean one time here and another there.</summary>
+    /// <summary>Returns whether the time is unambiguous; null is.</summary>
     public static bool HasTimeZone(DateTime? time) => time is not { Kind: DateTimeKind.Unspecified };
 }

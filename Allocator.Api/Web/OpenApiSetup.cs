@@ -7,7 +7,7 @@ using Microsoft.OpenApi;
 
 namespace Allocator.Api.Web;
 
-/// <summary>What the endpoints' own metadata cannot say in the OpenAPI document: the title and the kinds of caller.</summary>
+/// <summary>Adds to the OpenAPI document what the metadata of endpoints cannot express: the title, the callers, CSV and Idempotency-Key.</summary>
 internal static class OpenApiSetup
 {
     public static void Configure(OpenApiOptions options)
@@ -18,17 +18,26 @@ internal static class OpenApiSetup
             {
                 Title = "Allocator",
                 Version = "v1",
-                Description = "Hands workshop VMs to people. Errors are RFC 9457 problems with a stable 'type'; times are RFC 3339 UTC.",
+                Description = "Assigns workshop VMs to people. Errors are RFC 9457 problems with a stable 'type'; times are RFC 3339 UTC.",
             };
             document.Components ??= new OpenApiComponents();
             document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
             {
                 [VmAuthentication.Name] = Bearer("The VM's own token, from POST /vms"),
                 [EnrolmentAuthentication.Name] = Bearer("The deployment's enrolment token, or one from POST /enrolment-tokens"),
-                [AdminAuthentication.Name] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http,
-                    Scheme = "basic", Description = "An admin's name and password" },
-                [ApiKey] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header,
-                    Name = "X-Api-Key", Description = "An admin's API key" },
+                [AdminAuthentication.Name] = new OpenApiSecurityScheme
+                {
+                    Type = SecuritySchemeType.Http,
+                    Scheme = "basic",
+                    Description = "An admin's name and password",
+                },
+                [ApiKey] = new OpenApiSecurityScheme
+                {
+                    Type = SecuritySchemeType.ApiKey,
+                    In = ParameterLocation.Header,
+                    Name = "X-Api-Key",
+                    Description = "An admin's API key",
+                },
             };
             return Task.CompletedTask;
         });
@@ -77,7 +86,7 @@ internal static class OpenApiSetup
                 {
                     Name = "Idempotency-Key",
                     In = ParameterLocation.Header,
-                    Description = "The same request with the same key is answered for 24 hours as it was the first time.",
+                    Description = "A repetition of the request with the same key gets the first answer for 24 hours.",
                     Schema = text,
                 });
             }

@@ -2,23 +2,23 @@ using Npgsql;
 
 namespace Allocator.Api.Web;
 
-/// <summary>Tells a database that is away from one that says no.</summary>
+/// <summary>Distinguishes an unavailable database from one that rejects a statement.</summary>
 internal static class Outage
 {
-    private static readonly string[] PassingStates =
+    private static readonly string[] TransientStates =
     [
         "08", // connection exceptions
         "53", // out of connections, memory, disk
         "57P", // shutting down or starting up
-        PostgresErrorCodes.InvalidPassword, // changed since this replica started; others have the new one
-        PostgresErrorCodes.ReadOnlySqlTransaction, // a failover has left us with the old primary
+        PostgresErrorCodes.InvalidPassword, // changed since this replica started; other replicas have the new one
+        PostgresErrorCodes.ReadOnlySqlTransaction, // after a failover, this connection is to the old primary
     ];
 
-    /// <summary>Whether the same request can succeed a little later, with nothing changed.</summary>
+    /// <summary>Returns whether the same statement may succeed when it is tried again later.</summary>
     public static bool IsTransient(Exception e) => e switch
     {
         PostgresException postgres => postgres.IsTransient
-            || PassingStates.Any(state => postgres.SqlState.StartsWith(state, StringComparison.Ordinal)),
+            || TransientStates.Any(state => postgres.SqlState.StartsWith(state, StringComparison.Ordinal)),
         NpgsqlException or TimeoutException => true,
         _ => false,
     };

@@ -112,7 +112,8 @@ internal static class Problems
 
     public static ProblemHttpResult VmNotFree(VmDetail vm) => Make(409, "vm-not-free",
         "The VM is not free",
-        string.Join(' ', [$"{vm.Hostname} cannot take a person now.", .. vm.NotFreeBecause.Where(reason => reason.Code != "held").Select(reason => reason.Text)]));
+        string.Join(' ', [$"{vm.Hostname} cannot take a person now.",
+            .. vm.NotFreeBecause.Where(reason => reason.Code != "held").Select(reason => reason.Text)]));
 
     public static ProblemHttpResult PersonHasVm(string hostname, Guid id) => Make(409, "person-has-vm",
         "The person has another VM", $"The person has {hostname}. Move them with POST /assignments/{id}/move.");

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Web;
 
-/// <summary>Registers what all endpoints share: limits, JSON, validation, problems and the OpenAPI document.</summary>
+/// <summary>Registers everything that all endpoints share: limits, JSON, validation, problems and the OpenAPI document.</summary>
 internal static class WebSetup
 {
     public static void AddWeb(this WebApplicationBuilder builder)
@@ -17,7 +17,7 @@ internal static class WebSetup
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = Limits.MaxBody;
-            // Longer than a load balancer keeps an idle connection: it must never send a request into one that closes.
+            // Longer than the idle timeout of load balancers, which would otherwise send requests into closing connections.
             kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(130);
         });
         builder.Services.Configure<KestrelServerOptions>(builder.Configuration.GetSection("Kestrel"));

@@ -140,7 +140,7 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
             ["active_connections", "listen_connections", "max_connections", "utilization_percent", "read_at", "age_seconds", "replicas_seen"],
             new[] { "active_connections", "listen_connections", "max_connections", "utilization_percent", "read_at", "age_seconds", "replicas_seen" }
                 .Where(name => body.AsObject().ContainsKey(name) && body[name] is null));
-        Assert.Contains("cannot be asked", (string)body["detail"]!, StringComparison.Ordinal);
+        Assert.Contains("database is unavailable", (string)body["detail"]!, StringComparison.Ordinal);
     }
 
     [Fact]
