@@ -147,6 +147,14 @@ public sealed class VmEndpointsTests(PostgresServer server)
         Assert.Equal(["lab-2"], await ListAsync("text=grace@"));
         Assert.Equal(["lab-3"], await ListAsync("text=lab&assignment=none&presence=present&status=error&pool=default"));
         Assert.Empty(await ListAsync("text=lab&free=true"));
+        await vms[4].ReportAsync(new VmReport(InUse: true));
+        await vms[1].ReportAsync(new VmReport(InUse: false));
+        Assert.Equal(["vm-5"], await ListAsync("inUse=true"));
+        Assert.Equal(["lab-2"], await ListAsync("inUse=false"));
+        var selected = await deployment.DoAsync<Touched<TouchedVm>>("/vms/drain", new { inUse = true, dryRun = true });
+        Assert.Equal(["vm-5"], selected.Items.Select(vm => vm.Hostname));
+        using var invalid = await deployment.Admin.GetAsync(new Uri("/vms?inUse=often", UriKind.Relative));
+        Assert.Contains("""{"inUse":["Must be true or false."]}""", await invalid.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         // All reasons are listed together, in words and as codes.
         await deployment.DoAsync("/vms/lab-3/hold");
         Assert.Equal(["held", "error", "gpu_unhealthy"], (await deployment.FindVmAsync("lab-3")).NotFreeBecause.Select(reason => reason.Code));

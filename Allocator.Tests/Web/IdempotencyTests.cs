@@ -86,6 +86,43 @@ public sealed class IdempotencyTests(PostgresServer server)
         Assert.Equal(200, (await AskAsync(deployment, "key-1", "ada@example.org")).Status);
     }
 
+    [Fact]
+    public async Task Extension_with_the_same_key_is_made_once_even_if_its_answer_was_lost()
+    {
+        await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Liveness:LostAfter"] = "1.00:00:00" });
+        await deployment.PutPoolAsync("default", new PoolSettings(Duration: TimeSpan.FromHours(1)));
+        var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];
+        var id = (await deployment.AskAsync("ada@example.org")).Id;
+        await vm.PollUntilAsync(VmState.Assigned);
+        await vm.ReportAsync(Outcome.Connected);
+        var end = (await deployment.FindAsync(id)).ExpiresAt!.Value;
+
+        var (status, body) = await ExtendAsync(deployment, id, "key-1");
+        Assert.Equal((200, end.AddHours(1)), (status, JsonNode.Parse(body)!["expiresAt"]!.GetValue<DateTime>().ToUniversalTime()));
+        Assert.Equal((200, body), await ExtendAsync(deployment, id, "key-1"));
+
+        // The extension was committed, but its answer was neither recorded nor received.
+        await deployment.ExecuteAsync("update idempotency_keys set status = null, location = null, body = null");
+        await deployment.MoveClockAsync(TimeSpan.FromMinutes(2));
+        Assert.Equal(200, (await ExtendAsync(deployment, id, "key-1")).Status);
+        Assert.Equal(end.AddHours(1), (await deployment.FindAsync(id)).ExpiresAt);
+        Assert.Single(await deployment.EventsAsync("action=extended"));
+
+        Assert.Equal(200, (await ExtendAsync(deployment, id, "key-2")).Status);
+        Assert.Equal(end.AddHours(2), (await deployment.FindAsync(id)).ExpiresAt);
+    }
+
+    private static async Task<(int Status, string Body)> ExtendAsync(Deployment deployment, Guid id, string key)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/assignments/{id}/extend")
+        {
+            Content = JsonContent.Create(new { by = "01:00:00" }),
+            Headers = { { "Idempotency-Key", key } },
+        };
+        using var response = await deployment.Admin.SendAsync(request);
+        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync());
+    }
+
     private static async Task<(int Status, string Body, string? Location)> AskAsync(Deployment deployment, string key, string email,
         Replica? replica = null)
     {

@@ -15,6 +15,7 @@ public sealed class AdminCommandTests(PostgresServer server)
     [Theory]
     [InlineData("vms list", "/vms", "vm-2")]
     [InlineData("vms list --free false", "/vms?free=false", "vm-2")]
+    [InlineData("vms list --in-use true --presence present", "/vms?inUse=true&presence=present", "vm-1")]
     [InlineData("vms show vm-2", "/vms/vm-2", "(held)")]
     [InlineData("assignments list --state assigned", "/assignments?state=assigned", "ada@example.org")]
     [InlineData("pools list", "/pools", "default")]
@@ -28,6 +29,7 @@ public sealed class AdminCommandTests(PostgresServer server)
         await deployment.AskAsync("ada@example.org");
         await vms[0].PollUntilAsync(VmState.Assigned);
         await deployment.DoAsync("/vms/vm-2/hold");
+        await vms[0].ReportAsync(new VmReport(InUse: true));
 
         var table = await admin.RunAsync(command);
         Assert.Equal((0, table.Printed), (table.Code, table.Output));
