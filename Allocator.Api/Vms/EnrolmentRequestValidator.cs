@@ -17,7 +17,8 @@ internal sealed partial class EnrolmentRequestValidator : AbstractValidator<Enro
             .NotEmpty().WithMessage("Is required: the VM's host name.")
             .Must(name => Hostname.TryParse(name, out _)).WithMessage($"Must be {Hostname.Rule}.");
         RuleFor(request => request.MachineId).Cascade(CascadeMode.Stop)
-            .NotEmpty().WithMessage("Is required: an id that distinguishes this machine from another with the same name, such as the content of /etc/machine-id.")
+            .NotEmpty().WithMessage(
+                "Is required: an id that distinguishes this machine from another with the same name, such as the content of /etc/machine-id.")
             .Must(id => MachineId().IsMatch(id!)).WithMessage("Must be 1 to 128 letters, digits or . _ : -");
         RuleFor(request => request.Pool).IsPoolName();
         RuleFor(request => request.Metadata)

@@ -11,7 +11,10 @@ internal sealed class LivenessOptions
     /// <summary>A VM's polls are written at most this often; 10 ms – 10 min. Raise it for very large fleets.</summary>
     public TimeSpan Resolution { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How often what was noted is written, in bulk; 10 ms – 1 min. Often, since polls wait for a large write on the same processor.</summary>
+    /// <summary>
+    /// How often what was noted is written, in bulk; 10 ms – 1 min. Often, since polls wait for a large write on
+    /// the same processor.
+    /// </summary>
     public TimeSpan FlushInterval { get; set; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>A VM is lost after so long without a poll; 1 s – 1 day, and at least twice <see cref="Resolution"/>.</summary>

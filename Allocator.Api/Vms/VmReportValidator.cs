@@ -26,6 +26,7 @@ internal sealed class VmReportValidator : AbstractValidator<VmReport>
                 warning.Key.Length is > 0 and <= MaxStep && !warning.Key.Any(char.IsControl)
                 && warning.Value is null or { Length: > 0 and <= MaxWarning } && warning.Value?.Any(char.IsControl) != true)))
             .WithMessage(
-                $"Must be at most {MaxWarnings} warnings: names of 1 to {MaxStep}, each with a text of 1 to {MaxWarning} printable characters, or null.");
+                $"Must be at most {MaxWarnings} warnings: names of 1 to {MaxStep}, "
+                + $"each with a text of 1 to {MaxWarning} printable characters, or null.");
     }
 }

@@ -82,7 +82,8 @@ internal static class AssignmentCommands
     private static async Task ExtendAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
         var one = await FindAsync(api, parsed, cancel);
-        Show(output, Reply.Content(await api.ExtendAsync(one.Id, new ExtensionRequest(parsed.GetValue(Until), parsed.GetValue(By)), $"{Guid.NewGuid()}", cancel)));
+        Show(output, Reply.Content(await api.ExtendAsync(
+            one.Id, new ExtensionRequest(parsed.GetValue(Until), parsed.GetValue(By)), $"{Guid.NewGuid()}", cancel)));
     }
 
     private static async Task ReleaseAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)

@@ -94,7 +94,7 @@ internal static class VmCommands
     private static async Task ChangeAsync(string verb, IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
         var selection = Selection(parsed);
-        // A misspelled host name is an error, selection must be found before anything is changed.
+        // A misspelled host name is an error, which must be found before anything is changed.
         foreach (var hostname in selection.Hostnames ?? [])
         {
             Reply.Check(await api.FindVmAsync(hostname, cancel));
