@@ -6,7 +6,7 @@ internal static class AssignmentsSetup
 {
     public static void AddAssignments(this IHostApplicationBuilder builder)
     {
-        builder.Services.AddSettings<DeliveryOptions, DeliveryOptions.Validator>(DeliveryOptions.Section);
+        builder.Services.AddSettings<DeliveryOptions>(DeliveryOptions.Section);
         builder.Services.AddSingleton<AssignmentMetrics>();
         builder.Services.AddSingleton<AssignmentStore>();
         builder.Services.AddSingleton<OutcomeStore>();

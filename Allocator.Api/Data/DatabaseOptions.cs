@@ -7,10 +7,10 @@ namespace Allocator.Api.Data;
 /// <summary>When the schema is brought up to date.</summary>
 internal enum MigrateAt
 {
-    /// <summary>By each replica as it starts; one at a time, whoever comes first.</summary>
+    /// <summary>Each replica migrates as it starts, one at a time.</summary>
     Start,
 
-    /// <summary>Only by <c>Allocator.Api migrate</c>; a replica that finds an older schema refuses to start.</summary>
+    /// <summary>Only <c>Allocator.Api migrate</c> migrates; a replica that finds an older schema refuses to start.</summary>
     Command,
 }
 
@@ -18,29 +18,27 @@ internal enum MigrateAt
 internal sealed class DatabaseOptions
 {
     public const string Section = "Database";
+
     private const string ConnectionStringExpected = "an Npgsql connection string such as Host=db;Database=allocator;Username=allocator";
 
-    /// <summary>The Npgsql connection string. It must be set.</summary>
     [Secret(IsConnectionString = true)]
+    [Setting("The database. Must be set; `./run.sh` starts a private PostgreSQL for a trial.", Accepts = "an Npgsql connection string")]
     public string ConnectionString { get; set; } = "";
 
-    /// <summary>The password, where it is kept apart from the rest; wins over one in the connection string.</summary>
     [Secret]
+    [Setting("The password, if it is kept apart from the rest, as by a secret store. It overrides one in the connection string.")]
     public string Password { get; set; } = "";
 
-    /// <summary>When the schema is brought up to date.</summary>
+    [Setting("`Start`: each replica brings the schema up to date as it starts, one at a time; `Command`: only `Allocator.Api migrate` does.")]
     public MigrateAt Migrate { get; set; } = MigrateAt.Start;
 
-    /// <summary>Connections of this replica, at most; 2–100.</summary>
+    [Setting("The largest number of connections of a replica.", Min = 2, Max = 100)]
     public int PoolSize { get; set; } = 8;
 
-    /// <summary>How long one statement may take; 1 s – 10 min.</summary>
+    [Setting("The time limit of one statement.", Min = "00:00:01", Max = "00:10:00")]
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>
-    /// The folder of the credentials that are made in development. Empty: <c>.data</c> beside the solution, or in
-    /// the working folder.
-    /// </summary>
+    [Setting("The folder of the credentials that are created in development; empty: `.data` beside the solution, or in the working folder.")]
     public string DataFolder { get; set; } = "";
 
     internal sealed class Validator : IValidateOptions<DatabaseOptions>
@@ -48,17 +46,16 @@ internal sealed class DatabaseOptions
         public ValidateOptionsResult Validate(string? name, DatabaseOptions options)
         {
             var problems = new SettingProblems(Section);
-            problems.Require(options.PoolSize is >= 2 and <= 100, nameof(PoolSize), options.PoolSize, "2 to 100 connections");
-            problems.RequireBetween(nameof(CommandTimeout), options.CommandTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10));
-            problems.Require(!string.IsNullOrWhiteSpace(options.ConnectionString), nameof(ConnectionString),
-                "", $"{ConnectionStringExpected}. To try the system with a private database, run ./run.sh");
+            problems.Require(
+                !string.IsNullOrWhiteSpace(options.ConnectionString), nameof(ConnectionString), "",
+                $"{ConnectionStringExpected}. To try the system with a private database, run ./run.sh");
             try
             {
                 _ = new NpgsqlConnectionStringBuilder(options.ConnectionString);
             }
             catch (ArgumentException e)
             {
-                // The value itself may hold a password, and so may the parser's message.
+                // The value may contain a password, and so may the parser's message.
                 problems.Require(false, nameof(ConnectionString), $"(hidden, {e.GetType().Name})", ConnectionStringExpected);
             }
             return problems.Result;

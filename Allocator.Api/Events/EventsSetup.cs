@@ -6,7 +6,7 @@ internal static class EventsSetup
 {
     public static void AddEvents(this IHostApplicationBuilder builder)
     {
-        builder.Services.AddSettings<RetentionOptions, RetentionOptions.Validator>(RetentionOptions.Section);
+        builder.Services.AddSettings<RetentionOptions>(RetentionOptions.Section);
         builder.Services.AddSingleton<EventStore>();
     }
 }

@@ -1,35 +1,21 @@
 using Allocator.Api.Settings;
-using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Events;
 
-/// <summary>The section <c>Retention</c> of the configuration: how long what is over can still be told.</summary>
+/// <summary>The section <c>Retention</c> of the configuration: how long history is kept.</summary>
 internal sealed class RetentionOptions
 {
     public const string Section = "Retention";
 
-    /// <summary>How long events are kept; 1 hour – 3,660 days.</summary>
+    [Setting("How long events are kept.", Min = "01:00:00", Max = "3660.00:00:00")]
     public TimeSpan Events { get; set; } = TimeSpan.FromDays(365);
 
-    /// <summary>How long assignments are kept after their end, and with them who it was; 1 hour – 3,660 days.</summary>
+    [Setting("How long assignments, and with them the person's address, are kept after their end.", Min = "01:00:00", Max = "3660.00:00:00")]
     public TimeSpan EndedAssignments { get; set; } = TimeSpan.FromDays(90);
 
-    /// <summary>How long enrolment tokens that have expired can still be listed; 1 hour – 3,660 days.</summary>
+    [Setting("How long tokens of `POST /enrolment-tokens` are listed after they expired.", Min = "01:00:00", Max = "3660.00:00:00")]
     public TimeSpan EnrolmentTokens { get; set; } = TimeSpan.FromDays(30);
 
-    /// <summary>How many rows of each kind are removed at once, in one turn of the sweep; 1–100,000.</summary>
+    [Setting("The number of rows of each kind that one run of the cleanup removes.", Min = 1, Max = 100_000)]
     public int BatchSize { get; set; } = 1_000;
-
-    internal sealed class Validator : IValidateOptions<RetentionOptions>
-    {
-        public ValidateOptionsResult Validate(string? name, RetentionOptions options)
-        {
-            var problems = new SettingProblems(Section);
-            problems.RequireBetween(nameof(Events), options.Events, TimeSpan.FromHours(1), TimeSpan.FromDays(3_660));
-            problems.RequireBetween(nameof(EndedAssignments), options.EndedAssignments, TimeSpan.FromHours(1), TimeSpan.FromDays(3_660));
-            problems.RequireBetween(nameof(EnrolmentTokens), options.EnrolmentTokens, TimeSpan.FromHours(1), TimeSpan.FromDays(3_660));
-            problems.Require(options.BatchSize is >= 1 and <= 100_000, nameof(BatchSize), options.BatchSize, "1 to 100,000");
-            return problems.Result;
-        }
-    }
 }

@@ -6,7 +6,7 @@ internal static class FleetSetup
 {
     public static void AddFleet(this IHostApplicationBuilder builder)
     {
-        builder.Services.AddSettings<FleetOptions, FleetOptions.Validator>(FleetOptions.Section);
+        builder.Services.AddSettings<FleetOptions>(FleetOptions.Section);
         builder.Services.AddSingleton<VmFleet>();
         builder.Services.AddSingleton<FleetMetrics>();
         builder.Services.AddSingleton<FleetStore>();

@@ -1,5 +1,4 @@
 using Allocator.Api.Settings;
-using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Health;
 
@@ -8,19 +7,8 @@ internal sealed class HealthOptions
 {
     public const string Section = "Health";
 
-    /// <summary>
-    /// For how long a replica that was asked to stop goes on serving, no longer ready: longer than a load balancer takes
-    /// to notice; 0 – 5 min. What is then under way still has the host's shutdown timeout.
-    /// </summary>
+    [Setting("How long a stopping replica keeps serving after it reports that it is not ready. Make it longer than a load balancer "
+        + "takes to notice. The container image sets `00:00:05`. Requests in progress then have `DOTNET_SHUTDOWNTIMEOUTSECONDS` (30) to finish.",
+        Min = "00:00:00", Max = "00:05:00")]
     public TimeSpan Drain { get; set; }
-
-    internal sealed class Validator : IValidateOptions<HealthOptions>
-    {
-        public ValidateOptionsResult Validate(string? name, HealthOptions options)
-        {
-            var problems = new SettingProblems(Section);
-            problems.RequireBetween(nameof(Drain), options.Drain, TimeSpan.Zero, TimeSpan.FromMinutes(5));
-            return problems.Result;
-        }
-    }
 }

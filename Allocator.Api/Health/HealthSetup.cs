@@ -6,7 +6,7 @@ internal static class HealthSetup
 {
     public static void AddHealth(this IHostApplicationBuilder builder)
     {
-        builder.Services.AddSettings<HealthOptions, HealthOptions.Validator>(HealthOptions.Section);
+        builder.Services.AddSettings<HealthOptions>(HealthOptions.Section);
         builder.Services.AddSingleton<ConnectionStore>();
         builder.Services.AddSingleton<ConnectionWatch>();
         builder.Services.AddHostedService(services => services.GetRequiredService<ConnectionWatch>());

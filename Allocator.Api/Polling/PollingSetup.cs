@@ -11,7 +11,7 @@ internal static class PollingSetup
 
     public static void AddPolls(this IHostApplicationBuilder builder)
     {
-        builder.Services.AddSettings<PollOptions, PollOptions.Validator>(PollOptions.Section);
+        builder.Services.AddSettings<PollOptions>(PollOptions.Section);
         builder.Services.AddSingleton<PollHandler>();
         builder.Services.AddSingleton<PollInterval>();
         builder.Services.AddSingleton<PollMetrics>();

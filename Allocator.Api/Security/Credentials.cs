@@ -12,12 +12,14 @@ internal sealed class AdminOptions
 {
     public const string Section = "Admin";
 
-    /// <summary>Password hashes by user name.</summary>
     [Secret]
+    [Setting("`Admin:Users:<name>`: the password hash of an admin. At least one user or API key must be set.",
+        Accepts = "hashes from `Allocator.Api hash-password`")]
     public Dictionary<string, string> Users { get; set; } = [];
 
-    /// <summary>SHA-256 of API keys (64 hexadecimal digits) by the name under which their use is recorded.</summary>
     [Secret]
+    [Setting("`Admin:ApiKeys:<name>`: the SHA-256 of a program's API key (64 hexadecimal digits); events record the name.",
+        Accepts = "hashes from `Allocator.Api new-key`")]
     public Dictionary<string, string> ApiKeys { get; set; } = [];
 
     internal sealed class Validator : IValidateOptions<AdminOptions>
@@ -47,8 +49,9 @@ internal sealed class EnrolmentOptions
 {
     public const string Section = "Enrolment";
 
-    /// <summary>SHA-256 (64 hexadecimal digits) of each token that lets a machine enrol; several at once while one is replaced by the next.</summary>
     [Secret]
+    [Setting("`Enrolment:TokenHashes:<n>`: the SHA-256 of an enrolment token of the whole deployment. At least one must be set; several while "
+        + "one replaces another. `POST /enrolment-tokens` creates tokens for single machines.", Accepts = "hashes from `Allocator.Api new-key`")]
     public List<string> TokenHashes { get; set; } = [];
 
     internal sealed class Validator : IValidateOptions<EnrolmentOptions>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Allocator.Api.Data;
+using Allocator.Api.Settings;
 
 namespace Allocator.Api.Security;
 
@@ -22,7 +23,7 @@ internal static partial class DevelopmentCredentials
             return;
         }
 
-        var folder = DatabaseSetup.DataFolder(builder.Configuration.GetSection(DatabaseOptions.Section).Get<DatabaseOptions>() ?? new());
+        var folder = DatabaseSetup.DataFolder(builder.Configuration.ReadSettings<DatabaseOptions>(DatabaseOptions.Section));
         var path = Path.Combine(folder, "credentials.json");
         var made = ReadOrMake(path);
         if (needsAdmin)

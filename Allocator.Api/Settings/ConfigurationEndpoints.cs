@@ -11,7 +11,7 @@ using Npgsql;
 
 namespace Allocator.Api.Settings;
 
-/// <summary>What this replica goes by, and where each setting comes from.</summary>
+/// <summary>Shows the settings of this replica and the source of each.</summary>
 internal static class ConfigurationEndpoints
 {
     private const string Masked = "***";
@@ -27,17 +27,17 @@ internal static class ConfigurationEndpoints
     [
         .. from section in services.GetServices<SettingsSection>()
            let options = section.InForce(services)
-           from setting in section.Settings
-           from value in Values(section.Key(setting), setting.GetValue(options))
+           from property in section.Properties
+           from value in Values(section.Define(property).Key, property.GetValue(options))
            orderby value.Key
            select new Setting(
                value.Key,
                value.Key.Replace(":", "__", StringComparison.Ordinal),
-               Show(value.Value, setting.GetCustomAttribute<SecretAttribute>()),
+               Show(value.Value, property.GetCustomAttribute<SecretAttribute>()),
                Source(configuration, value.Key)),
     ];
 
-    /// <summary>A setting that holds many is shown as many.</summary>
+    /// <summary>Returns one entry for each element of a list or a dictionary.</summary>
     private static IEnumerable<(string Key, object? Value)> Values(string key, object? value) => value switch
     {
         IDictionary<string, string> named => named.Select(one => ($"{key}:{one.Key}", (object?)one.Value)),
@@ -62,7 +62,7 @@ internal static class ConfigurationEndpoints
         return connection.ConnectionString;
     }
 
-    /// <summary>Who said it last; those who come later win.</summary>
+    /// <summary>Returns the source that sets this key; later sources override earlier ones.</summary>
     private static string Source(IConfigurationRoot configuration, string key) =>
         configuration.Providers.Reverse().FirstOrDefault(provider => provider.TryGet(key, out _)) switch
         {

@@ -1,9 +1,9 @@
 namespace Allocator.Api.Settings;
 
-/// <summary>The value of this setting is shown to nobody.</summary>
+/// <summary>Marks a setting whose value is never shown.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class SecretAttribute : Attribute
 {
-    /// <summary>A connection string: all of it can be shown but for its passwords.</summary>
+    /// <summary>Gets or sets whether the value is a connection string, of which only the passwords are hidden.</summary>
     public bool IsConnectionString { get; set; }
 }

@@ -2,18 +2,18 @@ using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Settings;
 
-/// <summary>Settings out of files, as container engines and orchestrators mount secrets.</summary>
+/// <summary>Reads settings from files, as container engines and orchestrators mount secrets.</summary>
 internal static class SecretFiles
 {
     /// <summary>
-    /// One file for each setting, named like its environment variable, such as <c>Database__Password</c>. They win over all
-    /// other sources, so this comes before anything reads a setting. A file that cannot be read, or is empty, stops the start.
+    /// Adds one file per setting, named like its environment variable, such as <c>Database__Password</c>. The files override
+    /// all other sources, so call this before any setting is read. A file that is unreadable or empty stops the start.
     /// </summary>
     public static void AddSecretFiles(this IHostApplicationBuilder builder)
     {
         builder.Services.AddSettings<SecretsOptions, SecretsOptions.Validator>(SecretsOptions.Section);
 
-        var options = builder.Configuration.GetSection(SecretsOptions.Section).Get<SecretsOptions>() ?? new();
+        var options = builder.Configuration.ReadSettings<SecretsOptions>(SecretsOptions.Section);
         Refuse(new SecretsOptions.Validator().Validate(null, options).Failures ?? []);
         if (options.Folder.Length == 0)
         {
@@ -26,15 +26,15 @@ internal static class SecretFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Its message has the path.
+            // The message contains the path.
             Refuse([$"A secret file cannot be read: {e.Message} It must be readable by the user that this program runs as."]);
             throw;
         }
         Refuse(
             from file in files.AsEnumerable()
             where file.Value is { } value && string.IsNullOrWhiteSpace(value)
-            select $"The secret file {Path.Combine(options.Folder, file.Key.Replace(":", "__", StringComparison.Ordinal))} is empty; it must "
-                + $"hold the value of {file.Key}.");
+            let path = Path.Combine(options.Folder, file.Key.Replace(":", "__", StringComparison.Ordinal))
+            select $"The secret file {path} is empty; it must hold the value of {file.Key}.");
         builder.Configuration.AddConfiguration(files);
     }
 

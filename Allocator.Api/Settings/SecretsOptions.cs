@@ -9,7 +9,7 @@ internal sealed class SecretsOptions
 
     private const string DefaultFolder = "/run/secrets";
 
-    /// <summary>Where the secret files are. Empty: none are read.</summary>
+    [Setting("The folder of the secret files; empty: none are read. Only the default folder may be missing.", Accepts = "an existing folder")]
     public string Folder { get; set; } = DefaultFolder;
 
     internal sealed class Validator : IValidateOptions<SecretsOptions>
@@ -17,8 +17,9 @@ internal sealed class SecretsOptions
         public ValidateOptionsResult Validate(string? name, SecretsOptions options)
         {
             var problems = new SettingProblems(Section);
-            problems.Require(options.Folder is "" or DefaultFolder || Directory.Exists(options.Folder),
-                nameof(Folder), options.Folder, "a folder that is there, or empty");
+            problems.Require(
+                options.Folder is "" or DefaultFolder || Directory.Exists(options.Folder),
+                nameof(Folder), options.Folder, "an existing folder, or empty");
             return problems.Result;
         }
     }

@@ -1,9 +1,9 @@
-using System.Globalization;
+using Allocator.Contracts.Settings;
 using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Settings;
 
-/// <summary>Collects wrong settings of one section, each with its key, its environment variable and what would be right.</summary>
+/// <summary>Collects the problems of one section that the definitions of single settings cannot express.</summary>
 internal sealed class SettingProblems(string section)
 {
     private readonly List<string> _problems = [];
@@ -11,18 +11,11 @@ internal sealed class SettingProblems(string section)
     public ValidateOptionsResult Result =>
         _problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(_problems);
 
-    /// <summary>A key with the environment variable that sets it.</summary>
-    public static string Name(string key) => $"{key} (environment variable {key.Replace(":", "__", StringComparison.Ordinal)})";
-
-    public void Require(bool right, string key, object? value, string whatWouldBeRight)
+    public void Require(bool isRight, string key, object? value, string expected)
     {
-        if (!right)
+        if (!isRight)
         {
-            _problems.Add(string.Create(CultureInfo.InvariantCulture,
-                $"{Name(section.Length == 0 ? key : $"{section}:{key}")} is '{value}'; it must be {whatWouldBeRight}."));
+            _problems.Add(SettingDefinition.Refuse("", section.Length == 0 ? key : $"{section}:{key}", value, expected));
         }
     }
-
-    public void RequireBetween(string key, TimeSpan value, TimeSpan least, TimeSpan most) =>
-        Require(value >= least && value <= most, key, value, $"a time (hh:mm:ss) from {least} to {most}");
 }

@@ -4,21 +4,22 @@ using Microsoft.Extensions.Options;
 namespace Allocator.Api.Telemetry;
 
 /// <summary>
-/// Where metrics, traces and logs are sent, by the names that OpenTelemetry gives its settings everywhere. Its library
-/// reads them itself; a wrong one it would pass over in silence.
+/// The OpenTelemetry settings for the export of metrics, traces and logs, under their standard names. The OpenTelemetry
+/// library reads them itself; they are checked here because it ignores wrong values.
 /// </summary>
 internal sealed class OtlpOptions
 {
-    /// <summary>The collector's address. Empty: nothing is sent.</summary>
+    [Setting("The collector that receives metrics, traces and logs; empty: nothing is sent.",
+        Accepts = "the address of a collector, such as http://collector:4317")]
     [ConfigurationKeyName("OTEL_EXPORTER_OTLP_ENDPOINT")]
     public string Endpoint { get; set; } = "";
 
-    /// <summary><c>grpc</c> or <c>http/protobuf</c>.</summary>
+    [Setting("The protocol of the collector.", Accepts = "'grpc' or 'http/protobuf'")]
     [ConfigurationKeyName("OTEL_EXPORTER_OTLP_PROTOCOL")]
     public string Protocol { get; set; } = "grpc";
 
-    /// <summary>Sent along with each message, such as <c>api-key=…</c>.</summary>
     [Secret]
+    [Setting("Headers that are sent with each message, such as the collector's API key.", Accepts = "`name=value,…`")]
     [ConfigurationKeyName("OTEL_EXPORTER_OTLP_HEADERS")]
     public string Headers { get; set; } = "";
 

@@ -1,5 +1,4 @@
 using Allocator.Api.Settings;
-using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Telemetry;
 
@@ -8,18 +7,7 @@ internal sealed class TelemetryOptions
 {
     public const string Section = "Telemetry";
 
-    /// <summary>
-    /// The port that answers <c>/metrics</c>, besides those that answer everything; 1–65,535. 0: every port answers it.
-    /// </summary>
+    [Setting("The only port that answers `/metrics`; it answers nothing else. 0: every port answers `/metrics` ([metrics](observability/README.md)).",
+        Min = 0, Max = 65_535)]
     public int MetricsPort { get; set; }
-
-    internal sealed class Validator : IValidateOptions<TelemetryOptions>
-    {
-        public ValidateOptionsResult Validate(string? name, TelemetryOptions options)
-        {
-            var problems = new SettingProblems(Section);
-            problems.Require(options.MetricsPort is >= 0 and <= 65_535, nameof(MetricsPort), options.MetricsPort, "0 to 65,535");
-            return problems.Result;
-        }
-    }
 }

@@ -11,7 +11,7 @@ internal static class TelemetrySetup
 {
     public static void AddTelemetry(this WebApplicationBuilder builder)
     {
-        builder.Services.AddSettings<TelemetryOptions, TelemetryOptions.Validator>(TelemetryOptions.Section);
+        builder.Services.AddSettings<TelemetryOptions>(TelemetryOptions.Section);
         builder.Services.AddSettings<OtlpOptions, OtlpOptions.Validator>("");
         ListenOnMetricsPort(builder);
 
@@ -54,7 +54,7 @@ internal static class TelemetrySetup
     /// <summary>Adds the port to the listening ports, whichever setting defines them.</summary>
     private static void ListenOnMetricsPort(WebApplicationBuilder builder)
     {
-        var port = builder.Configuration.GetSection(TelemetryOptions.Section).Get<TelemetryOptions>()?.MetricsPort ?? 0;
+        var port = builder.Configuration.ReadSettings<TelemetryOptions>(TelemetryOptions.Section).MetricsPort;
         if (port is < 1 or > 65_535)
         {
             return;

@@ -5,15 +5,13 @@ using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Web;
 
-/// <summary>The section <c>Proxies</c> of the configuration: who may say where a request came from.</summary>
+/// <summary>The section <c>Proxies</c> of the configuration: the load balancers whose <c>X-Forwarded-For</c> is trusted.</summary>
 internal sealed class ProxyOptions
 {
     public const string Section = "Proxies";
 
-    /// <summary>
-    /// Addresses and networks (<c>10.0.0.0/8</c>) of the load balancers before the replicas. What they write into
-    /// X-Forwarded-For is believed, what anybody else writes is not. Empty: a client is who connects.
-    /// </summary>
+    [Setting("`Proxies:Known:<n>`: a load balancer whose `X-Forwarded-For` is trusted; empty: the client address is the TCP peer's.",
+        Accepts = "addresses and networks, such as `10.0.0.0/8`")]
     public List<string> Known { get; set; } = [];
 
     internal sealed class Validator : IValidateOptions<ProxyOptions>
@@ -36,7 +34,7 @@ internal sealed class ProxyOptions
         public void Configure(ForwardedHeadersOptions options)
         {
             options.ForwardedHeaders = proxies.Value.Known.Count > 0 ? ForwardedHeaders.XForwardedFor : ForwardedHeaders.None;
-            // However many of them stand in a row; the first that is not known is the client.
+            // No limit on the number of proxies in a row: the first unknown address is the client.
             options.ForwardLimit = null;
             options.KnownProxies.Clear();
             options.KnownIPNetworks.Clear();

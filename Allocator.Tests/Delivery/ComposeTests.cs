@@ -31,8 +31,8 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
     [Fact]
     public void Every_setting_is_documented()
     {
-        var ofTheApi = Documented("## Of the API");
-        var ofTheClient = Documented("## Of the client");
+        var ofTheApi = Documented("## API settings");
+        var ofTheClient = Documented("## Client settings");
         var settings = Replicas.Values
             .SelectMany(replica => replica["environment"].Map.Keys.Concat(replica["secrets"].List.Select(secret => secret["target"].Text)))
             .Select(variable => (variable, ofTheApi))

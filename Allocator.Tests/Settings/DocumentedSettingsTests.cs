@@ -1,81 +1,45 @@
-using Allocator.Client.Agent;
 using System.Collections;
 using System.Globalization;
-using System.Reflection;
-using System.Text.RegularExpressions;
 using Allocator.Api.Settings;
+using Allocator.Client.Agent;
+using Allocator.Contracts.Settings;
 using Allocator.Tests.Infrastructure;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Options;
 using Xunit;
 
 namespace Allocator.Tests.Settings;
 
-/// <summary>The tables in <c>docs/configuration.md</c> say what the program does.</summary>
-public sealed partial class DocumentedSettingsTests(PostgresServer server)
+/// <summary>The tables in <c>docs/configuration.md</c> contain the definitions in the code.</summary>
+public sealed class DocumentedSettingsTests(PostgresServer server)
 {
     private static readonly string Document = File.ReadAllText(Path.Combine(RepositoryRoot.Path, "docs", "configuration.md"));
 
     [Fact]
-    public async Task Table_of_the_api_has_every_setting_with_its_default()
+    public async Task Table_of_the_api_has_every_setting_with_its_default_and_range()
     {
-        await using var replica = new Replica(await server.CreateDatabaseAsync(), new Dictionary<string, string>());
-        var rows = Rows("## Of the API");
-        var sections = replica.Services.GetServices<SettingsSection>().ToArray();
-
+        await using var replica = await StartAsync();
         Assert.Equal(
-            sections.SelectMany(section => section.Settings.Select(section.Key)).Order(StringComparer.Ordinal),
-            rows.Select(row => row.Key).Order(StringComparer.Ordinal));
-        foreach (var (section, setting, row) in Settings(sections, rows))
-        {
-            Assert.Equal((row.Key, Text(setting.GetValue(Activator.CreateInstance(section.Options)))),
-                (row.Key, Canonical(setting.PropertyType, row.Default)));
-        }
+            string.Join('\n', Sections(replica).SelectMany(section => section.Definitions).Select(setting => setting.DocumentationRow).Order(StringComparer.Ordinal)),
+            string.Join('\n', Rows("## API settings").Order(StringComparer.Ordinal)));
     }
 
     [Fact]
     public async Task Ranges_of_the_api_are_those_that_are_enforced()
     {
-        await using var replica = new Replica(await server.CreateDatabaseAsync(), new Dictionary<string, string>());
-        var rows = Rows("## Of the API");
+        await using var replica = await StartAsync();
         var checkedRanges = 0;
-        foreach (var (section, setting, row) in Settings([.. replica.Services.GetServices<SettingsSection>()], rows))
+        foreach (var (section, setting) in Sections(replica).SelectMany(section => section.Definitions.Select(setting => (section, setting))))
         {
-            if (setting.PropertyType == typeof(int))
-            {
-                var (least, most) = Range(row, text => int.Parse(text, NumberStyles.AllowThousands, CultureInfo.InvariantCulture));
-                Check(least, most, least - 1, most + 1);
-            }
-            else if (setting.PropertyType == typeof(TimeSpan))
-            {
-                var (least, most) = Range(row, Time);
-                Check(least, most, least - TimeSpan.FromMilliseconds(1), most + TimeSpan.FromMilliseconds(1));
-            }
-            else if (setting.PropertyType.IsEnum)
-            {
-                Assert.Equal(Enum.GetNames(setting.PropertyType), row.Range.Split(", ").Select(word => word.Trim('`')));
-            }
-
-            void Check(object least, object most, params object[] beyond)
+            if (setting.Min is not null)
             {
                 checkedRanges++;
-                Assert.All(beyond, value => Assert.Contains(Failures(value), failure => failure.StartsWith(row.Key + " ", StringComparison.Ordinal)));
-                Assert.All(row.Range.Contains(',', StringComparison.Ordinal) && setting.PropertyType == typeof(TimeSpan)
-                    ? [most] : new[] { least, most },
-                    value => Assert.DoesNotContain(Failures(value), failure => failure.StartsWith(row.Key + " ", StringComparison.Ordinal)));
+                Assert.All(Limits(setting), value => Assert.Empty(Failures(value)));
+                Assert.All(Beyond(setting), value => Assert.StartsWith(setting.Key + " ", Assert.Single(Failures(value)), StringComparison.Ordinal));
             }
 
-            IEnumerable<string> Failures(object value)
-            {
-                var options = Activator.CreateInstance(section.Options)!;
-                setting.SetValue(options, value);
-                var type = typeof(IValidateOptions<>).MakeGenericType(section.Options);
-                return replica.Services.GetServices(type)
-                    .Select(validator => (ValidateOptionsResult)type.GetMethod(nameof(IValidateOptions<>.Validate))!.Invoke(validator,
-                        [null, options])!)
-                    .SelectMany(result => result.Failures ?? []);
-            }
+            IEnumerable<string> Failures(string value) =>
+                section.Check(new ConfigurationBuilder().AddInMemoryCollection([new(setting.Key, value)]).Build());
         }
         Assert.True(checkedRanges >= 17, $"{checkedRanges} ranges");
     }
@@ -83,77 +47,61 @@ public sealed partial class DocumentedSettingsTests(PostgresServer server)
     [Fact]
     public async Task File_with_the_settings_has_the_defaults()
     {
-        await using var replica = new Replica(await server.CreateDatabaseAsync(), new Dictionary<string, string>());
+        await using var replica = await StartAsync();
         var file = new ConfigurationBuilder().AddJsonFile(Path.Combine(RepositoryRoot.Path, "appsettings.json")).Build();
-        foreach (var section in replica.Services.GetServices<SettingsSection>())
+        foreach (var section in Sections(replica))
         {
             var defaults = Activator.CreateInstance(section.Options)!;
             var bound = Activator.CreateInstance(section.Options)!;
-            (section.Name.Length == 0 ? file : (IConfiguration)file.GetSection(section.Name)).Bind(bound);
-            Assert.All(section.Settings, setting => Assert.Equal(Text(setting.GetValue(defaults)), Text(setting.GetValue(bound))));
+            section.Read(file, bound);
+            Assert.All(section.Properties, setting => Assert.Equal(Text(setting.GetValue(defaults)), Text(setting.GetValue(bound))));
         }
     }
 
     [Fact]
     public void Table_of_the_client_has_every_setting_with_its_default_and_range()
     {
-        var rows = Rows("## Of the client");
-        var asked = new Recorder();
-        Read(asked);
-
-        Assert.Equal(asked.Keys.Order(StringComparer.Ordinal), rows.Select(row => row.Key).Order(StringComparer.Ordinal));
-        var times = rows.Where(row => row.Unit == "time").ToArray();
         Assert.Equal(
-            times.Select(row => Time(row.Default)),
-            new[] { Read(asked).HookTimeout, Read(asked).LostContactAfter, Read(asked).GpuInterval,
-                Read(asked).FirstPollWithin, Read(asked).RequestTimeout });
-        Assert.Equal(rows.Single(row => row.Key == "StateFolder").Default, Read(asked).StateFolder);
-        foreach (var row in times)
-        {
-            var (least, most) = Range(row, Time);
-            Read(new Recorder(row.Key, $"{least}"));
-            Read(new Recorder(row.Key, $"{most}"));
-            Assert.Throws<ClientOptionsException>(() => Read(new Recorder(row.Key, $"{least - TimeSpan.FromMilliseconds(1)}")));
-            Assert.Throws<ClientOptionsException>(() => Read(new Recorder(row.Key, $"{most + TimeSpan.FromMilliseconds(1)}")));
-        }
+            string.Join('\n', ClientOptions.Definitions.Select(setting => setting.DocumentationRow)),
+            string.Join('\n', Rows("## Client settings")));
 
-        static ClientOptions Read(Recorder recorder) => ClientOptions.Read(new ConfigurationRoot([recorder]));
+        var requested = new Recorder();
+        Read(requested);
+        Assert.Equal(ClientOptions.Definitions.Select(setting => setting.Key).Order(StringComparer.Ordinal), requested.Keys.Order(StringComparer.Ordinal));
+        foreach (var setting in ClientOptions.Definitions.Where(setting => setting.Min is not null))
+        {
+            Assert.All(Limits(setting), value => Read(new Recorder(setting.Key, value)));
+            Assert.All(Beyond(setting), value => Assert.Throws<ClientOptionsException>(() => Read(new Recorder(setting.Key, value))));
+        }
     }
 
-    private static IEnumerable<(SettingsSection Section, PropertyInfo Setting, Row Row)> Settings(SettingsSection[] sections, Row[] rows) =>
-        from section in sections
-        from setting in section.Settings
-        select (section, setting, rows.Single(row => row.Key == section.Key(setting)));
+    private static void Read(Recorder recorder) => ClientOptions.Read(new ConfigurationRoot([recorder]));
 
-    private static Row[] Rows(string heading)
+    private async Task<Replica> StartAsync() => new(await server.CreateDatabaseAsync(), new Dictionary<string, string>());
+
+    private static SettingsSection[] Sections(Replica replica) => [.. replica.Services.GetServices<SettingsSection>()];
+
+    /// <summary>The least and the greatest value, both of which are accepted.</summary>
+    private static string[] Limits(SettingDefinition setting) => [Text(setting.Min), Text(setting.Max)];
+
+    /// <summary>The closest values that are not accepted.</summary>
+    private static string[] Beyond(SettingDefinition setting) => (setting.Min, setting.Max) switch
+    {
+        (TimeSpan min, TimeSpan max) => [$"{min - TimeSpan.FromMilliseconds(1)}", $"{max + TimeSpan.FromMilliseconds(1)}"],
+        (int min, int max) => [Text(min - 1), Text(max + 1)],
+        _ => throw new InvalidOperationException($"{setting.Key} has limits of another type."),
+    };
+
+    private static string[] Rows(string heading)
     {
         var start = Document.IndexOf(heading, StringComparison.Ordinal);
         var end = Document.IndexOf("\n## ", start + heading.Length, StringComparison.Ordinal);
-        return [.. Document[start..(end < 0 ? Document.Length : end)].Split('\n')
-            .Where(line => line.StartsWith("| `", StringComparison.Ordinal))
-            .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
-            .Select(cells => new Row(cells[1].Trim('`'), cells[2], cells[3].Trim('`'), cells[4]))];
+        return [.. Document[start..(end < 0 ? Document.Length : end)].Split('\n').Where(line => line.StartsWith("| `", StringComparison.Ordinal))];
     }
-
-    private static (T Least, T Most) Range<T>(Row row, Func<string, T> parse)
-    {
-        var match = FromTo().Match(row.Range);
-        Assert.True(match.Success, $"{row.Key} has the range '{row.Range}'");
-        return (parse(match.Groups[1].Value), parse(match.Groups[2].Value));
-    }
-
-    private static TimeSpan Time(string text) => TimeSpan.Parse(text, CultureInfo.InvariantCulture);
-
-    private static string Canonical(Type type, string text) => type == typeof(TimeSpan) ? Text(Time(text)) : text;
 
     private static string Text(object? value) => value is ICollection { Count: 0 } ? "" : Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
 
-    [GeneratedRegex(@"^([\d.:,]+) – ([\d.:,]*\d)")]
-    private static partial Regex FromTo();
-
-    private sealed record Row(string Key, string Unit, string Default, string Range);
-
-    /// <summary>A configuration of an address and one other setting, that keeps the keys it was asked for.</summary>
+    /// <summary>A configuration of an address and one other setting that records the keys which are requested.</summary>
     private sealed class Recorder(string? setting = null, string? value = null) : ConfigurationProvider
     {
         private readonly HashSet<string> _keys = [];
@@ -169,7 +117,10 @@ public sealed partial class DocumentedSettingsTests(PostgresServer server)
 
         public override IEnumerable<string> GetChildKeys(IEnumerable<string> earlierKeys, string? parentPath)
         {
-            _keys.Add(parentPath!);
+            if (parentPath is not null)
+            {
+                _keys.Add(parentPath);
+            }
             return earlierKeys;
         }
     }

@@ -28,8 +28,7 @@ public sealed class SecretFilesTests(PostgresServer server) : IDisposable
 
         using var request = new HttpRequestMessage(HttpMethod.Get, "/config") { Headers = { Authorization = Deployment.Basic("ada", "s3cret") } };
         using var response = await api.Http.SendAsync(request);
-        var settings = (await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<ReplicaConfiguration>())!.Settings.ToDictionary(setting =>
-            setting.Key);
+        var settings = (await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<ReplicaConfiguration>())!.Settings.ToDictionary(setting => setting.Key);
 
         Assert.Equal(("***", "secret file"), (settings["Admin:Users:ada"].Value, settings["Admin:Users:ada"].Source));
         Assert.Equal(("***", "environment"), (settings["Admin:ApiKeys:tests"].Value, settings["Admin:ApiKeys:tests"].Source));
@@ -74,8 +73,7 @@ public sealed class SecretFilesTests(PostgresServer server) : IDisposable
     public async Task File_that_is_empty_stops_the_start_and_is_named(string command)
     {
         Write("Database__Password", "\n");
-        await RefusesAsync(_folder, command,
-            $"The secret file {Path.Combine(_folder, "Database__Password")} is empty; it must hold the value of Database:Password.");
+        await RefusesAsync(_folder, command, $"The secret file {Path.Combine(_folder, "Database__Password")} is empty; it must hold the value of Database:Password.");
     }
 
     [Theory]
@@ -84,8 +82,7 @@ public sealed class SecretFilesTests(PostgresServer server) : IDisposable
     public async Task Folder_that_is_not_there_stops_the_start_and_is_named(string command)
     {
         var folder = Path.Combine(_folder, "elsewhere");
-        await RefusesAsync(folder, command,
-            $"Secrets:Folder (environment variable Secrets__Folder) is '{folder}'; it must be a folder that is there");
+        await RefusesAsync(folder, command, $"Secrets:Folder (environment variable Secrets__Folder) is '{folder}'; it must be an existing folder");
     }
 
     [Fact]
@@ -100,7 +97,7 @@ public sealed class SecretFilesTests(PostgresServer server) : IDisposable
     public async Task File_with_a_misspelt_name_stops_the_start()
     {
         Write("Database__Passwort", "s3cret");
-        var output = await RefusesAsync(_folder, "", "Database__Passwort", "Database:Password, ");
+        var output = await RefusesAsync(_folder, "", "Database__Passwort", "did you mean Database:Password?");
         Assert.DoesNotContain("s3cret", output, StringComparison.Ordinal);
     }
 

@@ -14,7 +14,7 @@ public sealed class SettingsTests(PostgresServer server)
     [InlineData("Database__ConnectionString", "Hots=nowhere;Password=s3cret", "Database:ConnectionString", "Npgsql connection string")]
     [InlineData("Database__ConnectionString", null, "Database:ConnectionString", "./run.sh")]
     [InlineData("Database__ConnectionString", " ", "Database:ConnectionString", "./run.sh")]
-    [InlineData("Database__PoolSizes", "s3cret", "Database:PoolSizes", "Database:PoolSize, ")]
+    [InlineData("Database__PoolSizes", "s3cret", "Database:PoolSizes", "did you mean Database:PoolSize?")]
     [InlineData("Database__Migrate", "Sometimes", "Database:Migrate", "one of Start, Command")]
     [InlineData("Database__Migrate", "7", "Database:Migrate", "one of Start, Command")]
     [InlineData("Database__CommandTimeout", "1.00:00:00", "Database:CommandTimeout", "00:10:00")]
