@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Starts the whole system on this machine: PostgreSQL, the API, and VMs as real client processes. Ctrl-C stops it all.
+# Starts the whole system on this machine: PostgreSQL, the API, and VMs as real client processes. Ctrl-C stops everything.
 #
 #   ./run.sh [--replicas N] [--vms N] [--port P] [--data FOLDER]
 #
 #   --replicas N   API processes; more than one get HAProxy in front (default 1)
 #   --vms N        local VMs (default 3; 0 for none)
 #   --port P       where the API listens (default 8080)
-#   --data FOLDER  where everything is kept; another folder and port make a second system (default .run)
+#   --data FOLDER  folder of all data; use another folder and port for a second system (default .run)
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -34,11 +34,11 @@ need_postgres
 database=() api=() proxy=() vms_running=()
 stop() {
   trap - EXIT INT TERM
-  # Clients stop before the services that they use.
+  # Users of a service stop before it.
   end "${vms_running[@]}"; end "${proxy[@]}"; end "${api[@]}"; end "${database[@]}"
   rm -f "$data/state.json"
 }
-# A process that was suspended with SIGSTOP must continue before it can end.
+# A process that was stopped with SIGSTOP must continue before it can end.
 end() { [ $# -eq 0 ] || { kill -TERM "$@"; kill -CONT "$@"; wait "$@"; } 2>/dev/null || true; }
 trap 'stop; exit 130' INT
 trap 'stop; exit 143' TERM
@@ -49,7 +49,7 @@ dotnet build Allocator.sln -c Release --nologo -v quiet 1>&2
 allocator_api=$PWD/Allocator.Api/bin/Release/net10.0/Allocator.Api
 allocator=$PWD/Allocator.Client/bin/Release/net10.0/allocator
 
-# Each child has its own session, so a Ctrl-C at the terminal reaches only this script, which then stops them in order.
+# Each child runs in a session of its own, so a Ctrl-C reaches only this script, which then stops the children in order.
 # If this script is killed, the kernel stops them.
 start() { # list of processes, log, command …
   local -n processes=$1
@@ -73,22 +73,22 @@ step "Starting PostgreSQL …"
 start database postgres "$PWD/Allocator.DevDatabase/bin/Release/net10.0/Allocator.DevDatabase" "$data"
 wait_for PostgreSQL postgres "${database[0]}" grep -q '^Host=' "$data/postgres.log"
 Database__ConnectionString=$(grep -m1 '^Host=' "$data/postgres.log")
-# By the environment: arguments can be read by every user of the machine.
+# Through the environment: arguments can be read by every user of the machine.
 export Database__ConnectionString Database__DataFolder=$data
 
-# Secrets are created once and kept; the API gets their hashes in the environment, not in arguments.
+# Secrets are created once and kept. The API gets their hashes through the environment.
 secret() { [ -s "$data/$1" ] || (umask 077; head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$data/$1"); cat "$data/$1"; }
 admin_password=$(secret admin-password)
 enrolment_token=$(secret enrolment-token)
 Admin__Users__admin=$(printf '%s\n' "$admin_password" | "$allocator_api" hash-password)
 Enrolment__TokenHashes__0=$(printf '%s' "$enrolment_token" | sha256sum | cut -d' ' -f1)
 export Admin__Users__admin Enrolment__TokenHashes__0
-# As in the container image: a small youngest generation instead of one as large as the processor's cache.
+# The same heap size as in the container image.
 export DOTNET_GCgen0size=0x400000
 
 step "Starting $replicas API replica(s) …"
 url=http://127.0.0.1:$port
-# With a load balancer, the client's address is in its X-Forwarded-For.
+# With a load balancer, the client address comes from its X-Forwarded-For header.
 [ "$replicas" -eq 1 ] || export Proxies__Known__0=127.0.0.1
 replica_urls=()
 for i in $(seq "$replicas"); do
@@ -124,7 +124,7 @@ fi
 
 (
   umask 077
-  # In the environment, since every user of the machine can read arguments.
+  # Through the environment: arguments can be read by every user of the machine.
   printf '%s\n' "${replica_urls[@]}" | url=$url password=$admin_password token=$enrolment_token jq -nR \
     '{url: env.url, replicas: [inputs], adminUser: "admin", adminPassword: env.password, enrolmentToken: env.token}' >"$data/state.json"
 )
@@ -133,16 +133,16 @@ cat <<END
 Allocator runs at   $url        (OpenAPI: $url/openapi/v1.json)
 Admin               admin / $admin_password
 VMs                 $vms polling; the input of their hooks: $data/vms/*/hooks.jsonl
-For scripts         $data/state.json
+As JSON             $data/state.json
 
 Ask for a VM as a person:
   curl -s $url/assignments -H 'Content-Type: application/json' -d '{"email":"ada@example.org"}'
 
 Ctrl-C stops everything.
 END
-# If one process ends, the script names it and stops all others.
+# If one process ends, everything stops.
 while sleep 1; do
   for process in "${database[@]}" "${api[@]}" "${proxy[@]}" "${vms_running[@]}"; do
-    kill -0 "$process" 2>/dev/null || { echo "process $process ended by itself; the logs are in $data" >&2; exit 1; }
+    kill -0 "$process" 2>/dev/null || { echo "process $process ended unexpectedly; the logs are in $data" >&2; exit 1; }
   done
 done

@@ -156,7 +156,7 @@ internal sealed record ClientOptions : AllocatorClientOptions
         Define<string>(key, value, description, accepts);
 
     private static SettingDefinition List(string key, string description) =>
-        Define<string[]>(key, null, description, $"a list: `{key}:0` is the program, `{key}:1` its first argument; no shell");
+        Define<string[]>(key, null, description, "a list: the program, then its arguments; no shell");
 
     private static SettingDefinition Time(string key, TimeSpan value, string min, string max, string description) =>
         Define<TimeSpan>(key, value, description) with

@@ -13,7 +13,7 @@ public sealed class ClientSettingsTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [InlineData("""{"url":"http://127.0.0.1:1","machineId":"m","hooks":{"asigned":["/opt/hook"]}}""", "Hooks__X", null, "hooks:asigned", "Hooks:Assigned")]
+    [InlineData("""{"url":"http://127.0.0.1:1","machineId":"m","hooks":{"asigned":["/opt/hook"]}}""", "Hooks__X", null, "hooks:asigned:0", "Hooks:Assigned")]
     [InlineData("""{"url":"http://127.0.0.1:1","machineId":"m","statefolder":"/tmp","proxies":"s3cret"}""", "Hooks__X", null, "proxies", "Proxy")]
     [InlineData("""{"url":"http://127.0.0.1:1","machineId":"m"}""", "EnrolmentTokn", "s3cret", "EnrolmentTokn", "EnrolmentToken")]
     [InlineData("""{"url":"http://127.0.0.1:1","machineId":"m"}""", "Gpu__Programm", "", "Gpu:Programm", "Gpu:Program")]
