@@ -1,6 +1,6 @@
 using Allocator.Api.Data;
-using Allocator.Api.Settings;
 using Allocator.Api.Web;
+using Allocator.Contracts.Settings;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -39,7 +39,7 @@ internal sealed partial class FleetFeed(
             {
                 // The setting is wrong, so the process stops. After the fleet was loaded the password was right and has been
                 // changed since: polls are still answered.
-                Log.PasswordRefused(log, SettingProblems.Name("Database:Password"), SettingProblems.Name("Database:ConnectionString"), e.Message);
+                Log.PasswordRefused(log, SettingDefinition.Name("Database:Password"), SettingDefinition.Name("Database:ConnectionString"), e.Message);
                 throw;
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)

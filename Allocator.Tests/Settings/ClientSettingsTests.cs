@@ -13,7 +13,8 @@ public sealed class ClientSettingsTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [InlineData("""{"url":"http://127.0.0.1:1","machineId":"m","hooks":{"asigned":["/opt/hook"]}}""", "Hooks__X", null, "hooks:asigned:0", "Hooks:Assigned")]
+    [InlineData(
+        """{"url":"http://127.0.0.1:1","machineId":"m","hooks":{"asigned":["/opt/hook"]}}""", "Hooks__X", null, "hooks:asigned:0", "Hooks:Assigned")]
     [InlineData("""{"url":"http://127.0.0.1:1","machineId":"m","statefolder":"/tmp","proxies":"s3cret"}""", "Hooks__X", null, "proxies", "Proxy")]
     [InlineData("""{"url":"http://127.0.0.1:1","machineId":"m"}""", "EnrolmentTokn", "s3cret", "EnrolmentTokn", "EnrolmentToken")]
     [InlineData("""{"url":"http://127.0.0.1:1","machineId":"m"}""", "Gpu__Programm", "", "Gpu:Programm", "Gpu:Program")]
@@ -26,8 +27,8 @@ public sealed class ClientSettingsTests : IDisposable
 
         Assert.Equal(2, await program.WaitForExitAsync());
 
-        Assert.Contains($"{key} (environment variable ALLOCATOR_{key.Replace(":", "__", StringComparison.Ordinal)}) is '(hidden)'; ", program.Output,
-            StringComparison.Ordinal);
+        var variableOfKey = $"ALLOCATOR_{key.Replace(":", "__", StringComparison.Ordinal)}";
+        Assert.Contains($"{key} (environment variable {variableOfKey}) is '(hidden)'; ", program.Output, StringComparison.Ordinal);
         Assert.EndsWith($"did you mean {nearest}?", program.Output, StringComparison.Ordinal);
     }
 
@@ -35,8 +36,9 @@ public sealed class ClientSettingsTests : IDisposable
     public void Variables_of_admin_commands_and_hooks_are_not_misspelt_settings()
     {
         string[] others = ["ADMIN_USER", "ADMIN_PASSWORD", "ADMIN_FILE", "API_KEY", "EVENT", "EMAIL", "GENERATION", "ASSIGNMENT_ID", "HOOK_RUN"];
-        var configuration = new ConfigurationBuilder().AddInMemoryCollection(
-            others.Append("MachineId").Select(name => KeyValuePair.Create<string, string?>(name, "x")).Append(new("url", "http://127.0.0.1:1"))).Build();
+        var settings = others.Append("MachineId").ToDictionary(name => name, string? (_) => "x");
+        settings["Url"] = "http://127.0.0.1:1";
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(settings).Build();
 
         Assert.Equal("x", ClientOptions.Read(configuration).MachineId);
     }

@@ -14,8 +14,12 @@ public sealed class ConfigurationEndpointsTests(PostgresServer server)
     {
         await using var api = await ApiProcess.StartAsync(
             await server.CreateDatabaseAsync() + ";Password=s3cret",
-            new() { ["Polls__MaxAge"] = "00:00:20", ["OTEL_EXPORTER_OTLP_HEADERS"] = "api-key=s3cret",
-                ["Admin__Users__ada"] = Credentials.HashPassword("s3cret") },
+            new()
+            {
+                ["Polls__MaxAge"] = "00:00:20",
+                ["OTEL_EXPORTER_OTLP_HEADERS"] = "api-key=s3cret",
+                ["Admin__Users__ada"] = Credentials.HashPassword("s3cret"),
+            },
             "--Delivery:MaxAttempts=5");
 
         var text = await api.Admin.GetStringAsync("/config");

@@ -19,8 +19,9 @@ public sealed class DocumentedSettingsTests(PostgresServer server)
     public async Task Table_of_the_api_has_every_setting_with_its_default_and_range()
     {
         await using var replica = await StartAsync();
+        var definitions = Sections(replica).SelectMany(section => section.Definitions);
         Assert.Equal(
-            string.Join('\n', Sections(replica).SelectMany(section => section.Definitions).Select(setting => setting.DocumentationRow).Order(StringComparer.Ordinal)),
+            string.Join('\n', definitions.Select(setting => setting.DocumentationRow).Order(StringComparer.Ordinal)),
             string.Join('\n', Rows("## API settings").Order(StringComparer.Ordinal)));
     }
 
@@ -67,7 +68,9 @@ public sealed class DocumentedSettingsTests(PostgresServer server)
 
         var requested = new Recorder();
         Read(requested);
-        Assert.Equal(ClientOptions.Definitions.Select(setting => setting.Key).Order(StringComparer.Ordinal), requested.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ClientOptions.Definitions.Select(setting => setting.Key).Order(StringComparer.Ordinal),
+            requested.Keys.Order(StringComparer.Ordinal));
         foreach (var setting in ClientOptions.Definitions.Where(setting => setting.Min is not null))
         {
             Assert.All(Limits(setting), value => Read(new Recorder(setting.Key, value)));

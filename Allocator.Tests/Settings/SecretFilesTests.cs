@@ -28,7 +28,8 @@ public sealed class SecretFilesTests(PostgresServer server) : IDisposable
 
         using var request = new HttpRequestMessage(HttpMethod.Get, "/config") { Headers = { Authorization = Deployment.Basic("ada", "s3cret") } };
         using var response = await api.Http.SendAsync(request);
-        var settings = (await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<ReplicaConfiguration>())!.Settings.ToDictionary(setting => setting.Key);
+        var configuration = await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<ReplicaConfiguration>();
+        var settings = configuration!.Settings.ToDictionary(setting => setting.Key);
 
         Assert.Equal(("***", "secret file"), (settings["Admin:Users:ada"].Value, settings["Admin:Users:ada"].Source));
         Assert.Equal(("***", "environment"), (settings["Admin:ApiKeys:tests"].Value, settings["Admin:ApiKeys:tests"].Source));
@@ -73,7 +74,8 @@ public sealed class SecretFilesTests(PostgresServer server) : IDisposable
     public async Task File_that_is_empty_stops_the_start_and_is_named(string command)
     {
         Write("Database__Password", "\n");
-        await RefusesAsync(_folder, command, $"The secret file {Path.Combine(_folder, "Database__Password")} is empty; it must hold the value of Database:Password.");
+        var path = Path.Combine(_folder, "Database__Password");
+        await RefusesAsync(_folder, command, $"The secret file {path} is empty; it must hold the value of Database:Password.");
     }
 
     [Theory]

@@ -49,8 +49,8 @@ public sealed class SettingsTests(PostgresServer server)
         Assert.Equal(1, await program.WaitForExitAsync());
 
         Assert.Contains(key, program.Output, StringComparison.Ordinal);
-        Assert.Contains(key.Replace("<name>", "", StringComparison.Ordinal).Replace(":", "__", StringComparison.Ordinal),
-            program.Output, StringComparison.Ordinal);
+        var variableOfKey = key.Replace("<name>", "", StringComparison.Ordinal).Replace(":", "__", StringComparison.Ordinal);
+        Assert.Contains(variableOfKey, program.Output, StringComparison.Ordinal);
         Assert.Contains(whatWouldBeRight, program.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", program.Output, StringComparison.Ordinal);
         foreach (var secret in new[] { "s3cret", "my-key", "my-password", "my-token" })
