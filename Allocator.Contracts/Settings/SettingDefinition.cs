@@ -62,8 +62,9 @@ internal sealed record SettingDefinition(
         string.Create(CultureInfo.InvariantCulture, $"{Name(key, prefix)} is '{value}'; it must be {expected}.");
 
     /// <summary>Returns the error message for an unknown key, without its value: the key may be a misspelt secret.</summary>
-    public static string RefuseUnknown(string prefix, string key, IEnumerable<string> knownKeys) => Refuse(
-        prefix, key, "(hidden)", $"one of the settings in docs/configuration.md; did you mean {knownKeys.MinBy(known => Distance(known, key))}?")[..^1];
+    public static string RefuseUnknown(string prefix, string key, IEnumerable<string> knownKeys) =>
+        $"{Name(key, prefix)} is '(hidden)'; it must be one of the settings in docs/configuration.md; "
+        + $"did you mean {knownKeys.MinBy(known => Distance(known, key))}?";
 
     /// <summary>Returns a key together with the environment variable that sets it.</summary>
     public static string Name(string key, string prefix = "") =>
