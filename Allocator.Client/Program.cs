@@ -51,8 +51,7 @@ static async Task<int> RunAsync(FileInfo? config, CancellationToken cancel)
     ClientOptions options;
     try
     {
-        ClientSettings.AddTo(builder.Configuration, config);
-        options = ClientOptions.Read(builder.Configuration);
+        options = ClientSettings.Read(config).Options;
     }
     catch (Exception e) when (e is ClientOptionsException or IOException or InvalidDataException or UnauthorizedAccessException)
     {
