@@ -71,7 +71,7 @@ public sealed class AdminCommandTests(PostgresServer server)
         Assert.Null((await deployment.FindVmAsync("vm-1")).Hold);
         var forgotten = await admin.RunAsync("vms hold");
         Assert.Equal(1, forgotten.Code);
-        Assert.Contains("all: Must be true where no filter is given", forgotten.Output, StringComparison.Ordinal);
+        Assert.Contains("all: Set `all` to true to select every VM", forgotten.Output, StringComparison.Ordinal);
 
         Assert.Contains("2 VMs changed.", (await admin.RunAsync("vms hold vm-1 vm-2")).Printed, StringComparison.Ordinal);
         var unheld = await admin.RunAsync("vms unhold --hold held --json");
@@ -193,7 +193,7 @@ public sealed class AdminCommandTests(PostgresServer server)
     [InlineData("enrolment-tokens create --uses many", 2, "--uses must be a number, not 'many'.")]
     [InlineData("enrolment-tokens delete 7", 2, "'7'")]
     [InlineData("pools set default --duration 30", 2, "--duration must be a time span, such as 02:00:00")]
-    [InlineData("pools show nowhere", 1, "There is no such pool. No pool is named 'nowhere'.")]
+    [InlineData("pools show nowhere", 1, "There is no such pool. Pool 'nowhere' does not exist.")]
     [InlineData("assignments extend 01980000-0000-7000-8000-000000000000 --by 00:30:00", 1, "There is no such assignment.")]
     public async Task Error_is_on_standard_error_and_in_the_exit_code(string command, int code, string message)
     {
