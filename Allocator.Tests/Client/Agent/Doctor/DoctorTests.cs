@@ -242,7 +242,8 @@ public sealed class DoctorTests(PostgresServer server)
 
     [Theory]
     [InlineData("{ \"Url\": ", 2, "configuration", "is not JSON")]
-    [InlineData("""{ "Url": "http://127.0.0.1:1", "Hostname": "vm-1", "MachineId": "uninitialized", "StateFolder": "/" }""", 6, "machine id", "does not identify this machine uniquely")]
+    [InlineData("""{ "Url": "http://127.0.0.1:1", "Hostname": "vm-1", "MachineId": "uninitialized", "StateFolder": "/" }""", 6, "machine id",
+        "does not identify this machine uniquely")]
     public async Task Problems_of_the_machine_are_reported_first(string settings, int code, string step, string said)
     {
         using var terminal = new VmTerminal("http://127.0.0.1:1");
