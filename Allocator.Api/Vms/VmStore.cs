@@ -115,43 +115,38 @@ internal sealed class VmStore(NpgsqlDataSource database)
         left join enrolled on true
         """;
 
-    /// <summary>Writes what changed; a report without news changes no row and records no event.</summary>
+    /// <summary>
+    /// Writes the reported facts; a report that changes none changes no row and records no event. The facts have the names
+    /// that they have in the event, which omits <c>startup</c>.
+    /// </summary>
     private const string Report =
         $"""
         with before as (
-            select hostname, status, gpu, in_use, boot_id, warnings
+            select status, gpu, in_use as "inUse", boot_id as "bootId", startup, warnings
             from vms
             where hostname = $1
             for no key update
         ),
+        after as (
+            select
+                coalesce($2::text, status) as status, coalesce($3::text, gpu) as gpu, coalesce($4::boolean, "inUse") as "inUse",
+                coalesce($5::text, "bootId") as "bootId", coalesce($6::jsonb, startup) as startup, coalesce($7::jsonb, warnings) as warnings
+            from before
+        ),
         reported as (
             update vms
-            set status = coalesce($2::text, vms.status),
-                status_detail = case when $2::text <> 'error' then null else status_detail end,
-                gpu = coalesce($3::text, vms.gpu),
-                in_use = coalesce($4::boolean, vms.in_use),
-                boot_id = coalesce($5::text, vms.boot_id),
-                startup = coalesce($6::jsonb, startup),
-                warnings = coalesce($7::jsonb, vms.warnings)
-            from before
-            where vms.hostname = before.hostname
-                and (
-                    ($2::text, $3::text, $4::boolean, $5::text, $6::jsonb, $7::jsonb) is distinct from (null, null, null, null, null, null)
-                    and (vms.status, vms.gpu, vms.in_use, vms.boot_id, vms.startup, vms.warnings) is distinct from (
-                        coalesce($2::text, vms.status), coalesce($3::text, vms.gpu), coalesce($4::boolean, vms.in_use),
-                        coalesce($5::text, vms.boot_id), coalesce($6::jsonb, vms.startup), coalesce($7::jsonb, vms.warnings))
-                )
-            returning vms.*
+            set status = after.status, gpu = after.gpu, in_use = after."inUse",
+                boot_id = after."bootId", startup = after.startup, warnings = after.warnings,
+                status_detail = case when $2::text <> 'error' then null else status_detail end
+            from before, after
+            where vms.hostname = $1 and before is distinct from after
+            returning vms.pool, vms.hostname
         )
         insert into events (actor, action, pool, hostname, detail)
-        select 'vm:' || hostname, '{EventActions.Reported}', reported.pool, hostname, jsonb_build_object(
-            'before', jsonb_build_object(
-                'status', before.status, 'gpu', before.gpu, 'inUse', before.in_use, 'bootId', before.boot_id, 'warnings', before.warnings),
-            'after', jsonb_build_object(
-                'status', reported.status, 'gpu', reported.gpu, 'inUse', reported.in_use, 'bootId', reported.boot_id,
-                'warnings', reported.warnings))
-        from reported
-        join before using (hostname)
+        select
+            'vm:' || hostname, '{EventActions.Reported}', pool, hostname,
+            jsonb_build_object('before', to_jsonb(before) - 'startup', 'after', to_jsonb(after) - 'startup')
+        from reported, before, after
         """;
 
     private const string Columns =
