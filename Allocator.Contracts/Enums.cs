@@ -138,6 +138,6 @@ public enum Outcome
     /// <summary>The assigned hook failed: the person needs another VM.</summary>
     Failed,
 
-    /// <summary>The released hook succeeded: nothing of the last person is left.</summary>
+    /// <summary>The released hook succeeded: the VM is clean.</summary>
     Clean,
 }

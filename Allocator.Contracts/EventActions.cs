@@ -80,7 +80,7 @@ public static class EventActions
         new(Reported, "The VM reported a changed fact about itself, such as its status or its GPU.", [Vm], OneVm),
         new(Broken, "The VM reported a failure that leaves its person, if any, where they are; its status is now `error`.",
             [Vm], ["pool", "hostname", "assignmentId?"]),
-        new(Clean, "The VM reported that nothing of the last person is left on it.", [Vm], OneVm),
+        new(Clean, "The VM reported that it is clean.", [Vm], OneVm),
         new(VmLost, "The VM was marked lost: no poll arrived for `Liveness:LostAfter`.", [Allocator], OneVm),
         new(VmFound, "A lost VM polled again.", [Allocator], OneVm),
         new(VmHeld, "An admin held the VM.", [Admin], OneVm),

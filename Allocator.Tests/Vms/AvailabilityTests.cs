@@ -26,6 +26,41 @@ public sealed class AvailabilityTests(PostgresServer server)
     };
 
     [Fact]
+    public void A_reason_that_only_a_newer_schema_knows_is_explained_in_general()
+    {
+        var vm = new VmDetail(new Vm
+        {
+            Hostname = "vm-1",
+            Pool = "default",
+            State = VmState.Free,
+            Status = VmStatus.Running,
+            Presence = VmPresence.Present,
+            Hold = null,
+            Gpu = null,
+            InUse = null,
+            Free = false,
+            Generation = 1,
+            AssignmentId = null,
+            Email = null,
+            EnrolledAt = default,
+            PolledAt = default,
+        })
+        {
+            StatusDetail = null,
+            BootId = null,
+            CleaningSince = null,
+            Startup = null,
+        };
+
+        Assert.Equal(
+            [
+                new("added_later", "It is not free, for a reason that this replica does not know yet."),
+                new("rebooting", "It reboots; it comes back when it reports that it is running."),
+            ],
+            UnavailableReasons.Explain(["added_later", "rebooting"], vm));
+    }
+
+    [Fact]
     public async Task Every_reason_holds_for_claim_move_assign_estimate_counts_details_and_lists()
     {
         // No job may change the VMs meanwhile.
