@@ -38,7 +38,7 @@ try
     builder.AddTelemetry();
 
     var app = builder.Build();
-    app.UseMiddleware<RequestTelemetry>();
+    app.UseTelemetryExceptForPolls();
     app.UseForwardedHeaders();
     app.UseExceptionHandler();
     app.UseStatusCodePages();
@@ -55,7 +55,7 @@ try
     app.MapPools();
     app.MapRosters();
     app.MapEvents();
-    app.MapHealth();
+    app.MapHealth(() => app.Services.GetRequiredService<VmFleet>().IsLoaded);
     app.MapMetrics();
     app.MapConfiguration();
     app.MapOpenApi();

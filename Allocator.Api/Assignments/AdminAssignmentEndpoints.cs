@@ -33,7 +33,7 @@ internal static class AdminAssignmentEndpoints
     public static void MapAdminAssignments(this IEndpointRouteBuilder routes)
     {
         var admins = routes.MapGroup("").WithTags("Admins")
-            .RequireAuthorization(AdminAuthentication.Name)
+            .RequireAuthorization(Callers.Admin)
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 

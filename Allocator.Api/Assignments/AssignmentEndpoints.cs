@@ -40,7 +40,7 @@ internal static class AssignmentEndpoints
 
         routes.MapPut("/assignment/{hostname}/outcome", ReportOutcomeAsync)
             .WithName("ReportOutcome").WithTags("VMs").WithSummary("Report the result of an assignment or cleanup")
-            .RequireAuthorization(VmAuthentication.Name)
+            .RequireAuthorization(Callers.Vm)
             .Validate<OutcomeReport>()
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status403Forbidden)

@@ -35,7 +35,7 @@ internal static class EventEndpoints
             .WithDescription(
                 "Events can be filtered by VM (hostname), person (email), assignment, pool, actor, action and time; an event must match all "
                 + "given filters. CSV output contains all events after 'after', regardless of the limit.")
-            .RequireAuthorization(AdminAuthentication.Name)
+            .RequireAuthorization(Callers.Admin)
             .AlsoAsCsv()
             .ProducesValidationProblem()
             .ProducesProblem(StatusCodes.Status401Unauthorized)

@@ -1,3 +1,4 @@
+using Allocator.Api.Security;
 using Allocator.Api.Settings;
 
 namespace Allocator.Api.Fleet;
@@ -13,5 +14,6 @@ internal static class FleetSetup
         builder.Services.AddSingleton<FleetRefresh>();
         builder.Services.AddSingleton<ReadThrough>();
         builder.Services.AddHostedService<FleetFeed>();
+        builder.Services.AddCaller<VmAuthentication>(Callers.Vm);
     }
 }

@@ -1,5 +1,4 @@
 using Allocator.Api.Fleet;
-using Allocator.Api.Security;
 using Microsoft.AspNetCore.OutputCaching;
 
 namespace Allocator.Api.Polling;

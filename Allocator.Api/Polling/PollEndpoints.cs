@@ -1,3 +1,4 @@
+using Allocator.Api.Fleet;
 using Allocator.Api.Security;
 using Allocator.Contracts;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -16,7 +17,7 @@ internal static class PollEndpoints
                 "Send the last ETag as If-None-Match; nearly always the answer is 304. Poll again at a random time " +
                 "between once and twice the max-age after the start of this poll. A poll that names the current generation " +
                 "acknowledges its assignment.")
-            .RequireAuthorization(VmAuthentication.Name)
+            .RequireAuthorization(Callers.Vm)
             .CacheOutput(PollCachePolicy.Name)
             .Produces(StatusCodes.Status304NotModified)
             .ProducesProblem(StatusCodes.Status400BadRequest)

@@ -1,4 +1,5 @@
 using Allocator.Api.Settings;
+using Allocator.Api.Telemetry;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
@@ -6,7 +7,7 @@ namespace Allocator.Api.Polling;
 
 internal static class PollingSetup
 {
-    /// <summary>The size limit of the output cache: bodies are small, and few VMs ask for the same one twice.</summary>
+    /// <summary>The size limit of the output cache is low: bodies are small, and few VMs request the same one twice.</summary>
     private const long CacheBytes = 16 * 1024 * 1024;
 
     public static void AddPolls(this IHostApplicationBuilder builder)
@@ -29,6 +30,22 @@ internal static class PollingSetup
             options.AddPolicy(PollCachePolicy.Name, policy => policy.AddPolicy<PollCachePolicy>(), excludeDefaultPolicy: true);
         });
     }
+
+    /// <summary>Counts polls; measures and traces all other requests.</summary>
+    public static void UseTelemetryExceptForPolls(this WebApplication app)
+    {
+        var metrics = app.Services.GetRequiredService<PollMetrics>();
+        app.UseWhen(IsPoll, polls => polls.Use(async (context, next) =>
+        {
+            await next(context);
+            metrics.Answered(context.Response.StatusCode);
+        }));
+        app.UseWhen(context => !IsPoll(context), others => others.UseMiddleware<RequestTelemetry>());
+    }
+
+    private static bool IsPoll(HttpContext context) =>
+        HttpMethods.IsGet(context.Request.Method)
+        && context.Request.Path.Value!.StartsWith(NotModifiedFastPath.Prefix, StringComparison.Ordinal);
 
     /// <summary>Puts the fast path between the registered server and the application.</summary>
     private static void AddFastPath(IServiceCollection services)

@@ -11,7 +11,7 @@ internal static class PoolEndpoints
     public static void MapPools(this IEndpointRouteBuilder routes)
     {
         var pools = routes.MapGroup("/pools").WithTags("Admins")
-            .RequireAuthorization(AdminAuthentication.Name)
+            .RequireAuthorization(Callers.Admin)
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 

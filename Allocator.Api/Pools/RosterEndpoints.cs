@@ -17,7 +17,7 @@ internal static class RosterEndpoints
     public static void MapRosters(this IEndpointRouteBuilder routes)
     {
         var rosters = routes.MapGroup("/pools/{pool}/roster").WithTags("Admins")
-            .RequireAuthorization(AdminAuthentication.Name)
+            .RequireAuthorization(Callers.Admin)
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);

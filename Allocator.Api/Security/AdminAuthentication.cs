@@ -14,7 +14,6 @@ internal sealed class AdminAuthentication(
     ILoggerFactory logger,
     UrlEncoder encoder) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
-    public const string Name = "Admin";
     private const string Basic = "Basic ";
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
@@ -25,7 +24,7 @@ internal sealed class AdminAuthentication(
         return admin is null
             ? AuthenticateResult.NoResult()
             : AuthenticateResult.Success(new AuthenticationTicket(
-                new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.Name, admin)], Name)), Name));
+                new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.Name, admin)], Callers.Admin)), Callers.Admin));
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)

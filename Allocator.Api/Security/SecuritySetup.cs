@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Identity;
 
 namespace Allocator.Api.Security;
 
-/// <summary>Registers an authentication scheme and a policy of the same name for each of the three kinds of caller.</summary>
+/// <summary>Registers the credentials and the authentication of admins. Features register those of the other callers.</summary>
 internal static class SecuritySetup
 {
     public static void AddSecurity(this IHostApplicationBuilder builder)
@@ -15,22 +15,12 @@ internal static class SecuritySetup
         services.AddSingleton<Credentials>();
         if (builder.Environment.IsDevelopment())
         {
-            DevelopmentCredentials.AddWhereNoneAreSet(builder);
+            DevelopmentCredentials.AddIfNoneAreSet(builder);
         }
 
-        // AddAuthenticationCore, not AddAuthentication: without cookies we need no data-protection keys.
+        // AddAuthenticationCore, not AddAuthentication: authentication without cookies needs no data-protection keys.
         services.AddWebEncoders();
-        services.AddAuthenticationCore(schemes =>
-        {
-            schemes.AddScheme<VmAuthentication>(VmAuthentication.Name, null);
-            schemes.AddScheme<EnrolmentAuthentication>(EnrolmentAuthentication.Name, null);
-            schemes.AddScheme<AdminAuthentication>(AdminAuthentication.Name, null);
-        });
-        services.AddTransient<VmAuthentication>().AddTransient<EnrolmentAuthentication>().AddTransient<AdminAuthentication>();
-        var policies = services.AddAuthorizationBuilder();
-        foreach (var caller in new[] { VmAuthentication.Name, EnrolmentAuthentication.Name, AdminAuthentication.Name })
-        {
-            policies.AddPolicy(caller, policy => policy.AddAuthenticationSchemes(caller).RequireAuthenticatedUser());
-        }
+        services.AddAuthenticationCore();
+        services.AddCaller<AdminAuthentication>(Callers.Admin);
     }
 }

@@ -20,7 +20,7 @@ internal static class ConfigurationEndpoints
         routes.MapGet("/config", (IServiceProvider services, IConfiguration configuration, IHostEnvironment environment) => TypedResults.Ok(
                 new ReplicaConfiguration(ReplicaName.Value, environment.EnvironmentName, List(services, (IConfigurationRoot)configuration))))
             .WithName("Configuration").WithTags("Admins").WithSummary("The settings in force on this replica, secrets masked")
-            .RequireAuthorization(AdminAuthentication.Name)
+            .RequireAuthorization(Callers.Admin)
             .ProducesProblem(StatusCodes.Status401Unauthorized);
 
     private static List<Setting> List(IServiceProvider services, IConfigurationRoot configuration) =>

@@ -1,42 +1,29 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using Allocator.Api.Polling;
 using Microsoft.AspNetCore.Diagnostics;
 
 namespace Allocator.Api.Telemetry;
 
 /// <summary>
-/// Measures and traces requests under OpenTelemetry's names, and only counts polls. ASP.NET Core's own instruments would
-/// include steady polls, at a cost for each, and would put an assignment's id, which is a secret, into the trace.
+/// Measures and traces requests under OpenTelemetry's names. ASP.NET Core's own instruments would include steady polls, at
+/// a cost for each, and would put an assignment's id, which is a secret, into the trace.
 /// </summary>
 internal sealed class RequestTelemetry
 {
     private static readonly string[] KnownMethods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
     private readonly RequestDelegate _next;
-    private readonly PollMetrics _polls;
     private readonly TimeProvider _time;
     private readonly Histogram<double> _duration;
 
-    public RequestTelemetry(RequestDelegate next, PollMetrics polls, IMeterFactory meters, TimeProvider time)
+    public RequestTelemetry(RequestDelegate next, IMeterFactory meters, TimeProvider time)
     {
-        (_next, _polls, _time) = (next, polls, time);
+        (_next, _time) = (next, time);
         _duration = meters.Create(Instrumentation.Name).CreateHistogram(
             "http.server.request.duration", "s", "Duration of requests except polls, by route and status", advice: Instrumentation.Short);
     }
 
-    public Task InvokeAsync(HttpContext context) =>
-        HttpMethods.IsGet(context.Request.Method) && context.Request.Path.Value!.StartsWith(NotModifiedFastPath.Prefix, StringComparison.Ordinal)
-            ? CountAsync(context)
-            : MeasureAsync(context);
-
-    private async Task CountAsync(HttpContext context)
-    {
-        await _next(context);
-        _polls.Answered(context.Response.StatusCode);
-    }
-
-    private async Task MeasureAsync(HttpContext context)
+    public async Task InvokeAsync(HttpContext context)
     {
         var started = _time.GetTimestamp();
         var method = KnownMethods.Contains(context.Request.Method) ? context.Request.Method : "_OTHER";

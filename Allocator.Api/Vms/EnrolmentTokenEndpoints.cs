@@ -12,7 +12,7 @@ internal static class EnrolmentTokenEndpoints
     public static void MapEnrolmentTokens(this IEndpointRouteBuilder routes)
     {
         var tokens = routes.MapGroup("/enrolment-tokens").WithTags("Admins")
-            .RequireAuthorization(AdminAuthentication.Name)
+            .RequireAuthorization(Callers.Admin)
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 

@@ -84,7 +84,7 @@ internal sealed class EnrolmentTokenStore(NpgsqlDataSource database)
 
     public async Task<MakingOutcome> MakeAsync(EnrolmentTokenRequest request, string actor, CancellationToken cancel)
     {
-        // Sorted, because the list shows tokens in the order of their ids.
+        // The ids are sorted, because the list shows tokens in the order of their ids.
         var ids = Enumerable.Range(0, request.Count).Select(_ => Guid.CreateVersion7()).Order();
         var tokens = ids.Select(id => (Id: id, Token: EnrolmentAuthentication.CreateToken())).ToArray();
         await using var command = database.Command(

@@ -11,11 +11,12 @@ internal sealed class LivenessOptions
     [Setting("The polls of a VM are written at most this often. Raise it for very large fleets.", Min = "00:00:00.01", Max = "00:10:00")]
     public TimeSpan Resolution { get; set; } = TimeSpan.FromSeconds(30);
 
-    [Setting("The time between two bulk writes of polls. Short, because a large write delays polls on the same processor.",
+    [Setting("The time between two bulk writes of polls. Keep it short, because a large write delays polls on the same processor.",
         Min = "00:00:00.01", Max = "00:01:00")]
     public TimeSpan FlushInterval { get; set; } = TimeSpan.FromMilliseconds(50);
 
-    [Setting("A VM is lost after this time without a poll. At least twice `Liveness:Resolution`.", Min = "00:00:01", Max = "1.00:00:00")]
+    [Setting("A VM that has not polled for this time is lost. It must be at least twice `Liveness:Resolution`.",
+        Min = "00:00:01", Max = "1.00:00:00")]
     public TimeSpan LostAfter { get; set; } = TimeSpan.FromMinutes(2);
 
     [Setting("The time between two runs of the background jobs that find overdue deliveries and lost VMs.", Min = "00:00:00.01", Max = "00:10:00")]

@@ -16,7 +16,7 @@ internal static class VmAdminEndpoints
     public static void MapHolds(this IEndpointRouteBuilder routes)
     {
         var vms = routes.MapGroup("/vms").WithTags("Admins")
-            .RequireAuthorization(AdminAuthentication.Name)
+            .RequireAuthorization(Callers.Admin)
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 

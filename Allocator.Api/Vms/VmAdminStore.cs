@@ -1,5 +1,4 @@
 using System.Data;
-using Allocator.Api.Assignments;
 using Allocator.Api.Data;
 using Allocator.Contracts;
 using Npgsql;

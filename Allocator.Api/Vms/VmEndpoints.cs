@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Allocator.Api.Vms;
 
-/// <summary>The calls by which VMs enroll and report, and by which admins list VMs.</summary>
+/// <summary>The calls by which VMs enrol and report, and by which admins list VMs.</summary>
 internal static class VmEndpoints
 {
     private static readonly CsvColumn<Vm>[] CsvColumns =
@@ -34,7 +34,7 @@ internal static class VmEndpoints
             .WithDescription(
                 "A machine that enrolls again gets a new token, which replaces the old one. "
                 + "Only a successful call uses up a token of POST /enrolment-tokens.")
-            .RequireAuthorization(EnrolmentAuthentication.Name)
+            .RequireAuthorization(Callers.Enrolment)
             .Validate<EnrolmentRequest>()
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status403Forbidden)
@@ -44,7 +44,7 @@ internal static class VmEndpoints
 
         routes.MapPut("/vms/{hostname}/report", ReportAsync)
             .WithName("ReportVm").WithTags("VMs").WithSummary("Report what changed on the VM")
-            .RequireAuthorization(VmAuthentication.Name)
+            .RequireAuthorization(Callers.Vm)
             .Validate<VmReport>()
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status403Forbidden)
@@ -53,7 +53,7 @@ internal static class VmEndpoints
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
         var admins = routes.MapGroup("/vms").WithTags("Admins")
-            .RequireAuthorization(AdminAuthentication.Name)
+            .RequireAuthorization(Callers.Admin)
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 

@@ -1,3 +1,4 @@
+using Allocator.Api.Security;
 using Allocator.Api.Settings;
 
 namespace Allocator.Api.Vms;
@@ -10,5 +11,6 @@ internal static class VmsSetup
         builder.Services.AddSingleton<VmStore>();
         builder.Services.AddSingleton<EnrolmentTokenStore>();
         builder.Services.AddSingleton<VmAdminStore>();
+        builder.Services.AddCaller<EnrolmentAuthentication>(Callers.Enrolment);
     }
 }

@@ -23,9 +23,9 @@ internal static class OpenApiSetup
             document.Components ??= new OpenApiComponents();
             document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
             {
-                [VmAuthentication.Name] = Bearer("The VM's own token, from POST /vms"),
-                [EnrolmentAuthentication.Name] = Bearer("The deployment's enrolment token, or one from POST /enrolment-tokens"),
-                [AdminAuthentication.Name] = new OpenApiSecurityScheme
+                [Callers.Vm] = Bearer("The VM's own token, from POST /vms"),
+                [Callers.Enrolment] = Bearer("The deployment's enrolment token, or one from POST /enrolment-tokens"),
+                [Callers.Admin] = new OpenApiSecurityScheme
                 {
                     Type = SecuritySchemeType.Http,
                     Scheme = "basic",
@@ -60,7 +60,7 @@ internal static class OpenApiSetup
         options.AddOperationTransformer((operation, context, _) =>
         {
             var callers = context.Description.ActionDescriptor.EndpointMetadata.OfType<IAuthorizeData>().Select(data => data.Policy).OfType<string>();
-            foreach (var scheme in callers.SelectMany(caller => caller == AdminAuthentication.Name ? new[] { caller, ApiKey } : [caller]))
+            foreach (var scheme in callers.SelectMany(caller => caller == Callers.Admin ? new[] { caller, ApiKey } : [caller]))
             {
                 operation.Security ??= [];
                 operation.Security.Add(new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(scheme, context.Document)] = [] });

@@ -17,7 +17,7 @@ internal static class WebSetup
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = Limits.MaxBody;
-            // Longer than the idle timeout of load balancers, which would otherwise send requests into closing connections.
+            // This is longer than the idle timeout of load balancers, which would otherwise send requests into closing connections.
             kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(130);
         });
         builder.Services.Configure<KestrelServerOptions>(builder.Configuration.GetSection("Kestrel"));

@@ -1,4 +1,4 @@
-namespace Allocator.Api.Assignments;
+namespace Allocator.Api.Data;
 
 /// <summary>A part of statements that end assignments. Their VMs have to be cleaned before anybody else gets them.</summary>
 internal static class EndAssignmentsSql

@@ -1,12 +1,12 @@
 using System.Security.Claims;
 using System.Text.Encodings.Web;
-using Allocator.Api.Fleet;
+using Allocator.Api.Security;
 using Allocator.Api.Web;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 
-namespace Allocator.Api.Security;
+namespace Allocator.Api.Fleet;
 
 /// <summary>
 /// Authenticates a VM by its own token, and only for its own host name, from the fleet. The database is queried only for
@@ -19,11 +19,9 @@ internal sealed class VmAuthentication(
     ILoggerFactory logger,
     UrlEncoder encoder) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
-    public const string Name = "Vm";
-
     private IResult _refusal = Problems.NeedsVmToken;
 
-    /// <summary>Returns the VM that made this request. The policy <see cref="Name"/> guarantees that there is one.</summary>
+    /// <summary>Returns the VM that made this request. The policy <see cref="Callers.Vm"/> guarantees that there is one.</summary>
     public static FleetVm Caller(HttpContext context) => context.Features.GetRequiredFeature<FleetVm>();
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
@@ -62,8 +60,8 @@ internal sealed class VmAuthentication(
             // The VM may have just enrolled through another replica, so its token must not be called wrong.
             return Refuse(Problems.TryAgain());
         }
-        var identity = new ClaimsIdentity([new Claim(ClaimTypes.Name, $"{hostname}")], Name);
-        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), Name));
+        var identity = new ClaimsIdentity([new Claim(ClaimTypes.Name, $"{hostname}")], Callers.Vm);
+        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), Callers.Vm));
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)

@@ -1,15 +1,15 @@
 using System.Security.Claims;
 using System.Text.Encodings.Web;
-using Allocator.Api.Vms;
+using Allocator.Api.Security;
 using Allocator.Api.Web;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
 
-namespace Allocator.Api.Security;
+namespace Allocator.Api.Vms;
 
 /// <summary>
 /// Authenticates machines by an enrolment token of the settings, or by one that an admin created. Whether the latter
-/// has a use left is decided by the statement that enrolls the machine.
+/// has a use left is decided by the statement that enrols the machine.
 /// </summary>
 internal sealed class EnrolmentAuthentication(
     Credentials credentials,
@@ -18,15 +18,13 @@ internal sealed class EnrolmentAuthentication(
     ILoggerFactory logger,
     UrlEncoder encoder) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
-    public const string Name = "Enrolment";
-
     /// <summary>The prefix of tokens that admins create. No host name contains an underscore, so no VM's token has it.</summary>
     private const string Prefix = "enrol_";
 
     private static readonly int Length = CreateToken().Length;
     private IResult _refusal = Problems.NeedsEnrolmentToken;
 
-    /// <summary><c>enrol_&lt;256 random bits, base64url&gt;</c>.</summary>
+    /// <summary>Returns a new token: <c>enrol_&lt;256 random bits, base64url&gt;</c>.</summary>
     public static string CreateToken() => Prefix + VmToken.RandomSecret();
 
     /// <summary>Returns the admin-created token of this request, or null if its token is one of the settings.</summary>
@@ -51,7 +49,7 @@ internal sealed class EnrolmentAuthentication(
             }
             Context.Features.Set(presented);
         }
-        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(Name)), Name));
+        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(Callers.Enrolment)), Callers.Enrolment));
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
