@@ -297,7 +297,7 @@ wait "${pollers[@]}"
 check "it exited with 0 after $took ms, within Docker's ten seconds" test "$code $((took < 10000))" = "0 1"
 refused=$(cat "$work"/polls-* | grep -vc '^304$' || true)
 check "$(count) polls, $((after - before)) of them while it stopped; not answered with 304: $refused" test "$refused" -eq 0
-drained() { log_of 1 | grep -q 'Reporting not ready'; }
+drained() { log_of 1 | grep -q 'reports that it is not ready'; }
 check "its log says that it drained" drained
 printf '\n%s works: %s, of which the program is %s MB\n' "$image" "$(size)" \
   "$(du -sm --apparent-size "/proc/$(pid_of 2)/root/app" | cut -f1)"

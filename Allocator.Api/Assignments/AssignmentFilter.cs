@@ -4,7 +4,7 @@ using Allocator.Contracts;
 
 namespace Allocator.Api.Assignments;
 
-/// <summary>Which assignments: of a list, or of a change of many. What is null says nothing.</summary>
+/// <summary>Selects assignments for a list or a bulk change; a null matches every assignment.</summary>
 internal sealed record AssignmentFilter(
     string? Pool = null,
     AssignmentState? State = null,
@@ -13,7 +13,7 @@ internal sealed record AssignmentFilter(
     string? Text = null,
     IReadOnlyList<Guid>? Ids = null)
 {
-    /// <summary>Of an assignment <c>a</c>, by the parameters <c>$1</c> to <c>$6</c>, which are <see cref="Values"/>.</summary>
+    /// <summary>The condition on an assignment <c>a</c>. Its parameters <c>$1</c> to <c>$6</c> are <see cref="Values"/>.</summary>
     public const string Where =
         """
         ($1::text is null or a.pool = $1)

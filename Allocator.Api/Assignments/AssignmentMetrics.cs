@@ -8,13 +8,13 @@ using Npgsql;
 
 namespace Allocator.Api.Assignments;
 
-/// <summary>A step that an assignment has just reached, by the database's clock.</summary>
-/// <param name="AskedAt">The time of the person's request.</param>
+/// <summary>A step that an assignment has just reached. All times are those of the database's clock.</summary>
+/// <param name="RequestedAt">The time of the person's request.</param>
 /// <param name="Since">The time of the previous step.</param>
 /// <param name="TraceParent">The trace context of the person's request, if it is traced.</param>
-internal sealed record Milestone(string Pool, string Hostname, DateTime AskedAt, DateTime Since, DateTime At, string? TraceParent)
+internal sealed record Milestone(string Pool, string Hostname, DateTime RequestedAt, DateTime Since, DateTime At, string? TraceParent)
 {
-    /// <summary>Reads an assignment's row, with the step that is between two of its times.</summary>
+    /// <summary>Reads the step between two times of an assignment's row.</summary>
     public static Milestone Read(NpgsqlDataReader row, string since, string at) => new(
         row.GetString("pool"), row.GetString("hostname"), row.GetDateTime("requested_at"), row.GetDateTime(since), row.GetDateTime(at),
         row.GetStringOrNull("trace_parent"));
@@ -31,7 +31,7 @@ internal sealed class AssignmentMetrics
         var meter = meters.Create(Instrumentation.Name);
         _pickup = meter.CreateHistogram(
             "allocator.pickup.duration", "s",
-            "Time from a person's request until a VM has it (assigned), has acknowledged it (received), or the person can connect (connected)",
+            "Time from a person's request until a VM is assigned (assigned) or has acknowledged it (received), or the person can connect (connected)",
             advice: Instrumentation.Long);
         _outcomes = meter.CreateCounter<long>("allocator.outcomes", "{outcome}", "Outcomes that VMs reported");
         foreach (var outcome in Enum.GetValues<Outcome>())
@@ -57,7 +57,7 @@ internal sealed class AssignmentMetrics
     /// </summary>
     private void Reached(string step, string span, Milestone milestone)
     {
-        _pickup.Record((milestone.At - milestone.AskedAt).TotalSeconds, new("pool", milestone.Pool), new("step", step));
+        _pickup.Record((milestone.At - milestone.RequestedAt).TotalSeconds, new("pool", milestone.Pool), new("step", step));
         if (!ActivityContext.TryParse(milestone.TraceParent, null, isRemote: true, out var request))
         {
             return;

@@ -14,6 +14,6 @@ internal sealed class DeliveryOptions
         Min = "00:00:01", Max = "1.00:00:00")]
     public TimeSpan OutcomeTimeout { get; set; } = TimeSpan.FromMinutes(10);
 
-    [Setting("The number of VMs that may fail to take a person before the assignment ends as failed.", Min = 1, Max = 100)]
+    [Setting("The number of VMs that may fail to prepare for a person before the assignment ends as failed.", Min = 1, Max = 100)]
     public int MaxAttempts { get; set; } = 3;
 }

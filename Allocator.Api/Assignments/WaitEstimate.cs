@@ -20,7 +20,7 @@ internal sealed class WaitEstimate(NpgsqlDataSource database, VmFleet fleet, Pol
             (
                 select cleaning_since + cleaned_in as at
                 from vms
-                -- Cleaning, and without any other reason; the state is there for its index.
+                -- Only VMs that are unavailable for no other reason; the condition on the state is for its index.
                 where state = 'cleaning' and unavailable_reasons <@ '{cleaning}' and pool = $1 and cleaned_in is not null
             )
             union all

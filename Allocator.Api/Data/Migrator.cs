@@ -28,7 +28,7 @@ internal sealed partial class Migrator(NpgsqlDataSource database, IOptions<Datab
         .LogTo(this)
         .Build();
 
-    /// <summary>Brings the schema up to date. Safe to call from many replicas at once.</summary>
+    /// <summary>Brings the schema up to date. Many replicas may call this at once.</summary>
     public async Task MigrateAsync(CancellationToken cancel)
     {
         // A transaction holds the lock, not the session, so that it also works behind a pooler in transaction mode.

@@ -72,7 +72,7 @@ internal sealed class FleetVm(FleetPool pool, VmSnapshot view)
             {
                 return false;
             }
-            // A deleted VM must not take the fast path, which would answer 304: it gets its answer by name.
+            // A deleted VM must not take the fast path, which would answer 304: it is looked up by name instead.
             if (!_view.IsDeleted)
             {
                 _secret = token.Secret;

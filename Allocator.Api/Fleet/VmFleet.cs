@@ -3,7 +3,7 @@ using Allocator.Api.Security;
 
 namespace Allocator.Api.Fleet;
 
-/// <summary>A replica's copy of all VMs in memory. The truth is in the database, from which the copy can always be rebuilt.</summary>
+/// <summary>A replica's copy of all VMs in memory. The database is authoritative, and the copy can always be rebuilt from it.</summary>
 internal sealed class VmFleet
 {
     private volatile FleetSnapshot _snapshot = new();

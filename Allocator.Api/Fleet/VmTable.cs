@@ -60,7 +60,7 @@ internal sealed class VmTable
                 vm = known;
                 return false;
             }
-            // At most half full, so that few VMs are far from the slot of their hash.
+            // The table is at most half full, so that few VMs are far from the slot of their hash.
             if (_count == _slots.Length / 2)
             {
                 var larger = new Slot[_slots.Length * 2];

@@ -66,7 +66,7 @@ internal sealed partial class ConnectionWatch : BackgroundService
                 }
                 catch (Exception e)
                 {
-                    // Nothing else depends on it, so it must not stop the process; the age of the last reading is alerted.
+                    // Nothing else depends on it, so it must not stop the process; an alert watches the age of the last reading.
                     Log.Failed(_log, e);
                 }
             }
@@ -74,7 +74,7 @@ internal sealed partial class ConnectionWatch : BackgroundService
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
-            // Stopping.
+            // The process is stopping.
         }
     }
 

@@ -23,7 +23,8 @@ internal static partial class Draining
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Information, Message = "Reporting not ready; still serving for {Drain} until load balancers have noticed")]
+        [LoggerMessage(Level = LogLevel.Information, Message =
+            "This replica reports that it is not ready, and keeps serving for {Drain} so that load balancers notice")]
         public static partial void Draining(ILogger log, TimeSpan drain);
     }
 }

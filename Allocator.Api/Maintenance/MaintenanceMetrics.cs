@@ -30,7 +30,7 @@ internal sealed class MaintenanceMetrics
             "allocator.maintenance.duration", "s", "Duration of maintenance jobs, by job and result", advice: Instrumentation.Short);
         _failures = meter.CreateCounter<long>(
             "allocator.maintenance.failures", "{run}", "Runs of maintenance jobs that failed although the database was available");
-        // Zero from the start, so that the first failure shows as an increase.
+        // Every counter exists from the start, so that the first failure shows as an increase.
         foreach (var job in jobs)
         {
             _failures.Add(0, JobTag(job.Name));
@@ -47,6 +47,6 @@ internal sealed class MaintenanceMetrics
         }
     }
 
-    // Not "job", which Prometheus uses for the job that scrapes.
+    // The tag is not named "job", because Prometheus uses that name for the job that scrapes.
     private static KeyValuePair<string, object?> JobTag(string job) => new("maintenance_job", job);
 }

@@ -11,8 +11,8 @@ internal sealed partial class MarkLostJob(
     NpgsqlDataSource database, IOptions<LivenessOptions> options, ILogger<MarkLostJob> log) : MaintenanceJob("mark_lost")
 {
     /// <summary>
-    /// The first replica after each interval takes the turn to go through the fleet, which the others need not repeat. A
-    /// long time without any turn means that the allocator itself was away and could receive no polls.
+    /// The first replica after each interval checks the fleet, and the others skip that interval. If no replica has checked
+    /// it for a long time, the allocator itself was unavailable and could receive no polls.
     /// </summary>
     private const string TakeTurn =
         """
@@ -23,9 +23,9 @@ internal sealed partial class MarkLostJob(
         """;
 
     /// <summary>
-    /// Marks silent VMs as lost, unless so many went silent at once that the allocator itself was probably unreachable:
-    /// when no polls arrive at all, or most VMs fall silent at once, no VM is marked until others have polled for the whole
-    /// time again. In a fleet of fewer than five VMs "most" means little, so each VM is considered by itself.
+    /// Marks VMs as lost that stopped polling, unless so many stopped at once that the allocator itself was probably
+    /// unreachable: when no polls arrive at all, or most VMs stop at once, no VM is marked until others have polled for the
+    /// whole time again. In a fleet of fewer than five VMs "most" means little, so each VM is considered by itself.
     /// </summary>
     private const string MarkLost =
         $$"""

@@ -40,7 +40,7 @@ internal sealed partial class MoveOffLostJob(
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} connected people requeued because their VM is lost; see events")]
+        [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} connected people were requeued because their VM is lost; see the events")]
         public static partial void Requeued(ILogger log, int count);
     }
 }

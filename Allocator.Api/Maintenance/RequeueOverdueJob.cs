@@ -49,7 +49,8 @@ internal sealed partial class RequeueOverdueJob(
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} assignment(s) requeued because their VM did not accept them; see events")]
+        [LoggerMessage(Level = LogLevel.Warning, Message =
+            "{Count} assignment(s) were requeued because their VM did not accept them; see the events")]
         public static partial void Requeued(ILogger log, int count);
     }
 }

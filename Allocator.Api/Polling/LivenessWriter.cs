@@ -50,8 +50,8 @@ internal sealed partial class LivenessWriter(
         }
         finally
         {
-            // Also if receipts cannot be written: without its polls a VM would be marked lost. Polls that arrive meanwhile
-            // belong to the next flush.
+            // Polls are written even if receipts cannot be: without its polls a VM would be marked lost. Polls that arrive
+            // meanwhile belong to the next flush.
             for (var left = _polled.Count; left > 0; left -= MaxBatch)
             {
                 await FlushPollsAsync(Math.Min(left, MaxBatch), cancel);

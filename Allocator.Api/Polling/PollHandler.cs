@@ -52,7 +52,7 @@ internal sealed partial class PollHandler(
         var started = time.GetTimestamp();
         try
         {
-            // Not cancelled when the VM disconnects: this replica has to learn the outcome of the claim.
+            // The claim is not cancelled when the VM disconnects, because this replica must know its outcome.
             outcome = await store.ClaimAsync(vm.View.Hostname, pool.Name, CancellationToken.None);
         }
         catch (Exception e) when (Outage.IsTransient(e))

@@ -14,7 +14,7 @@ internal sealed class PollInterval(IOptions<PollOptions> options)
     /// <summary>A VM polls at random between once and twice its max-age, hence every 1.5 × max-age.</summary>
     private const double MeanIntervalInMaxAges = 1.5;
 
-    // Created once, so that a poll does not build strings.
+    // The headers are created once, so that a poll does not build strings.
     private readonly string[] _headers =
         [.. Enumerable.Range(0, 301).Select(seconds => string.Create(CultureInfo.InvariantCulture, $"private, max-age={seconds}"))];
 

@@ -9,7 +9,7 @@ internal sealed class PollMetrics
 {
     private readonly StripedCounter _notModified = new();
 
-    // Zero from the start, so that the first poll of each status shows as an increase.
+    // Every counter exists from the start, so that the first poll of each status shows as an increase.
     private readonly ConcurrentDictionary<int, StripedCounter> _byStatus =
         new(new[] { 200, 304, 400, 401, 403, 404, 410, 503 }.Select(status => KeyValuePair.Create(status, new StripedCounter())));
 

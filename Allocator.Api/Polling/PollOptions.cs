@@ -19,6 +19,6 @@ internal sealed class PollOptions
     [Setting("The number of requests within a minute that starts a rush.", Min = 1, Max = 1_000_000)]
     public int RushRequestsPerMinute { get; set; } = 10;
 
-    [Setting("The largest number of polls per second of a pool's free VMs in a rush.", Min = 1, Max = 1_000_000)]
+    [Setting("The maximum number of polls per second that the free VMs of a pool make together in a rush.", Min = 1, Max = 1_000_000)]
     public int RushPollsPerSecond { get; set; } = 2_000;
 }

@@ -75,7 +75,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
     /// Writes when VMs polled. Each poll comes with its age, because the clock is the database's. Rows that another replica
     /// is writing are skipped, since it writes the same; so are rows that are recent enough, so that a VM whose polls go to
     /// many replicas is not written by each of them. The rows are locked, so they can be updated by ctid, which reads the
-    /// index once. The arrays are in the order of the index, so that neighbors are written together. With a million VMs
+    /// index once. The arrays are in the order of the index, so that neighbours are written together. With a million VMs
     /// each of the two halves the time.
     /// </summary>
     private const string Liveness =
@@ -132,7 +132,7 @@ internal sealed class PollStore(NpgsqlDataSource database)
             returning assignments.*
         ),
         v as (
-            -- Touches the VM, so that the feed tells every replica of the receipt.
+            -- Touches the VM, so that the feed brings the receipt to every replica.
             update vms
             set assignment_id = a.id
             from a

@@ -7,7 +7,8 @@ using Microsoft.Extensions.Options;
 
 namespace Allocator.Api.Security;
 
-/// <summary>The section <c>Admin</c> of the configuration. Hashes only; <c>Allocator.Api hash-password</c> and <c>new-key</c> make them.</summary>
+/// <summary>The section <c>Admin</c> of the configuration. It contains only hashes, which <c>Allocator.Api hash-password</c> and
+/// <c>new-key</c> create.</summary>
 internal sealed class AdminOptions
 {
     public const string Section = "Admin";
@@ -50,8 +51,9 @@ internal sealed class EnrolmentOptions
     public const string Section = "Enrolment";
 
     [Secret]
-    [Setting("`Enrolment:TokenHashes:<n>`: the SHA-256 of an enrolment token of the whole deployment. At least one must be set; several while "
-        + "one replaces another. `POST /enrolment-tokens` creates tokens for single machines.", Accepts = "hashes from `Allocator.Api new-key`")]
+    [Setting("`Enrolment:TokenHashes:<n>`: the SHA-256 of an enrolment token of the whole deployment. Set at least one, "
+        + "and several while one replaces another. `POST /enrolment-tokens` creates tokens for single machines.",
+        Accepts = "hashes from `Allocator.Api new-key`")]
     public List<string> TokenHashes { get; set; } = [];
 
     internal sealed class Validator : IValidateOptions<EnrolmentOptions>
@@ -74,19 +76,19 @@ internal sealed class EnrolmentOptions
 /// <summary>Checks what admins and enrolling machines present against the configured hashes.</summary>
 internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<EnrolmentOptions> enrolment, IPasswordHasher<string> hasher) : IDisposable
 {
-    private static readonly TimeSpan RememberFor = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan CacheDuration = TimeSpan.FromMinutes(5);
 
     private readonly (string Name, byte[] Hash)[] _apiKeys = [.. admin.Value.ApiKeys.Select(key => (key.Key, Convert.FromHexString(key.Value)))];
     private readonly byte[][] _enrolmentTokens = [.. enrolment.Value.TokenHashes.Select(Convert.FromHexString)];
 
-    // A password hash is slow on purpose. One at a time, so that guessing cannot take the processor from the polls;
-    // and each success is remembered briefly, under a key that is worthless outside this process.
-    private readonly SemaphoreSlim _oneAtATime = new(1);
+    // A password hash is slow on purpose. Only one is computed at a time, so that polls keep the processor while somebody
+    // guesses passwords. Each success is cached briefly, under a key that is useless outside this process.
+    private readonly SemaphoreSlim _singleHash = new(1);
     private readonly MemoryCache _verified = new(new MemoryCacheOptions { SizeLimit = 1_000 });
     private readonly byte[] _secret = RandomNumberGenerator.GetBytes(32);
 
-    // Checked for names that do not exist, so that a wrong name takes as long as a wrong password.
-    private readonly string _nobodysHash = hasher.HashPassword("", VmToken.RandomSecret());
+    // This hash is compared for unknown names, so that a wrong name takes as long as a wrong password.
+    private readonly string _hashForUnknownNames = hasher.HashPassword("", VmToken.RandomSecret());
 
     public static string HashPassword(string password) => new PasswordHasher<string>().HashPassword("", password);
 
@@ -101,7 +103,7 @@ internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<Enrolme
         {
             return true;
         }
-        await _oneAtATime.WaitAsync(cancel);
+        await _singleHash.WaitAsync(cancel);
         try
         {
             if (_verified.TryGetValue(presented, out _))
@@ -109,20 +111,20 @@ internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<Enrolme
                 return true;
             }
             var known = admin.Value.Users.TryGetValue(name, out var hash);
-            var right = hasher.VerifyHashedPassword("", hash ?? _nobodysHash, password) != PasswordVerificationResult.Failed && known;
+            var right = hasher.VerifyHashedPassword("", hash ?? _hashForUnknownNames, password) != PasswordVerificationResult.Failed && known;
             if (right)
             {
-                _verified.Set(presented, true, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = RememberFor });
+                _verified.Set(presented, true, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = CacheDuration });
             }
             return right;
         }
         finally
         {
-            _oneAtATime.Release();
+            _singleHash.Release();
         }
     }
 
-    /// <summary>The name under which this API key is configured, or null.</summary>
+    /// <summary>Returns the name under which this API key is configured, or null.</summary>
     public string? OwnerOfApiKey(string key)
     {
         var hash = SHA256.HashData(Encoding.UTF8.GetBytes(key));
@@ -147,7 +149,7 @@ internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<Enrolme
 
     public void Dispose()
     {
-        _oneAtATime.Dispose();
+        _singleHash.Dispose();
         _verified.Dispose();
     }
 }

@@ -5,14 +5,14 @@ using Allocator.Api.Settings;
 namespace Allocator.Api.Security;
 
 /// <summary>
-/// On a development machine where none are set: an admin and an enrolment token, made once and kept in a file that only
-/// its owner can read. The log names the file, never what is in it.
+/// Creates an admin and an enrolment token on a development machine where none are set, and keeps them in a file that only
+/// its owner can read. The log contains the path of the file, never its content.
 /// </summary>
 internal static partial class DevelopmentCredentials
 {
     private sealed record File(string AdminUser, string AdminPassword, string EnrolmentToken);
 
-    public static void AddWhereNoneAreSet(IHostApplicationBuilder builder)
+    public static void AddIfNoneAreSet(IHostApplicationBuilder builder)
     {
         var admin = builder.Configuration.GetSection(AdminOptions.Section).Get<AdminOptions>();
         var enrolment = builder.Configuration.GetSection(EnrolmentOptions.Section).Get<EnrolmentOptions>();
@@ -25,25 +25,27 @@ internal static partial class DevelopmentCredentials
 
         var folder = DatabaseSetup.DataFolder(builder.Configuration.ReadSettings<DatabaseOptions>(DatabaseOptions.Section));
         var path = Path.Combine(folder, "credentials.json");
-        var made = ReadOrMake(path);
+        var created = ReadOrCreate(path);
         if (needsAdmin)
         {
-            builder.Services.PostConfigure<AdminOptions>(options => options.Users[made.AdminUser] = Credentials.HashPassword(made.AdminPassword));
+            builder.Services.PostConfigure<AdminOptions>(
+                options => options.Users[created.AdminUser] = Credentials.HashPassword(created.AdminPassword));
         }
         if (needsToken)
         {
-            builder.Services.PostConfigure<EnrolmentOptions>(options => options.TokenHashes.Add(Credentials.HashKey(made.EnrolmentToken)));
+            builder.Services.PostConfigure<EnrolmentOptions>(
+                options => options.TokenHashes.Add(Credentials.HashKey(created.EnrolmentToken)));
         }
         builder.Services.AddHostedService(services => new Announcement(path, services.GetRequiredService<ILogger<Credentials>>()));
     }
 
-    private static File ReadOrMake(string path)
+    private static File ReadOrCreate(string path)
     {
         if (System.IO.File.Exists(path))
         {
             return JsonSerializer.Deserialize<File>(System.IO.File.ReadAllText(path), JsonSerializerOptions.Web)!;
         }
-        var made = new File("admin", VmToken.RandomSecret(), VmToken.RandomSecret());
+        var created = new File("admin", VmToken.RandomSecret(), VmToken.RandomSecret());
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         using var stream = new FileStream(path, new FileStreamOptions
         {
@@ -51,15 +53,15 @@ internal static partial class DevelopmentCredentials
             Access = FileAccess.Write,
             UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         });
-        JsonSerializer.Serialize(stream, made, JsonSerializerOptions.Web);
-        return made;
+        JsonSerializer.Serialize(stream, created, JsonSerializerOptions.Web);
+        return created;
     }
 
     private sealed partial class Announcement(string path, ILogger log) : IHostedService
     {
         public Task StartAsync(CancellationToken cancellationToken)
         {
-            Made(log, path);
+            UsingFile(log, path);
             return Task.CompletedTask;
         }
 
@@ -67,6 +69,6 @@ internal static partial class DevelopmentCredentials
 
         [LoggerMessage(Level = LogLevel.Warning, Message =
             "No admin or no enrolment token is set: using those in {Path}. In production set Admin__Users__<name> and Enrolment__TokenHashes__0.")]
-        private static partial void Made(ILogger log, string path);
+        private static partial void UsingFile(ILogger log, string path);
     }
 }

@@ -29,7 +29,7 @@ internal readonly struct TokenHash : IEquatable<TokenHash>
 
     public static TokenHash Of(ReadOnlySpan<char> token)
     {
-        // No valid token is longer; bail out so that a caller cannot make us hash megabytes.
+        // No valid token is longer. Without this check a caller could make the service hash megabytes.
         if (token.Length > MaxToken)
         {
             return default;

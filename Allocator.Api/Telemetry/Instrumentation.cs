@@ -14,7 +14,7 @@ internal static class Instrumentation
     /// <summary>The buckets for durations of queries and requests.</summary>
     public static readonly InstrumentAdvice<double> Short = Buckets(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10);
 
-    /// <summary>The buckets for the waits of people.</summary>
+    /// <summary>The buckets for people's waiting times.</summary>
     public static readonly InstrumentAdvice<double> Long = Buckets(0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120, 300, 900, 3600);
 
     private static InstrumentAdvice<double> Buckets(params double[] seconds) => new() { HistogramBucketBoundaries = seconds };

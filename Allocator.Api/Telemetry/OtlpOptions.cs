@@ -9,7 +9,7 @@ namespace Allocator.Api.Telemetry;
 /// </summary>
 internal sealed class OtlpOptions
 {
-    [Setting("The collector that receives metrics, traces and logs; empty: nothing is sent.",
+    [Setting("The collector that receives metrics, traces and logs. If it is empty, nothing is sent.",
         Accepts = "the address of a collector, such as http://collector:4317")]
     [ConfigurationKeyName("OTEL_EXPORTER_OTLP_ENDPOINT")]
     public string Endpoint { get; set; } = "";

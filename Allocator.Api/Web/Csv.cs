@@ -50,7 +50,7 @@ internal sealed class CsvResult<T>(IReadOnlyList<CsvColumn<T>> columns, Func<T?,
     public async Task ExecuteAsync(HttpContext httpContext)
     {
         var cancel = httpContext.RequestAborted;
-        // Read before anything is sent, so that an outage is answered with a problem instead of half a file.
+        // The first page is read before anything is sent, so that an outage is answered with a problem instead of half a file.
         var page = await next(null, cancel);
         httpContext.Response.ContentType = Csv.ContentType + "; charset=utf-8; header=present";
         httpContext.Response.Headers[HeaderNames.Vary] = HeaderNames.Accept;

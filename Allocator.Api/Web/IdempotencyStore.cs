@@ -28,7 +28,7 @@ internal sealed class IdempotencyStore(NpgsqlDataSource database)
     /// <summary>How long a key stands for one request.</summary>
     public static readonly TimeSpan KeptFor = TimeSpan.FromHours(24);
 
-    /// <summary>After this time, a request without an answer is assumed to have died with its replica.</summary>
+    /// <summary>After this time, a request without an answer is assumed to have ended with its replica.</summary>
     private static readonly TimeSpan DiesAfter = TimeSpan.FromMinutes(1);
 
     private const string Begin =

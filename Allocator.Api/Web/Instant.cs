@@ -5,6 +5,6 @@ internal static class Instant
 {
     public const string Rule = "a time with its zone, such as 2026-02-03T09:00:00Z";
 
-    /// <summary>Returns whether the time is unambiguous; null is.</summary>
+    /// <summary>Returns whether the time is unambiguous; null counts as unambiguous.</summary>
     public static bool HasTimeZone(DateTime? time) => time is not { Kind: DateTimeKind.Unspecified };
 }
