@@ -46,8 +46,8 @@ internal enum ExtensionOutcome
 internal sealed class AdminAssignmentStore(NpgsqlDataSource database)
 {
     /// <summary>
-    /// Whether an admin may assign a VM <c>v</c> by name: it is free except for a hold, which is the admin's own. If it does
-    /// not acknowledge in time after all, the person goes back to the head of the queue.
+    /// The condition for an admin to assign a VM <c>v</c> by name: it is free, or a hold is the only reason why it is not. If
+    /// it does not acknowledge the assignment in time, the person goes back to the head of the queue.
     /// </summary>
     private const string IsFreeButForHold = "v.unavailable_reasons <@ '{held}'";
 

@@ -6,8 +6,8 @@ namespace Allocator.Api.Fleet;
 
 /// <summary>
 /// Reads one VM from the database when this replica is behind: the VM has just enrolled or got its assignment at another
-/// replica. The reads are bounded, because callers from outside cause them: few at once, one for each VM and question, and
-/// each answer is cached for a moment.
+/// replica. The reads are bounded, because unauthenticated callers can cause them: few run at once, one for each VM and
+/// unknown generation or token, and each result is cached briefly.
 /// </summary>
 internal sealed class ReadThrough(VmFleet fleet, FleetStore store, IOptions<FleetOptions> options) : IDisposable
 {
@@ -17,13 +17,13 @@ internal sealed class ReadThrough(VmFleet fleet, FleetStore store, IOptions<Flee
     private readonly SemaphoreSlim _places = new(options.Value.ReadThroughConcurrency);
 
     /// <summary>Updates this VM from the database.</summary>
-    /// <param name="question">The generation or the token's hash that is unknown here; the cache keeps an answer for each.</param>
+    /// <param name="unknown">The generation or the token's hash that this replica does not know; each has its own cached result.</param>
     /// <returns>The VM, or null if there is none of that name.</returns>
     /// <exception cref="NpgsqlException">The database is unavailable.</exception>
     /// <exception cref="TimeoutException">Too many reads are waiting.</exception>
-    public async Task<FleetVm?> RefreshAsync(string hostname, UInt128 question)
+    public async Task<FleetVm?> RefreshAsync(string hostname, UInt128 unknown)
     {
-        var key = (hostname, question);
+        var key = (hostname, unknown);
         var answer = _answers.GetOrCreate(key, entry =>
         {
             entry.SetSize(1).SetAbsoluteExpiration(options.Value.ReadThroughMemory);

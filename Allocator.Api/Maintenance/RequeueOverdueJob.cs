@@ -6,8 +6,8 @@ using Npgsql;
 namespace Allocator.Api.Maintenance;
 
 /// <summary>
-/// Takes people away from VMs that did not accept them: VMs that are lost, that did not acknowledge the assignment within
-/// <c>Delivery:DeliveryTimeout</c>, or that did not report its outcome within <c>Delivery:OutcomeTimeout</c>.
+/// Requeues people whose VM did not accept them: VMs that are lost, did not acknowledge the assignment within
+/// <c>Delivery:DeliveryTimeout</c>, or did not report its outcome within <c>Delivery:OutcomeTimeout</c>.
 /// </summary>
 internal sealed partial class RequeueOverdueJob(
     NpgsqlDataSource database, IOptions<DeliveryOptions> options, ILogger<RequeueOverdueJob> log) : MaintenanceJob("requeue_overdue")

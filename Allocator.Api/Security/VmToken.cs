@@ -6,8 +6,8 @@ using Microsoft.Extensions.Primitives;
 namespace Allocator.Api.Security;
 
 /// <summary>
-/// A VM's bearer token: <c>&lt;hostname&gt;.&lt;256 random bits, base64url&gt;</c>. The host name prefix lets us answer 403
-/// (token of another VM) or 401 (unknown) without a lookup by token.
+/// A VM's bearer token: <c>&lt;hostname&gt;.&lt;256 random bits, base64url&gt;</c>. With the host name prefix, a 403
+/// (token of another VM) and a 401 (unknown token) need no lookup by token.
 /// </summary>
 internal readonly ref struct VmToken
 {
