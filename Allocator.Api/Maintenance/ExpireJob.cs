@@ -1,4 +1,3 @@
-using Allocator.Api.Assignments;
 using Allocator.Api.Data;
 using Npgsql;
 
