@@ -14,7 +14,7 @@ public sealed record AssignmentRequest(
     string? Command = null);
 
 /// <summary>One person's claim to one VM, from the request until its end.</summary>
-/// <param name="Id">An unguessable id. Whoever knows it may see and end the assignment.</param>
+/// <param name="Id">An unguessable id. It is the only credential for seeing and ending the assignment.</param>
 /// <param name="Position">The position in the queue, from 1, while waiting.</param>
 /// <param name="Hostname">The host name of the VM, once assigned.</param>
 /// <param name="ConnectUrl">The URL of the desktop, once connected and if the VM reported one.</param>

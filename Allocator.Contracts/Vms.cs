@@ -5,7 +5,7 @@ using System.Text.Json.Serialization;
 
 namespace Allocator.Contracts;
 
-/// <summary>Body of <c>POST /vms</c>: enrolls a machine.</summary>
+/// <summary>Body of <c>POST /vms</c>: enrols a machine.</summary>
 /// <param name="Hostname">The RFC 1123 host name, at most 253 characters, which identifies the VM everywhere.</param>
 /// <param name="MachineId">
 /// Distinguishes this machine from another with the same host name, such as <c>/etc/machine-id</c>; 1–128 of <c>A–Z a–z

@@ -27,7 +27,7 @@ internal static class VmAdminEndpoints
             (store, filter, actor, dryRun, cancel) => store.ReleaseAsync(filter, actor, dryRun, cancel));
 
         vms.MapDelete("/{hostname}", DeleteAsync).WithName("DeleteVm").WithSummary("Delete a VM and revoke its token")
-            .WithDescription("The events of the VM are kept. A machine that enrolls can reuse the name.")
+            .WithDescription("The events of the VM are kept. A machine that enrols can reuse the name.")
             .ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status409Conflict);
     }

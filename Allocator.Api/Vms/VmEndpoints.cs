@@ -30,9 +30,9 @@ internal static class VmEndpoints
     public static void MapVms(this IEndpointRouteBuilder routes)
     {
         routes.MapPost("/vms", EnrolAsync)
-            .WithName("Enrol").WithTags("VMs").WithSummary("Enroll a machine")
+            .WithName("Enrol").WithTags("VMs").WithSummary("Enrol a machine")
             .WithDescription(
-                "A machine that enrolls again gets a new token, which replaces the old one. "
+                "A machine that enrols again gets a new token, which replaces the old one. "
                 + "Only a successful call uses up a token of POST /enrolment-tokens.")
             .RequireAuthorization(Callers.Enrolment)
             .Validate<EnrolmentRequest>()

@@ -14,7 +14,7 @@ internal static class Problems
         "A VM's token is required", "Send 'Authorization: Bearer <token>' with the token that POST /vms returned to this VM.");
 
     public static ProblemHttpResult WrongVmToken => Make(401, "vm-token-wrong",
-        "This token is not valid", "It is not this VM's token, or a newer one has replaced it. Enroll again with POST /vms to get a new one.");
+        "This token is not valid", "It is not this VM's token, or a newer one has replaced it. Enrol again with POST /vms to get a new one.");
 
     public static ProblemHttpResult NeedsEnrolmentToken => Make(401, "enrolment-token-needed",
         "An enrolment token is required",
@@ -46,7 +46,7 @@ internal static class Problems
         "This token belongs to another VM", $"A token is valid for its own VM only, and this one does not belong to {hostname}.");
 
     public static ProblemHttpResult UnknownVm(string hostname) => Make(404, "unknown-vm",
-        "There is no such VM", $"No VM named {hostname} is enrolled. Enroll it with POST /vms.");
+        "There is no such VM", $"No VM named {hostname} is enrolled. Enrol it with POST /vms.");
 
     public static ProblemHttpResult VmDeleted(string hostname) => Make(410, "vm-deleted",
         "The VM is deleted",
@@ -60,7 +60,7 @@ internal static class Problems
 
     public static ProblemHttpResult MachineConflict(string hostname) => Make(409, "machine-conflict",
         "Another machine has this host name",
-        $"{hostname} is enrolled with another machineId. Enroll under another host name, or with the id of the machine that has this one.");
+        $"{hostname} is enrolled with another machineId. Enrol under another host name, or with the id of the machine that has this one.");
 
     public static ProblemHttpResult UnknownPool(string pool) => Make(404, "unknown-pool",
         "There is no such pool", $"Pool '{pool}' does not exist. An admin can create it with PUT /pools/{pool}.");
