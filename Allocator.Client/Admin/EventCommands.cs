@@ -15,8 +15,7 @@ internal static class EventCommands
     private static readonly Option<string?> Pool = Options.Text("--pool", "Select events in this pool", "pool");
     private static readonly Option<string?> Actor = Options.Text(
         "--actor", "Select events caused by this actor: person, vm:<hostname>, admin:<name> or allocator", "actor");
-    private static readonly Option<string?> Action = Options.Text(
-        "--action", "Select events of this kind, such as requested, moved or vm_lost", "action");
+    private static readonly Option<string?> Action = CreateAction();
     private static readonly Option<DateTime?> Since = Options.Time("--since", "Select events at or after this time");
     private static readonly Option<DateTime?> Until = Options.Time("--until", "Select events before this time");
     private static readonly Option<bool> Newest = new("--newest") { Description = "Show the newest events first" };
@@ -29,6 +28,13 @@ internal static class EventCommands
                 "allocator events list --hostname vm-7 --since 09:00", "allocator events list --action requeued --json")
             .With(Hostname, Assignment, Email, Pool, Actor, Action, Since, Until, Newest, Limit).Does(ListAsync));
 
+    private static Option<string?> CreateAction()
+    {
+        var option = Options.Text("--action", "Select events of this kind, such as requested, moved or vm_lost", "action");
+        option.CompletionSources.Add([.. EventActions.All.Select(action => action.Name)]);
+        return option;
+    }
+
     private static string?[] Row(EventRecord one) =>
     [
         Output.Time(one.At), one.Actor, one.Action, one.Pool, one.Hostname, $"{one.AssignmentId}",
@@ -37,11 +43,23 @@ internal static class EventCommands
 
     private static async Task ListAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
-        var page = await Reply.AllAsync(parsed.GetValue(Limit), (after, limit) => api.ListEventsAsync(
-            parsed.GetValue(Hostname), parsed.GetValue(Assignment), parsed.GetValue(Email), parsed.GetValue(Pool),
-            parsed.GetValue(Actor), parsed.GetValue(Action),
-            Options.Instant(parsed.GetValue(Since)), Options.Instant(parsed.GetValue(Until)),
-            parsed.GetValue(Newest) ? "desc" : null, after, limit, cancel));
+        var filter = new Dictionary<string, string>();
+        foreach (var option in new[] { Hostname, Assignment, Email, Pool, Actor, Action })
+        {
+            Add(option.Name.TrimStart('-'), parsed.GetValue(option));
+        }
+        Add("since", Options.Instant(parsed.GetValue(Since)));
+        Add("until", Options.Instant(parsed.GetValue(Until)));
+        Add("order", parsed.GetValue(Newest) ? "desc" : null);
+        var page = await Reply.AllAsync(parsed.GetValue(Limit), (after, limit) => api.ListEventsAsync(filter, after, limit, cancel));
         output.ShowList(page, WireJson.Default.PageEventRecord, Columns, Row);
+
+        void Add(string name, string? value)
+        {
+            if (value is not null)
+            {
+                filter.Add(name, value);
+            }
+        }
     }
 }

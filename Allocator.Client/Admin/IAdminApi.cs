@@ -72,10 +72,10 @@ internal interface IAdminApi
     [Delete("/enrolment-tokens/{id}")]
     Task<IApiResponse> DeleteEnrolmentTokenAsync(Guid id, CancellationToken cancel);
 
+    /// <param name="filter">The filters and the order that are given, by the names that the API gives them.</param>
     [Get("/events")]
     Task<IApiResponse<Page<EventRecord>>> ListEventsAsync(
-        string? hostname, string? assignment, string? email, string? pool, string? actor, string? action,
-        string? since, string? until, string? order, string? after, int limit, CancellationToken cancel);
+        [Query] IDictionary<string, string> filter, string? after, int limit, CancellationToken cancel);
 
     [Get("/api/health/connections")]
     Task<IApiResponse<ConnectionHealth>> FindConnectionsAsync(CancellationToken cancel);

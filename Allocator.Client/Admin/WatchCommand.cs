@@ -71,7 +71,8 @@ internal static class WatchCommand
         Reply.Content(await api.FindPoolAsync(pool, cancel)),
         Reply.Content(await api.ListAssignmentsAsync(
             pool, Options.WireName(AssignmentState.Waiting), null, null, null, null, MaxLines, cancel)).Items,
-        Reply.Content(await api.ListEventsAsync(null, null, null, pool, null, null, null, null, "desc", null, MaxLines, cancel)).Items,
+        Reply.Content(await api.ListEventsAsync(
+            new Dictionary<string, string> { ["pool"] = pool, ["order"] = "desc" }, null, MaxLines, cancel)).Items,
         null);
 
     /// <summary>Renders the pool, and as much of the queue and of the events as fits on the terminal.</summary>

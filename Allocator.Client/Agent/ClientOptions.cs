@@ -23,6 +23,8 @@ internal sealed record ClientOptions : AllocatorClientOptions
     private static readonly HashSet<string> OtherVariables = new(StringComparer.OrdinalIgnoreCase)
     {
         "ADMIN_FILE", "ADMIN_USER", "ADMIN_PASSWORD", "API_KEY", "EVENT", "GENERATION", "ASSIGNMENT_ID", "EMAIL", "HOOK_RUN",
+        // Of the scripts that check infra/.
+        "TERRAFORM_MIRROR", "EMULATOR",
     };
 
     private static readonly Dictionary<string, SettingDefinition> DefinitionsByKey = new SettingDefinition[]

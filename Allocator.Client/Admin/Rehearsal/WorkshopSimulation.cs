@@ -181,7 +181,7 @@ internal sealed class WorkshopSimulation(RehearsalPlan plan, IAdminApi admin, Re
     /// <summary>Returns an empty list if the events cannot be read; a move is then treated as an error.</summary>
     private async Task<IReadOnlyList<EventRecord>> ListEventsAsync(Guid assignment, CancellationToken cancel)
     {
-        using var reply = await admin.ListEventsAsync(null, $"{assignment}", null, null, null, null, null, null, null, null, 1_000, cancel);
+        using var reply = await admin.ListEventsAsync(new Dictionary<string, string> { ["assignment"] = $"{assignment}" }, null, 1_000, cancel);
         return reply.Content?.Items ?? [];
     }
 
