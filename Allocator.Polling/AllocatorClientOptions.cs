@@ -9,35 +9,34 @@ public record AllocatorClientOptions
     private const string SystemStateFolder = "/var/lib/allocator";
     private const string SystemRuntimeFolder = "/run/allocator";
 
-    /// <summary>Where the allocator is: an absolute http or https address.</summary>
+    /// <summary>The allocator's address: an absolute http or https URL.</summary>
     public required Uri Url { get; init; }
 
-    /// <summary>This VM's name in the fleet, in lower case; the machine's own by default.</summary>
+    /// <summary>The VM's name in the fleet, in lower case; by default the machine's host name.</summary>
     public string Hostname { get; init; } = Environment.MachineName.ToLowerInvariant();
 
     /// <summary>The pool to join; the server's default if null.</summary>
     public string? Pool { get; init; }
 
-    /// <summary>What tells this machine from another under the same name; <c>/etc/machine-id</c> by default.</summary>
+    /// <summary>Distinguishes this machine from another of the same name; by default the content of <c>/etc/machine-id</c>.</summary>
     public string MachineId { get => field ??= File.ReadAllText("/etc/machine-id").Trim(); init; }
 
-    /// <summary>Changes with each boot; the kernel's by default.</summary>
+    /// <summary>An id that changes at each boot; by default the kernel's.</summary>
     public string BootId { get => field ??= File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim(); init; }
 
     /// <summary>
-    /// Where the enrolment token comes from, which is exchanged for a token of the VM's own. Asked whenever the VM has to
-    /// enrol, so that a token that was replaced is found; an exception, or null, means that there is none now, and it is
-    /// asked again later. Null: the VM has its token already, and cannot get another.
+    /// Returns the enrolment token, which is exchanged for a token of the VM's own. It is called whenever the VM has to enrol, so
+    /// that a replaced token is found. An exception or null means that there is no token now; it is called again later. Null: the VM
+    /// has its own token already and cannot get another.
     /// </summary>
     public Func<CancellationToken, ValueTask<string?>>? EnrolmentToken { get; init; }
 
-    /// <summary>Where token and last answer are kept, in files that only this program's user can read.</summary>
+    /// <summary>The folder of the token and the last answer, in files that only this program's user can read.</summary>
     public string StateFolder { get; init; } = SystemStateFolder;
 
     /// <summary>
-    /// Where <see cref="StatusPath"/> is kept; best in memory (tmpfs), for it is written with each poll. By default
-    /// <c>/run/allocator</c>, if that exists and the state folder is the default one too. Null: in the state folder, and
-    /// less often.
+    /// The folder of <see cref="StatusPath"/>, preferably in memory (tmpfs), because the file is written with each poll. The default
+    /// is <c>/run/allocator</c>, if that exists and the state folder is the default one. Null: the state folder, written less often.
     /// </summary>
     public string? RuntimeFolder
     {
@@ -45,18 +44,18 @@ public record AllocatorClientOptions
         init;
     }
 
-    /// <summary>Where the client writes its <see cref="ClientStatus"/>.</summary>
+    /// <summary>The file to which the client writes its <see cref="ClientStatus"/>.</summary>
     public string StatusPath => Path.Combine(RuntimeFolder ?? StateFolder, "status.json");
 
     /// <summary>
-    /// Without an answer for so long, contact with the allocator is lost; noticed with the first poll that fails after it.
+    /// The time without an answer after which contact with the allocator is lost. The first poll that fails after it notices.
     /// </summary>
     public TimeSpan LostContactAfter { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>The first poll comes at random within this time, so that VMs that boot together do not poll together.</summary>
+    /// <summary>The first poll is sent at a random moment within this time, so that VMs that boot together do not poll together.</summary>
     public TimeSpan FirstPollWithin { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>How long one request may take.</summary>
+    /// <summary>The timeout of one request.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>

@@ -57,7 +57,7 @@ public sealed class OutageTests : IAsyncLifetime
             Assert.Contains("may have been made already", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
             retryAfter.Add(refused.Headers.RetryAfter!.Delta);
         }
-        Assert.True(retryAfter.Count > 1, "Retry-After is drawn anew each time");
+        Assert.True(retryAfter.Count > 1, "Retry-After is random each time");
         Assert.All(retryAfter, wait => Assert.InRange(wait!.Value.TotalSeconds, 5, 15));
         // An unknown VM or token cannot be verified now, so the reply is neither 401 nor 404.
         var unknown = new TestVm(deployment, "vm-99", "vm-99.x");

@@ -2,10 +2,10 @@ using Microsoft.Extensions.Configuration;
 
 namespace Allocator.Client.Agent;
 
-/// <summary>Where the settings of <c>allocator run</c> come from, for whoever has to know the same.</summary>
+/// <summary>Reads the settings of <c>allocator run</c>, also for the commands that check or show them.</summary>
 internal static class ClientSettings
 {
-    /// <param name="config">Null: the service's, if it is there.</param>
+    /// <param name="config">The settings file; null for the service's, if it exists.</param>
     public static void AddTo(IConfigurationBuilder builder, FileInfo? config) => builder
         .AddJsonFile(config?.FullName ?? InstalledFiles.Configuration, optional: config is null)
         .AddEnvironmentVariables("ALLOCATOR_");

@@ -59,9 +59,9 @@ public sealed class PollTests(PostgresServer server)
         Assert.Equal(TimeSpan.FromSeconds(1), second.Headers.CacheControl!.MaxAge);
         Assert.Null(second.Headers.Age);
 
-        using (var stranger = await other.SendAsync(HttpMethod.Get, "/assignment/vm-1"))
+        using (var foreign = await other.SendAsync(HttpMethod.Get, "/assignment/vm-1"))
         {
-            Assert.Equal(HttpStatusCode.Forbidden, stranger.StatusCode);
+            Assert.Equal(HttpStatusCode.Forbidden, foreign.StatusCode);
         }
         vm.Token = "vm-1.wrong";
         using (var wrong = await vm.SendAsync(HttpMethod.Get, "/assignment/vm-1"))

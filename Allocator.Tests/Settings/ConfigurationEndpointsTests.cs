@@ -42,7 +42,7 @@ public sealed class ConfigurationEndpointsTests(PostgresServer server)
         Assert.DoesNotContain(Credentials.HashKey(Replica.ApiKey), text, StringComparison.Ordinal);
         Assert.Equal(configuration.Settings.Select(setting => setting.Key).Order(), configuration.Settings.Select(setting => setting.Key));
 
-        using var stranger = await api.Http.GetAsync("/config");
-        Assert.Equal(HttpStatusCode.Unauthorized, stranger.StatusCode);
+        using var anonymous = await api.Http.GetAsync("/config");
+        Assert.Equal(HttpStatusCode.Unauthorized, anonymous.StatusCode);
     }
 }

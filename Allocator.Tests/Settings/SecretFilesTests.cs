@@ -63,7 +63,7 @@ public sealed class SecretFilesTests(PostgresServer server) : IDisposable
     [InlineData("migrate")]
     public async Task File_that_cannot_be_read_stops_the_start_and_is_named(string command)
     {
-        // Also who may read everything cannot read what is not there.
+        // Even root cannot read the target of a broken link.
         File.CreateSymbolicLink(Path.Combine(_folder, "Database__Password"), Path.Combine(_folder, "..", Path.GetRandomFileName()));
         await RefusesAsync(_folder, command, Path.Combine(_folder, "Database__Password"), "A secret file cannot be read");
     }

@@ -127,7 +127,7 @@ internal static class ListenNotify
         var figures = await MeasureAsync(connectionString, listening.ProcessId, AssignAsync, extent);
         return new Row(listening.Connected, figures);
 
-        async Task<Told?> AssignAsync()
+        async Task<PickupTimes?> AssignAsync()
         {
             string hostname;
             var told = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -156,7 +156,7 @@ internal static class ListenNotify
             try
             {
                 var at = await told.Task.WaitAsync(Timeout, TimeProvider.System);
-                return new Told(Stopwatch.GetElapsedTime(started, at), Stopwatch.GetElapsedTime(committed, at));
+                return new PickupTimes(Stopwatch.GetElapsedTime(started, at), Stopwatch.GetElapsedTime(committed, at));
             }
             catch (TimeoutException)
             {
@@ -227,7 +227,7 @@ internal static class ListenNotify
     }
 
     /// <param name="assign">Makes one assignment; returns its latencies, or null if the VM was never told.</param>
-    private static async Task<Figures> MeasureAsync(string connectionString, int program, Func<Task<Told?>> assign, Extent extent)
+    private static async Task<Figures> MeasureAsync(string connectionString, int program, Func<Task<PickupTimes?>> assign, Extent extent)
     {
         var own = new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false, ApplicationName = "bench" }.ConnectionString;
         await using var writes = await UnrelatedWrites.StartAsync(own);
@@ -286,7 +286,7 @@ internal static class ListenNotify
     }
 
     /// <summary>Starts requests at fixed times, even if an earlier one is late.</summary>
-    private static async Task<(Latencies SinceAsked, Latencies SinceAnswered)> AssignAsync(Func<Task<Told?>> assign, int assignments)
+    private static async Task<(Latencies SinceAsked, Latencies SinceAnswered)> AssignAsync(Func<Task<PickupTimes?>> assign, int assignments)
     {
         var (sinceAsked, sinceAnswered) = (new Latencies(), new Latencies());
         using var pace = new PeriodicTimer(TimeSpan.FromSeconds(1 / AssignmentsPerSecond), TimeProvider.System);

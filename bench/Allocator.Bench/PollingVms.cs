@@ -46,11 +46,11 @@ internal sealed class PollingVms : IAsyncDisposable
         }
     }
 
-    /// <summary>Requests a VM for one more person; returns null if no VM was told.</summary>
-    public async Task<Told?> AskAsync(TimeSpan patience)
+    /// <summary>Requests a VM for one more person; returns null if no VM received the person.</summary>
+    public async Task<PickupTimes?> AskAsync(TimeSpan timeout)
     {
         var email = $"person-{Interlocked.Increment(ref _people)}@example.org";
-        // The VM may be told before the person gets the reply.
+        // The VM may receive the person before the person gets the reply.
         var told = _asking[email] = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
         var started = Stopwatch.GetTimestamp();
         using var response = await _http.PostAsJsonAsync("/assignments", new AssignmentRequest(email));
@@ -58,8 +58,8 @@ internal sealed class PollingVms : IAsyncDisposable
         response.EnsureSuccessStatusCode();
         try
         {
-            var at = await told.Task.WaitAsync(patience, TimeProvider.System);
-            return new Told(Stopwatch.GetElapsedTime(started, at), Stopwatch.GetElapsedTime(answered, at));
+            var at = await told.Task.WaitAsync(timeout, TimeProvider.System);
+            return new PickupTimes(Stopwatch.GetElapsedTime(started, at), Stopwatch.GetElapsedTime(answered, at));
         }
         catch (TimeoutException)
         {
@@ -179,4 +179,4 @@ internal sealed class PollingVms : IAsyncDisposable
 /// <summary>The latencies of one assignment.</summary>
 /// <param name="SinceAsked">From the start of the request or the transaction.</param>
 /// <param name="SinceAnswered">From its end; negative if the VM knew first.</param>
-internal readonly record struct Told(TimeSpan SinceAsked, TimeSpan SinceAnswered);
+internal readonly record struct PickupTimes(TimeSpan SinceAsked, TimeSpan SinceAnswered);

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Allocator.Bench;
 
 /// <summary>
-/// What a process uses of the machine, or a process with all that descend from it, such as PostgreSQL's. Each property
-/// looks anew. Processes that end meanwhile are passed over.
+/// What a process uses of the machine, or a process together with its descendants, such as those of PostgreSQL. Each property is
+/// read from /proc when it is used; processes that end meanwhile are skipped.
 /// </summary>
 internal sealed class ProcessUsage
 {

@@ -116,7 +116,7 @@ public sealed class AssignmentHandlerTests
 
         harness.OnPoll = poll => poll.Authorization == "Bearer vm-1.fresh" ? Free(1) : Reply(HttpStatusCode.Unauthorized, "");
         harness.OnEnrol = () => Json(HttpStatusCode.Created, """{"hostname":"vm-1","pool":"default","token":"vm-1.fresh"}""");
-        await harness.PassUntilAsync(() => harness.Enrolments.Count == 2, "it enrols anew");
+        await harness.PassUntilAsync(() => harness.Enrolments.Count == 2, "it enrols again");
         Assert.Equal(5, asked);
     }
 

@@ -17,7 +17,7 @@ public sealed class DoctorTests(PostgresServer server)
         await using var deployment = await Deployment.StartAsync(server);
         var vm = Assert.Single(await deployment.EnrolFreeAsync("vm-1"));
         await vm.PollUntilAsync(VmState.Free);
-        // Nobody polls from here on: who is asked for now waits, unless the doctor takes them.
+        // No VM polls from here on, so a person in the queue stays there unless the doctor's requests take them.
         await deployment.AskAsync("ada@example.org");
         await deployment.WaitForQueueAsync(1);
         var before = await TracesAsync(deployment);

@@ -235,7 +235,7 @@ public sealed class ReadyMadeHookTests : IDisposable
         Assert.DoesNotContain("atrm\t8", Calls);
         if (Uid == 4242)
         {
-            // Whoever is not root owns what lies beside, too.
+            // Without root, the test's user owns the other files too.
             Assert.Equal("not theirs", ReadFile("tmp/others"));
         }
     }

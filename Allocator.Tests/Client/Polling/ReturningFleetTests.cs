@@ -10,8 +10,8 @@ using Xunit;
 
 namespace Allocator.Tests.Client.Polling;
 
-/// <summary>A whole fleet, the library's own loops and pipelines, whose server goes away for a minute and comes back.</summary>
-public sealed class HerdTests(ITestOutputHelper output)
+/// <summary>A fleet of the library's own loops and pipelines, whose server is unavailable for a minute and returns.</summary>
+public sealed class ReturningFleetTests(ITestOutputHelper output)
 {
     private const int Vms = 2_000;
     private static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(15);
@@ -22,25 +22,25 @@ public sealed class HerdTests(ITestOutputHelper output)
 
     private enum Absence
     {
-        /// <summary>Nobody listens.</summary>
+        /// <summary>The port is closed.</summary>
         Refused,
 
-        /// <summary>A load balancer without replicas.</summary>
+        /// <summary>A load balancer without healthy replicas answers 503.</summary>
         Unavailable,
 
-        /// <summary>… that asks for patience.</summary>
+        /// <summary>The 503 has a Retry-After in seconds.</summary>
         UnavailableForSeconds,
 
-        /// <summary>… that says when the maintenance ends: the same moment to all.</summary>
+        /// <summary>The 503 has a Retry-After with the end of the maintenance, which is the same moment for all VMs.</summary>
         UnavailableUntil,
     }
 
     [Fact]
     public async Task Fleet_returns_at_its_steady_rate_and_never_before_a_retry_after()
     {
-        // Thousands of files that nobody needs: in memory, where that can be had.
+        // The files are many and short-lived, so they are in memory where possible.
         var folder = Directory.CreateDirectory(Path.Combine(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(),
-            $"allocator-herd-{Guid.NewGuid()}"));
+            $"allocator-fleet-{Guid.NewGuid()}"));
         var time = new StepTime(Vms, TimeSpan.FromSeconds(0.25));
         var server = new Server(time);
         var clients = Enumerable.Range(0, Vms).Select(i => Client(i, folder.FullName, time, server)).ToArray();
@@ -147,12 +147,12 @@ public sealed class HerdTests(ITestOutputHelper output)
             {
                 var wait = absence.How switch
                 {
-                    HerdTests.Absence.UnavailableForSeconds => TimeSpan.FromSeconds(40),
-                    HerdTests.Absence.UnavailableUntil => absence.Until - now,
+                    ReturningFleetTests.Absence.UnavailableForSeconds => TimeSpan.FromSeconds(40),
+                    ReturningFleetTests.Absence.UnavailableUntil => absence.Until - now,
                     _ => MaxAge,
                 };
                 Requests.Enqueue(new SeenRequest(hostname, now, false, now + wait));
-                return absence.How == HerdTests.Absence.Refused
+                return absence.How == ReturningFleetTests.Absence.Refused
                     ? throw new HttpRequestException(HttpRequestError.ConnectionError, "Connection refused")
                     : Unavailable(absence.How, wait);
             }
@@ -171,8 +171,8 @@ public sealed class HerdTests(ITestOutputHelper output)
             var response = new HttpResponseMessage(HttpStatusCode.ServiceUnavailable);
             response.Headers.RetryAfter = how switch
             {
-                HerdTests.Absence.UnavailableForSeconds => new RetryConditionHeaderValue(wait),
-                HerdTests.Absence.UnavailableUntil => new RetryConditionHeaderValue(time.GetUtcNow() + wait),
+                ReturningFleetTests.Absence.UnavailableForSeconds => new RetryConditionHeaderValue(wait),
+                ReturningFleetTests.Absence.UnavailableUntil => new RetryConditionHeaderValue(time.GetUtcNow() + wait),
                 _ => null,
             };
             return response;
