@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 
@@ -21,6 +22,15 @@ internal readonly record struct AddressPrefix(UInt128 Bits)
         {
             bytes[8..].Clear();
         }
-        return new AddressPrefix(System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(bytes));
+        return new AddressPrefix(BinaryPrimitives.ReadUInt128BigEndian(bytes));
+    }
+
+    /// <summary>Returns the first address of the prefix, without a scope.</summary>
+    public IPAddress ToAddress()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, Bits);
+        var address = new IPAddress(bytes);
+        return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
     }
 }
