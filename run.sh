@@ -82,7 +82,7 @@ admin_password=$(secret admin-password)
 enrolment_token=$(secret enrolment-token)
 Admin__Users__admin=$(printf '%s\n' "$admin_password" | "$allocator_api" hash-password)
 Enrolment__TokenHashes__0=$(printf '%s' "$enrolment_token" | sha256sum | cut -d' ' -f1)
-export Admin__Users__admin Enrolment__TokenHashes__0
+export Admin__Users__admin Enrolment__TokenHashes__0 Telemetry__PublicMetrics=true
 # The same heap size as in the container image.
 export DOTNET_GCgen0size=0x400000
 
@@ -97,6 +97,8 @@ for i in $(seq "$replicas"); do
   start api "api-$i" "$allocator_api" --urls "http://127.0.0.1:$replica_port"
   wait_for "The API" "api-$i" "${api[-1]}" curl -fs "http://127.0.0.1:$replica_port/health/ready"
 done
+# What follows needs neither the database nor an admin's password.
+unset Database__ConnectionString Database__DataFolder Admin__Users__admin Enrolment__TokenHashes__0 Telemetry__PublicMetrics
 if [ "$replicas" -gt 1 ]; then
   {
     cat scripts/haproxy.cfg

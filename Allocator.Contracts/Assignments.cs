@@ -91,7 +91,10 @@ public sealed record RemoteDesktopCommand(string Code, string Pin);
 
 /// <summary>Body of <c>PUT /assignment/{hostname}/outcome</c>: reports the result of an assignment or cleanup.</summary>
 /// <param name="Generation">The generation that the VM acted on.</param>
-/// <param name="ConnectUrl">With <see cref="Contracts.Outcome.Connected"/>: an absolute http or https URL, at most 2,048 characters.</param>
+/// <param name="ConnectUrl">
+/// With <see cref="Contracts.Outcome.Connected"/>: an absolute https URL without quotes, angle brackets, backslashes or
+/// spaces, at most 2,048 characters. <c>Delivery:AllowHttpConnectUrl</c> also allows http.
+/// </param>
 /// <param name="Detail">Any text that helps the admin, such as the end of a failing hook's output; at most 4,096 characters.</param>
 public sealed record OutcomeReport(
     [property: Required] long? Generation,
@@ -102,9 +105,19 @@ public sealed record OutcomeReport(
     public const int MaxConnectUrl = 2_048;
 
     /// <summary>Returns whether a person may be offered this link: a web address without credentials.</summary>
-    public static bool IsConnectUrl(string url) =>
+    public static bool IsConnectUrl(string url) => CanonicalConnectUrl(url) is not null;
+
+    /// <summary>
+    /// Returns the one form of the link that every browser reads alike, with the host name as it is looked up and other
+    /// scripts percent-encoded; or null if a person may not be offered it.
+    /// </summary>
+    public static string? CanonicalConnectUrl(string url) =>
         url.Length <= MaxConnectUrl
-        && !url.Any(c => char.IsControl(c) || char.IsWhiteSpace(c))
+        && PlainText.IsPlain(url)
+        && !url.Any(c => char.IsWhiteSpace(c) || c is '"' or '\'' or '`' or '<' or '>' or '\\')
         && Uri.TryCreate(url, UriKind.Absolute, out var parsed)
-        && parsed is { Scheme: "http" or "https", UserInfo: "" };
+        && parsed is { Scheme: "http" or "https", UserInfo: "" }
+        && new UriBuilder(parsed) { Host = parsed.IdnHost }.Uri.AbsoluteUri is { Length: <= MaxConnectUrl } canonical
+            ? canonical
+            : null;
 }

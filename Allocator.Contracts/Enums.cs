@@ -3,9 +3,36 @@ using System.Text.Json.Serialization;
 
 namespace Allocator.Contracts;
 
-/// <summary>Writes enums as camelCase strings and refuses numbers.</summary>
-public sealed class WireEnumConverter<T>() : JsonStringEnumConverter<T>(JsonNamingPolicy.CamelCase, allowIntegerValues: false)
-    where T : struct, Enum;
+/// <summary>The names of enums in JSON and in queries.</summary>
+public static class EnumNames
+{
+    /// <summary>Reads exactly one name, in any case; numbers and lists of names are refused.</summary>
+    public static bool TryParse<T>(string? text, out T value)
+        where T : struct, Enum => Of<T>.Values.TryGetValue(text ?? "", out value);
+
+    /// <summary>Returns the camelCase name of a value.</summary>
+    public static string Name<T>(T value)
+        where T : struct, Enum => JsonNamingPolicy.CamelCase.ConvertName($"{value}");
+
+    private static class Of<T>
+        where T : struct, Enum
+    {
+        public static readonly Dictionary<string, T> Values = Enum.GetValues<T>().ToDictionary(Name, StringComparer.OrdinalIgnoreCase);
+    }
+}
+
+/// <summary>
+/// Writes enums as camelCase strings and reads exactly one of their names. The framework's converter would read a list such
+/// as <c>waiting,connected</c> as one value.
+/// </summary>
+public sealed class WireEnumConverter<T> : JsonConverter<T>
+    where T : struct, Enum
+{
+    public override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        reader.TokenType == JsonTokenType.String && EnumNames.TryParse<T>(reader.GetString(), out var value) ? value : throw new JsonException();
+
+    public override void Write(Utf8JsonWriter writer, T value, JsonSerializerOptions options) => writer.WriteStringValue(EnumNames.Name(value));
+}
 
 /// <summary>The status that a VM reports of itself.</summary>
 [JsonConverter(typeof(WireEnumConverter<VmStatus>))]

@@ -52,7 +52,7 @@ internal sealed class PrivatePostgres : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancel = default)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(_data)!);
-        await CreateFolderAsync(_socket, cancel);
+        await CreateSocketFolderAsync(cancel);
         if (!File.Exists(Path.Combine(_data, "PG_VERSION")) && !Directory.Exists(Path.Combine(_data, "base")))
         {
             // Created under another name and renamed when complete, so that an interrupted initdb is never mistaken for data.
@@ -178,6 +178,34 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Creates the folder of the socket, whose place every user can predict and write to: a link or a folder of another
+    /// user that is there already is refused. What belongs to the server's account, nobody else can replace there.
+    /// </summary>
+    private async Task CreateSocketFolderAsync(CancellationToken cancel)
+    {
+        try
+        {
+            await RunAsync(["mkdir", "-m", "0700", "--", _socket], cancel);
+            if (Environment.IsPrivilegedProcess)
+            {
+                await RunAsync(["chown", "--no-dereference", "postgres:postgres", "--", _socket], cancel);
+            }
+        }
+        catch (PrivatePostgresException) when (Path.Exists(_socket) || new FileInfo(_socket).LinkTarget is not null)
+        {
+            // Left by a server that was killed, or made by somebody else.
+        }
+        var owner = Environment.IsPrivilegedProcess ? "postgres" : Environment.UserName;
+        var actual = await RunAsync(["stat", "--format=%F, %U, %a", "--", _socket], cancel);
+        if (actual.Trim() != $"directory, {owner}, 700")
+        {
+            throw new PrivatePostgresException(
+                $"The socket of the private PostgreSQL needs {_socket} as a folder that only '{owner}' may enter, but it is: {actual.Trim()}. "
+                + $"Remove it: rm -rf {_socket}");
+        }
+    }
+
     /// <summary>Creates a folder that only the server's account can enter.</summary>
     private static Task CreateFolderAsync(string path, CancellationToken cancel)
     {
@@ -282,17 +310,19 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         WorkingDirectory = "/",
     })!;
 
-    private static async Task RunAsync(string[] command, CancellationToken cancel)
+    /// <summary>Runs a program that must succeed, and returns its output.</summary>
+    private static async Task<string> RunAsync(string[] command, CancellationToken cancel)
     {
         using var process = Start(command);
         var output = process.StandardOutput.ReadToEndAsync(cancel);
         var error = await process.StandardError.ReadToEndAsync(cancel);
-        await output;
+        var printed = await output;
         await process.WaitForExitAsync(cancel);
         if (process.ExitCode != 0)
         {
             throw new PrivatePostgresException($"'{string.Join(' ', command)}' failed with exit code {process.ExitCode}: {error.Trim()}");
         }
+        return printed;
     }
 }
 

@@ -12,7 +12,7 @@ public sealed partial class HttpFileTests(PostgresServer server)
     [Fact]
     public async Task File_runs_from_top_to_bottom()
     {
-        await using var deployment = await Deployment.StartAsync(server);
+        await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Telemetry:PublicMetrics"] = "true" });
         var file = await File.ReadAllTextAsync(Path.Combine(RepositoryRoot.Path, "allocator.http"));
         var variables = new Dictionary<string, string>
         {

@@ -44,6 +44,11 @@ public sealed class RunScriptTests : IDisposable
         Assert.Equal(["vm-1", "vm-2"], (await http.GetFromJsonAsync<Page<Vm>>("/vms"))!.Items.Select(vm => vm.Hostname));
         await Wait.UntilAsync(() => script.Output.Contains($"curl -s {state["url"]}/assignments", StringComparison.Ordinal), "it says how to ask");
 
+        var vm = (await File.ReadAllTextAsync(Path.Combine(data, "vms", "vm-1", "pid"))).Trim();
+        var environment = await File.ReadAllTextAsync($"/proc/{vm}/environ");
+        Assert.Contains("ALLOCATOR_Hostname=vm-1", environment, StringComparison.Ordinal);
+        Assert.DoesNotMatch("Admin__|Database__|TokenHashes", environment);
+
         using var response = await http.PostAsJsonAsync("/assignments", new AssignmentRequest("ada@example.org"));
         var asked = (await response.Content.ReadFromJsonAsync<Assignment>())!;
         await Wait.UntilAsync(async () => (await http.GetFromJsonAsync<Assignment>($"/assignments/{asked.Id}"))!.State == AssignmentState.Connected,

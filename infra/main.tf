@@ -2,7 +2,7 @@ locals {
   network = var.existing_network != null ? var.existing_network : {
     vpc_id                   = module.network[0].vpc_id
     load_balancer_subnet_ids = module.network[0].public_subnet_ids
-    load_balancer_cidrs      = [module.network[0].vpc_cidr]
+    load_balancer_cidrs      = module.network[0].public_cidrs
     workload_subnet_ids      = module.network[0].workload_subnet_ids
     database_subnet_ids      = module.network[0].database_subnet_ids
   }

@@ -22,6 +22,7 @@ internal static class AssignmentEndpoints
             .WithDescription(
                 "202: the person joined the queue; 200: the person already has this assignment. "
                 + "The next free VM that polls takes the first person in the queue.")
+            .NeverStored()
             .Validate<AssignmentRequest>()
             .WithIdempotencyKey()
             .ProducesProblem(StatusCodes.Status403Forbidden)
@@ -31,6 +32,7 @@ internal static class AssignmentEndpoints
 
         people.MapGet("/{id:guid}", FindAsync)
             .WithName("FindAssignment").WithSummary("Show an assignment")
+            .NeverStored()
             .Produces(StatusCodes.Status304NotModified)
             .ProducesProblem(StatusCodes.Status404NotFound);
 
@@ -55,8 +57,7 @@ internal static class AssignmentEndpoints
     {
         var pool = request.Pool ?? PoolName.Default;
         var code = string.IsNullOrWhiteSpace(request.Command) ? null : RemoteDesktopCode.Code(request.Command);
-        var address = response.HttpContext.Connection.RemoteIpAddress;
-        address = address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address;
+        var address = response.HttpContext.Connection.RemoteIpAddress is { } remote ? AddressPrefix.Of(remote).ToAddress() : null;
         var outcome = await store.AskAsync(pool, EmailKey.Normalise(request.Email!), code, request.AccessCode, address, cancel);
         switch (outcome)
         {
@@ -96,7 +97,6 @@ internal static class AssignmentEndpoints
         assignment = await WithEstimateAsync(assignment, estimate, cancel);
         var etag = string.Create(CultureInfo.InvariantCulture, $"\"{version}e{assignment.EstimatedWaitSeconds}w{assignment.WarnAt?.Ticks}\"");
         context.Response.Headers.ETag = etag;
-        context.Response.Headers.CacheControl = "private, no-cache";
         return context.Request.Headers.IfNoneMatch == etag
             ? TypedResults.StatusCode(StatusCodes.Status304NotModified)
             : TypedResults.Ok(assignment);
@@ -108,6 +108,12 @@ internal static class AssignmentEndpoints
     private static async Task<Results<NoContent, ProblemHttpResult>> ReportOutcomeAsync(
         string hostname, OutcomeReport report, OutcomeStore store, FleetRefresh fleet, ClaimsPrincipal vm, CancellationToken cancel)
     {
+        // A report of a failure is not refused for the characters that the failing program printed.
+        report = report with
+        {
+            ConnectUrl = report.ConnectUrl is { } url ? OutcomeReport.CanonicalConnectUrl(url) : null,
+            Detail = report.Detail is { } detail ? PlainText.Strip(detail) : null,
+        };
         if (!await store.ReportAsync(vm.Identity!.Name!, report, cancel))
         {
             return Problems.GenerationOver(hostname, report.Generation!.Value);

@@ -13,7 +13,7 @@ internal sealed class AssignmentRequestValidator : AbstractValidator<AssignmentR
             .Must(EmailAddress.IsValid).WithMessage($"Must be {EmailAddress.Rule}.");
         RuleFor(request => request.Pool).IsPoolName();
         RuleFor(request => request.AccessCode)
-            .Must(code => code is null || (code.Length <= Limits.MaxAccessCode && !code.Any(char.IsControl)))
+            .Must(code => code is null || (code.Length <= Limits.MaxAccessCode && PlainText.IsPlain(code)))
             .WithMessage($"Must be at most {Limits.MaxAccessCode} printable characters.");
         RuleFor(request => request.Command)
             .Must(command => string.IsNullOrWhiteSpace(command) || RemoteDesktopCode.Code(command) is not null)

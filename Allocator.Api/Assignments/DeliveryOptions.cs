@@ -16,4 +16,7 @@ internal sealed class DeliveryOptions
 
     [Setting("The number of VMs that may fail to prepare for a person before the assignment ends as failed.", Min = 1, Max = 100)]
     public int MaxAttempts { get; set; } = 3;
+
+    [Setting("Whether a VM may offer its person a `connectUrl` without TLS, for trials in a network of your own.")]
+    public bool AllowHttpConnectUrl { get; set; }
 }

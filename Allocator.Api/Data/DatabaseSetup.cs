@@ -1,4 +1,6 @@
+using System.Data.Common;
 using System.Diagnostics;
+using System.Net;
 using Allocator.Api.Settings;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -33,7 +35,7 @@ internal static class DatabaseSetup
         return Path.Combine(Environment.CurrentDirectory, ".data");
     }
 
-    private static NpgsqlDataSource CreateDataSource(DatabaseOptions options, ILoggerFactory logs)
+    internal static NpgsqlDataSource CreateDataSource(DatabaseOptions options, ILoggerFactory logs)
     {
         var settings = new NpgsqlConnectionStringBuilder(options.ConnectionString)
         {
@@ -46,6 +48,11 @@ internal static class DatabaseSetup
         {
             // Seconds to connect. A polling VM may wait for it, and gives up after ten.
             settings.Timeout = 5;
+        }
+        if (!SaysWhetherToEncrypt(options.ConnectionString) && !IsOnThisMachine(settings.Host))
+        {
+            // Npgsql's default encrypts if the server likes to, and lets anybody be the server.
+            settings.SslMode = SslMode.VerifyFull;
         }
         if (options.Password.Length > 0)
         {
@@ -60,4 +67,16 @@ internal static class DatabaseSetup
         builder.ConfigureTracing(traces => traces.ConfigureCommandFilter(_ => Activity.Current is not null));
         return builder.Build();
     }
+
+    // NpgsqlConnectionStringBuilder contains every key that it knows.
+    private static bool SaysWhetherToEncrypt(string connectionString)
+    {
+        var given = new DbConnectionStringBuilder { ConnectionString = connectionString };
+        return given.ContainsKey("SSL Mode") || given.ContainsKey("SslMode");
+    }
+
+    /// <summary>Returns whether these hosts, separated by commas, are sockets or loopback addresses.</summary>
+    private static bool IsOnThisMachine(string? hosts) => (hosts ?? "").Split(',').All(host =>
+        host.StartsWith('/') || host.StartsWith('@') || host == "localhost"
+        || (IPAddress.TryParse(host.Split(':') is [var name, _] ? name : host, out var address) && IPAddress.IsLoopback(address)));
 }

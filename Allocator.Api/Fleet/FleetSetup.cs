@@ -15,5 +15,7 @@ internal static class FleetSetup
         builder.Services.AddSingleton<ReadThrough>();
         builder.Services.AddHostedService<FleetFeed>();
         builder.Services.AddCaller<VmAuthentication>(Callers.Vm);
+        // The framework logs every refusal; RefusalLog counts them instead.
+        builder.Logging.AddFilter(typeof(VmAuthentication).FullName, LogLevel.Warning);
     }
 }

@@ -17,7 +17,8 @@ internal sealed class VmAuthentication(
     ReadThrough readThrough,
     IOptionsMonitor<AuthenticationSchemeOptions> options,
     ILoggerFactory logger,
-    UrlEncoder encoder) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+    UrlEncoder encoder,
+    RefusalLog refusals) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     private IResult _refusal = Problems.NeedsVmToken;
 
@@ -45,13 +46,13 @@ internal sealed class VmAuthentication(
                     : Problems.WrongVmToken);
             }
             var (vm, known) = await FindAsync(hostname, token);
-            if (vm is { View.IsDeleted: true })
-            {
-                return Refuse(Problems.VmDeleted(hostname));
-            }
             if (!known)
             {
                 return Refuse(vm is null ? Problems.UnknownVm(hostname) : Problems.WrongVmToken);
+            }
+            if (vm!.View.IsDeleted)
+            {
+                return Refuse(Problems.VmDeleted(hostname));
             }
             Context.Features.Set(vm);
         }
@@ -68,6 +69,7 @@ internal sealed class VmAuthentication(
     {
         if (_refusal is IStatusCodeHttpResult { StatusCode: StatusCodes.Status401Unauthorized })
         {
+            refusals.Add();
             Response.Headers.WWWAuthenticate = VmToken.Challenge;
         }
         return _refusal.ExecuteAsync(Context);

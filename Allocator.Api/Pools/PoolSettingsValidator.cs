@@ -13,7 +13,7 @@ internal sealed class PoolSettingsValidator : AbstractValidator<PoolSettings>
     public PoolSettingsValidator()
     {
         RuleFor(settings => settings.AccessCode)
-            .Must(code => code is null || (code.Length <= Limits.MaxAccessCode && !code.Any(char.IsControl)))
+            .Must(code => code is null || (code.Length <= Limits.MaxAccessCode && PlainText.IsPlain(code)))
             .WithMessage($"Must be 1 to {Limits.MaxAccessCode} printable characters, empty to remove it, or null to leave it unchanged.");
         RuleFor(settings => settings.OpensAt).Must(Instant.HasTimeZone).WithMessage($"Must be {Instant.Rule}.");
         RuleFor(settings => settings.ClosesAt).Cascade(CascadeMode.Stop)

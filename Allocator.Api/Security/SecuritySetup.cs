@@ -13,6 +13,7 @@ internal static class SecuritySetup
         services.AddSettings<EnrolmentOptions, EnrolmentOptions.Validator>(EnrolmentOptions.Section);
         services.AddSingleton<IPasswordHasher<string>, PasswordHasher<string>>();
         services.AddSingleton<Credentials>();
+        services.AddSingleton<RefusalLog>();
         if (builder.Environment.IsDevelopment())
         {
             DevelopmentCredentials.AddIfNoneAreSet(builder);

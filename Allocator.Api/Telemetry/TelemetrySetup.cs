@@ -39,11 +39,13 @@ internal static class TelemetrySetup
         var branch = ((IApplicationBuilder)app).New();
         branch.UseOpenTelemetryPrometheusScrapingEndpoint(_ => true);
         var scrape = branch.Build();
-        var port = app.Configuration.GetValue<int>($"{TelemetryOptions.Section}:{nameof(TelemetryOptions.MetricsPort)}");
+        var options = app.Configuration.ReadSettings<TelemetryOptions>(TelemetryOptions.Section);
 
         // Compares the connection's port, because the Host header is chosen by the caller.
         Task AnswerAsync(HttpContext context) =>
-            port == 0 || context.Connection.LocalPort == port ? scrape(context) : Results.NotFound().ExecuteAsync(context);
+            (options.MetricsPort == 0 ? options.PublicMetrics : context.Connection.LocalPort == options.MetricsPort)
+                ? scrape(context)
+                : Results.NotFound().ExecuteAsync(context);
 
         app.MapGet("/metrics", (Delegate)AnswerAsync)
             .WithName("Metrics").WithTags("Machines").WithSummary("Metrics, for Prometheus")

@@ -16,7 +16,8 @@ internal sealed class EnrolmentAuthentication(
     EnrolmentTokenStore tokens,
     IOptionsMonitor<AuthenticationSchemeOptions> options,
     ILoggerFactory logger,
-    UrlEncoder encoder) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+    UrlEncoder encoder,
+    RefusalLog refusals) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     /// <summary>The prefix of tokens that admins create. No host name contains an underscore, so no VM's token has it.</summary>
     private const string Prefix = "enrol_";
@@ -54,6 +55,7 @@ internal sealed class EnrolmentAuthentication(
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
+        refusals.Add();
         Response.Headers.WWWAuthenticate = VmToken.Challenge;
         return _refusal.ExecuteAsync(Context);
     }

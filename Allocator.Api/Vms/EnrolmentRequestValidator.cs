@@ -27,7 +27,7 @@ internal sealed partial class EnrolmentRequestValidator : AbstractValidator<Enro
             .WithMessage($"Must be at most {MaxFacts} facts: keys of 1 to {MaxKey}, values of at most {MaxValue} printable characters.");
     }
 
-    private static bool IsText(string text, int maxLength) => text.Length <= maxLength && !text.Any(char.IsControl);
+    private static bool IsText(string text, int maxLength) => text.Length <= maxLength && PlainText.IsPlain(text);
 
     [GeneratedRegex(@"\A[A-Za-z0-9._:-]{1,128}\z")]
     private static partial Regex MachineId();

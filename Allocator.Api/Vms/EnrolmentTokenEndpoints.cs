@@ -19,6 +19,7 @@ internal static class EnrolmentTokenEndpoints
         tokens.MapPost("/", MakeAsync).WithName("MakeEnrolmentTokens").WithSummary("Create enrolment tokens")
             .WithDescription(
                 "The tokens are shown only once; the allocator stores their hashes. If the answer is lost, delete the tokens or let them expire.")
+            .NeverStored()
             .Validate<EnrolmentTokenRequest>()
             .ProducesProblem(StatusCodes.Status404NotFound);
         tokens.MapGet("/", ListAsync).WithName("ListEnrolmentTokens").WithSummary("List enrolment tokens without their secrets, oldest first")

@@ -35,6 +35,7 @@ internal static class VmEndpoints
                 "A machine that enrols again gets a new token, which replaces the old one. "
                 + "Only a successful call uses up a token of POST /enrolment-tokens.")
             .RequireAuthorization(Callers.Enrolment)
+            .NeverStored()
             .Validate<EnrolmentRequest>()
             .ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status403Forbidden)

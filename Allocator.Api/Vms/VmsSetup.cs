@@ -12,5 +12,7 @@ internal static class VmsSetup
         builder.Services.AddSingleton<EnrolmentTokenStore>();
         builder.Services.AddSingleton<VmAdminStore>();
         builder.Services.AddCaller<EnrolmentAuthentication>(Callers.Enrolment);
+        // The framework logs every refusal; RefusalLog counts them instead.
+        builder.Logging.AddFilter(typeof(EnrolmentAuthentication).FullName, LogLevel.Warning);
     }
 }

@@ -17,6 +17,8 @@ internal static class Csv
     public static readonly CsvConfiguration Configuration = new(CultureInfo.InvariantCulture)
     {
         InjectionOptions = InjectionOptions.Escape,
+        // Spreadsheets read the fullwidth signs like the others.
+        InjectionCharacters = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'],
         NewLine = "\r\n",
     };
 

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Allocator.Api.Data;
 
 namespace Allocator.Api.Web;
 
@@ -7,9 +8,19 @@ internal static partial class EmailAddress
 {
     public const string Rule = "an e-mail address such as ada@example.org, of at most 254 characters";
 
-    public static bool IsValid(string? email) => email?.Trim() is { Length: <= 254 } trimmed && Pattern().IsMatch(trimmed);
+    private const int MaxLength = 254;
+    private const string Part = @"[^\s\p{C}@<>()\[\]"",;:`\\]";
+    private const string Label = @"[^\s\p{C}@<>()\[\]"",;:`\\.]";
 
-    /// <summary>Matches a local part, one @, and a domain with a dot; no spaces, brackets, quotes, separators or control characters.</summary>
-    [GeneratedRegex(@"\A[^\s\p{C}@<>()\[\]"",;:\\]+@[^\s\p{C}@<>()\[\]"",;:\\.]+(\.[^\s\p{C}@<>()\[\]"",;:\\.]+)+\z")]
+    public static bool IsValid(string? email) =>
+        // Also after normalization, which may lengthen an address and turns some harmless characters into others.
+        email?.Trim() is { Length: <= MaxLength } trimmed && Pattern().IsMatch(trimmed)
+        && EmailKey.Normalise(trimmed) is { Length: <= MaxLength } normalized && Pattern().IsMatch(normalized);
+
+    /// <summary>
+    /// Matches a local part, one @, and a domain with a dot; no spaces, brackets, double quotes, backticks, separators or
+    /// control characters.
+    /// </summary>
+    [GeneratedRegex(@"\A" + Part + "+@" + Label + @"+(\." + Label + @"+)+\z")]
     private static partial Regex Pattern();
 }

@@ -1,3 +1,4 @@
+using Allocator.Contracts;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Allocator.Api.Web;
@@ -35,5 +36,5 @@ internal static class Limits
         : IsSearchText(text) ? null
         : Problems.Invalid("text", SearchTextRule);
 
-    public static bool IsSearchText(string? text) => text is null || (text.Length is > 0 and <= MaxText && !text.Any(char.IsControl));
+    public static bool IsSearchText(string? text) => text is null || (text.Length is > 0 and <= MaxText && PlainText.IsPlain(text));
 }

@@ -48,7 +48,12 @@ internal static class OpenApiSetup
             if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(EnumQuery<>))
             {
                 (schema.Type, schema.Properties, schema.Required) = (JsonSchemaType.String, null, null);
-                schema.Enum = [.. Enum.GetNames(type.GenericTypeArguments[0]).Select(name => (JsonNode)JsonNamingPolicy.CamelCase.ConvertName(name))];
+                schema.Enum = WireNames(type.GenericTypeArguments[0]);
+            }
+            if (type.IsEnum)
+            {
+                schema.Type = type == context.JsonTypeInfo.Type ? JsonSchemaType.String : JsonSchemaType.String | JsonSchemaType.Null;
+                schema.Enum = WireNames(type);
             }
             if (type == typeof(Hostname))
             {
@@ -95,6 +100,9 @@ internal static class OpenApiSetup
     }
 
     private const string ApiKey = "AdminApiKey";
+
+    private static List<JsonNode> WireNames(Type type) =>
+        [.. Enum.GetNames(type).Select(name => (JsonNode)JsonNamingPolicy.CamelCase.ConvertName(name))];
 
     private static OpenApiSecurityScheme Bearer(string description) =>
         new() { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = description };

@@ -19,6 +19,8 @@ internal static class WebSetup
             kestrel.Limits.MaxRequestBodySize = Limits.MaxBody;
             // This is longer than the idle timeout of load balancers, which would otherwise send requests into closing connections.
             kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(130);
+            // As in scripts/haproxy.cfg: a caller that never completes its headers holds a connection no longer.
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
         });
         builder.Services.Configure<KestrelServerOptions>(builder.Configuration.GetSection("Kestrel"));
 

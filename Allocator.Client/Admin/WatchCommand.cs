@@ -34,8 +34,8 @@ internal static class WatchCommand
         {
             if (output.Json || Console.IsOutputRedirected)
             {
-                await FollowAsync(first, every, () => ReadAsync(api, name, cancel), view =>
-                    Console.WriteLine(output.Json ? JsonSerializer.Serialize(view.Pool, WireJson.Default.Pool) : view.Pool.Summary), cancel);
+                await FollowAsync(first, every, () => ReadAsync(api, name, cancel), view => Console.WriteLine(
+                    output.Json ? JsonSerializer.Serialize(view.Pool, WireJson.Default.Pool) : PlainText.MakeVisible(view.Pool.Summary)), cancel);
             }
             else
             {
@@ -94,7 +94,7 @@ internal static class WatchCommand
             new[] { Output.Time(one.At), one.Actor, one.Action, one.Hostname })));
         if (view.Error is { } error)
         {
-            parts.Add(new Text(error, new Style(Color.Red)));
+            parts.Add(Output.Cell(error, new Style(Color.Red)));
         }
         return new Rows(parts);
     }

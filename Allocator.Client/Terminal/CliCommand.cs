@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Allocator.Contracts;
 
 namespace Allocator.Client.Terminal;
 
@@ -30,7 +31,8 @@ internal sealed class CliCommand : Command
             }
             catch (CommandException e)
             {
-                await Console.Error.WriteLineAsync(e.Message);
+                // The message may quote a reply.
+                await Console.Error.WriteLineAsync(PlainText.MakeVisible(e.Message));
                 return (int)e.Code;
             }
         });

@@ -71,7 +71,7 @@ internal sealed class Output
     {
         if (!Json)
         {
-            Console.WriteLine(text);
+            Console.WriteLine(PlainText.MakeVisible(text));
         }
     }
 
@@ -81,7 +81,7 @@ internal sealed class Output
         table.AddColumns([.. columns.Select(column => new TableColumn(new Text(column, new Style(decoration: Decoration.Bold))).NoWrap())]);
         foreach (var row in rows)
         {
-            table.AddRow(row.Select(cell => new Text(cell ?? "")));
+            table.AddRow(row.Select(cell => Cell(cell ?? "")));
         }
         return table;
     }
@@ -94,11 +94,14 @@ internal sealed class Output
         {
             if (!string.IsNullOrEmpty(value))
             {
-                grid.AddRow(new Text(name, new Style(decoration: Decoration.Dim)), new Text(value));
+                grid.AddRow(new Text(name, new Style(decoration: Decoration.Dim)), Cell(value));
             }
         }
         return grid;
     }
+
+    /// <summary>Renders text of others, which must not command the terminal.</summary>
+    public static Text Cell(string text, Style? style = null) => new(PlainText.MakeVisible(text), style);
 
     public static string? Time(DateTime? time) => time?.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 

@@ -187,6 +187,23 @@ public sealed class AdmissionTests(PostgresServer server)
         Assert.Equal(HttpStatusCode.Accepted, uncapped.StatusCode);
     }
 
+    [Theory]
+    [InlineData("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:2::")]
+    [InlineData("fe80::1%1", "fe80::2%9", "fe80::")]
+    [InlineData("::ffff:203.0.113.7", "203.0.113.7", "203.0.113.7")]
+    public async Task Cap_per_address_counts_a_network_of_ipv6_once(string first, string second, string stored)
+    {
+        await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Proxies:Known:0"] = "127.0.0.0/8" });
+        await deployment.PutPoolAsync("default", new PoolSettings(MostPerAddress: 1));
+        using var asked = await AskAsync(deployment, "ada@example.org", first);
+        Assert.Equal(HttpStatusCode.Accepted, asked.StatusCode);
+        using var refused = await AskAsync(deployment, "grace@example.org", second);
+        Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+        using var elsewhere = await AskAsync(deployment, "grace@example.org", "2001:db8:1:3::1");
+        Assert.Equal(HttpStatusCode.Accepted, elsewhere.StatusCode);
+        Assert.Equal(stored, await deployment.QueryAsync<string>("select host(client_address) from assignments where email = 'ada@example.org'"));
+    }
+
     [Fact]
     public async Task Forwarded_address_from_an_unknown_proxy_is_ignored()
     {

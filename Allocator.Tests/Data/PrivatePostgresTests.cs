@@ -88,6 +88,40 @@ public sealed class PrivatePostgresTests : IDisposable
         Directory.Delete(socket, recursive: true);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Link_or_open_folder_in_the_place_of_the_socket_is_refused_and_not_followed(bool isLink)
+    {
+        var data = Path.Combine(_folder, "data");
+        var target = Directory.CreateDirectory(Path.Combine(_folder, "target")).FullName;
+        var before = File.GetUnixFileMode(target);
+        string socket;
+        await using (var postgres = await PrivatePostgres.StartAsync(data))
+        {
+            socket = new NpgsqlConnectionStringBuilder(postgres.ConnectionString).Host!;
+        }
+        if (isLink)
+        {
+            Directory.CreateSymbolicLink(socket, target);
+        }
+        else
+        {
+            Directory.CreateDirectory(socket);
+            File.SetUnixFileMode(socket, File.GetUnixFileMode(socket) | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute);
+        }
+        try
+        {
+            var refused = await Assert.ThrowsAsync<PrivatePostgresException>(() => PrivatePostgres.StartAsync(data));
+            Assert.Contains($"rm -rf {socket}", refused.Message, StringComparison.Ordinal);
+            Assert.Equal(before, File.GetUnixFileMode(target));
+        }
+        finally
+        {
+            Directory.Delete(socket);
+        }
+    }
+
     [Fact]
     public async Task Half_initialized_data_folder_is_created_again()
     {

@@ -59,6 +59,7 @@ public sealed class EventTests(PostgresServer server)
         await deployment.DoAsync("/vms/vm-2/hold");
         await deployment.AskAsync("=1+1@example.org");
         await deployment.AskAsync("ada,lovelace\u00e9@example.org".Replace(",", "", StringComparison.Ordinal));
+        await deployment.AskAsync("\uff1d1+1@example.org");
         await deployment.ExecuteAsync(
             "insert into events (actor, action, hostname) select 'admin:admin', 'test', 'vm-' || i from generate_series(1, 2500) i");
 
@@ -70,6 +71,7 @@ public sealed class EventTests(PostgresServer server)
         var assignments = await CsvAsync("/assignments?state=waiting");
         Assert.Contains(",\"'=1+1@example.org\",waiting,1,", assignments[1], StringComparison.Ordinal);
         Assert.Contains(",adalovelaceé@example.org,waiting,2,", assignments[2], StringComparison.Ordinal);
+        Assert.Contains(",\"'\uff1d1+1@example.org\",waiting,3,", assignments[3], StringComparison.Ordinal);
         var events = await CsvAsync("/events?action=test");
         Assert.Equal(2_502, events.Length);
         Assert.Equal(2_500, events[1..^1].Distinct().Count());

@@ -36,6 +36,7 @@ internal sealed partial class ApiProcess : IAsyncDisposable
             ["Enrolment__TokenHashes__0"] = Credentials.HashKey(Replica.EnrolmentToken),
             ["Fleet__FeedInterval"] = "00:00:00.05",
             ["Liveness__FlushInterval"] = "00:00:00.05",
+            ["Telemetry__PublicMetrics"] = "true",
         };
         foreach (var (key, value) in settings ?? [])
         {

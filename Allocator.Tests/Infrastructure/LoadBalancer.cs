@@ -12,7 +12,13 @@ internal sealed class LoadBalancer : IAsyncDisposable
     public Uri Address => new($"http://{_port.Authority}");
 
     /// <param name="lines">Lines that are added to the section of the replicas.</param>
-    public static async Task<LoadBalancer> StartAsync(IEnumerable<int> ports, string idleTimeout = "60s", params string[] lines)
+    public static Task<LoadBalancer> StartAsync(IEnumerable<int> ports, string idleTimeout = "60s", params string[] lines) =>
+        StartAsync(ports, idleTimeout, "10s", lines);
+
+    public static Task<LoadBalancer> StartAsync(IEnumerable<int> ports, string idleTimeout, string requestTimeout) =>
+        StartAsync(ports, idleTimeout, requestTimeout, []);
+
+    private static async Task<LoadBalancer> StartAsync(IEnumerable<int> ports, string idleTimeout, string requestTimeout, string[] lines)
     {
         var file = Path.Combine(Path.GetTempPath(), $"allocator-haproxy-{Guid.NewGuid():n}.cfg");
         await File.WriteAllLinesAsync(file,

@@ -92,6 +92,17 @@ public sealed class MetricsTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task Metrics_are_closed_unless_a_setting_opens_them()
+    {
+        await using var deployment = await Deployment.StartAsync(server);
+        using var closed = await deployment.Admin.GetAsync("/metrics");
+        Assert.Equal(HttpStatusCode.NotFound, closed.StatusCode);
+        await using var open = await Deployment.StartAsync(deployment.ConnectionString, settings: new() { ["Telemetry:PublicMetrics"] = "true" });
+        using var opened = await open.Person.GetAsync("/metrics");
+        Assert.Equal(HttpStatusCode.OK, opened.StatusCode);
+    }
+
+    [Fact]
     public async Task Metrics_can_be_served_on_a_separate_port()
     {
         using var port = new ReservedPort();

@@ -111,6 +111,10 @@ public sealed class HoldTests(PostgresServer server)
         Assert.Equal((410, "vm-deleted"), await deployment.RefusedAsync("GET /vms/vm-1"));
         Assert.Equal((410, "vm-deleted"), await deployment.RefusedAsync("/vms/vm-1/hold"));
         Assert.Equal((404, "unknown-vm"), await deployment.RefusedAsync("DELETE /vms/vm-9"));
+        // A stranger does not learn that the VM was deleted.
+        var stranger = new TestVm(deployment, "vm-1", "vm-1." + new string('A', 43));
+        await stranger.PollAsync();
+        Assert.Equal(HttpStatusCode.Unauthorized, stranger.Status);
         // A replica that starts later gives the same answer without ever having loaded the VM.
         var later = deployment.AddReplica(deployment.ConnectionString);
         await later.WaitUntilReadyAsync();

@@ -38,6 +38,9 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
         { "/vms", """{"hostname":"vm-3","machineId":"m","pool":"No Such"}""", 400, "invalid", "pool" },
         { "/vms", """{"hostname":"vm-3","machineId":"m","pool":"nosuch"}""", 404, "unknown-pool", null },
         { "/vms", """{"hostname":"vm-3","machineId":"m","metadata":{"k":"\u0000"}}""", 400, "invalid", "metadata" },
+        { "/vms", """{"hostname":"vm-3","machineId":"m","metadata":{"k":"\u009b2J"}}""", 400, "invalid", "metadata" },
+        { "/vms", """{"hostname":"vm-3","machineId":"m","metadata":{"k":"\u2028"}}""", 400, "invalid", "metadata" },
+        { "/vms", """{"hostname":"vm-3","machineId":"m","metadata":{"\u2066k":"v"}}""", 400, "invalid", "metadata" },
         { "/vms", """{"hostname":"vm-3","machineId":"m","metadata":{"k":null}}""", 400, "invalid", "metadata" },
         { "/vms", """{"hostname":"vm-3","machineId":"m","metadata":{"k":1}}""", 400, "invalid", "metadata.k" },
         { "/vms", """{"hostname":"vm-3","machineId":"m","metadata":[1]}""", 400, "invalid", "metadata" },
@@ -52,6 +55,10 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
         { "/assignments", """{"email":"a b@example.org"}""", 400, "invalid", "email" },
         { "/assignments", """{"email":"<script>@example.org"}""", 400, "invalid", "email" },
         { "/assignments", """{"email":"ada\u0000@example.org"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"ada\u001b[2J@example.org"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"ada\u202egro@example.org"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"\"ada\"@example.org"}""", 400, "invalid", "email" },
+        { "/assignments", """{"email":"`ada`@example.org"}""", 400, "invalid", "email" },
         { "/assignments", """{"email":"ada\ud800@example.org"}""", 400, "invalid", "email" },
         { "/assignments", $$"""{"email":"{{A64}}{{A64}}{{A64}}{{A64}}@example.org"}""", 400, "invalid", "email" },
         { "/assignments", """{"email":"ada@example.org","pool":"nosuch"}""", 404, "unknown-pool", null },
@@ -59,6 +66,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
         { "/assignments", """{"email":"ada@example.org","pool":"guarded"}""", 403, "wrong-access-code", null },
         { "/assignments", """{"email":"ada@example.org","pool":"guarded","accessCode":"Sesame"}""", 403, "wrong-access-code", null },
         { "/assignments", """{"email":"ada@example.org","pool":"guarded","accessCode":"\u0000"}""", 400, "invalid", "accessCode" },
+        { "/assignments", """{"email":"ada@example.org","pool":"guarded","accessCode":"\u202e"}""", 400, "invalid", "accessCode" },
         { "/assignments", """{"email":"ada@example.org","command":"rm -rf /"}""", 400, "invalid", "command" },
         { "/assignments", """{"email":"ada@example.org","command":"--code=\"4/0A;reboot\""}""", 400, "invalid", "command" },
         { "/assignments", """{"email":"ada@example.org","command":"--code=\"4/0A$(reboot)\""}""", 400, "invalid", "command" },
@@ -99,6 +107,16 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
             "connectUrl" },
         { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"clean","connectUrl":"https://vm-1.example.org/"}""", 400, "invalid",
             "connectUrl" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"http://vm-1.example.org/"}""", 400, "invalid",
+            "connectUrl" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"https:/\\evil.example/"}""", 400, "invalid",
+            "connectUrl" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"https://a.example/?\"x"}""", 400, "invalid",
+            "connectUrl" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"https://a.example/<script>"}""", 400, "invalid",
+            "connectUrl" },
+        { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected","connectUrl":"https://a.example/\u202egro"}""", 400, "invalid",
+            "connectUrl" },
         { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"failed","detail":"\u0000"}""", 400, "invalid", "detail" },
         { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"connected"}""", 409, "generation-over", null },
         { "/assignment/vm-1/outcome", """{"generation":1,"outcome":"clean"}""", 409, "generation-over", null },
@@ -111,6 +129,9 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
         { "/vms/vm-1/report", """{"startup":{"boot":"fast"}}""", 400, "invalid", "startup.boot" },
         { "/vms/vm-1/report", """{"warnings":{"disk":7}}""", 400, "invalid", "warnings.disk" },
         { "/vms/vm-1/report", """{"warnings":{"disk":"\u0000"}}""", 400, "invalid", "warnings" },
+        { "/vms/vm-1/report", """{"warnings":{"disk":"\u001b]52;c;\u0007"}}""", 400, "invalid", "warnings" },
+        { "/vms/vm-1/report", """{"warnings":{"disk":"\u202efull"}}""", 400, "invalid", "warnings" },
+        { "/vms/vm-1/report", """{"startup":{"\u200fboot":1}}""", 400, "invalid", "startup" },
         { "/vms/vm-1/report", $$$"""{"warnings":{"disk":"{{{new string('a', 501)}}}"}}""", 400, "invalid", "warnings" },
         { "/vms/vm-2/report", """{"status":"error"}""", 403, "token-of-another-vm", null },
     };
@@ -207,6 +228,9 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     [InlineData("/vms?after=%00", "after")]
     [InlineData("/vms?state=gone", "state")]
     [InlineData("/vms?state=1", "state")]
+    [InlineData("/vms?state=free,assigned", "state")]
+    [InlineData("/vms?state=+free", "state")]
+    [InlineData("/assignments?state=waiting,connected", "state")]
     [InlineData("/vms?status=gone", "status")]
     [InlineData("/vms?presence=away", "presence")]
     [InlineData("/vms?hold=on", "hold")]
@@ -214,6 +238,7 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     [InlineData("/vms?free=maybe", "free")]
     [InlineData("/vms?text=", "text")]
     [InlineData("/vms?text=%00", "text")]
+    [InlineData("/vms?text=%E2%80%AE", "text")]
     [InlineData("/enrolment-tokens?hostname=vm_1", "hostname")]
     [InlineData("/enrolment-tokens?after=x", "after")]
     [InlineData("/assignments?hostname=vm_1", "hostname")]
@@ -236,7 +261,11 @@ public sealed class BadInputTests(BadInputTests.OneDeployment one) : IClassFixtu
     [InlineData("/vms/release", """{"dryRun":"yes","all":true}""", 400, "invalid", "dryRun")]
     [InlineData("/vms/vm-1/assign", "{}", 400, "invalid", "email")]
     [InlineData("/vms/vm-1/assign", """{"email":"ada@example.org","command":"rm -rf /"}""", 400, "invalid", "command")]
+    [InlineData("/vms/release", """{"state":"free,assigned"}""", 400, "invalid", "state")]
     [InlineData("/assignments/release", """{"ids":["x"]}""", 400, "invalid", "ids[0]")]
+    [InlineData("/assignments/release", """{"state":"waiting,connected"}""", 400, "invalid", "state")]
+    [InlineData("/assignments/release", """{"state":" waiting"}""", 400, "invalid", "state")]
+    [InlineData("/assignments/release", """{"state":2}""", 400, "invalid", "state")]
     [InlineData("/assignments/release", """{"hostname":"vm_1"}""", 400, "invalid", "hostname")]
     [InlineData("/assignments/00000000-0000-0000-0000-000000000000/move", """{"hostname":7}""", 400, "invalid", "hostname")]
     [InlineData("/assignments/00000000-0000-0000-0000-000000000000/move", """{"from":"vm_1"}""", 400, "invalid", "from")]

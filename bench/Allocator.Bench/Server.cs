@@ -50,6 +50,7 @@ internal sealed class Server : IAsyncDisposable
     public static Dictionary<string, string> ApiSettings(string connectionString) => new()
     {
         ["Database__ConnectionString"] = connectionString,
+        ["Telemetry__PublicMetrics"] = "true",
         ["Admin__ApiKeys__bench"] = new('0', 64),
         ["Enrolment__TokenHashes__0"] = new('0', 64),
         ["Logging__LogLevel__Default"] = "Warning",

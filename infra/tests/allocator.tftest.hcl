@@ -7,7 +7,7 @@ variables {
   vpc_id                   = "vpc-1"
   load_balancer_subnet_ids = ["subnet-1", "subnet-2"]
   replica_subnet_ids       = ["subnet-3"]
-  trusted_proxies          = ["10.20.0.0/16"]
+  trusted_proxies          = ["10.20.0.0/20", "10.20.16.0/20"]
   allowed_cidrs            = { classroom = "198.51.100.0/24", operator = "203.0.113.7/32" }
   domain                   = { name = "allocator.example.org", zone_id = "Z1" }
   image                    = "registry.example.org/allocator:1.2.0"
@@ -130,7 +130,8 @@ run "replica" {
       DOTNET_SHUTDOWNTIMEOUTSECONDS     = "25"
       Health__Drain                     = "00:00:20"
       Kestrel__Limits__KeepAliveTimeout = "00:02:10"
-      Proxies__Known__0                 = "10.20.0.0/16"
+      Proxies__Known__0                 = "10.20.0.0/20"
+      Proxies__Known__1                 = "10.20.16.0/20"
       Telemetry__MetricsPort            = "9464"
     }
     error_message = "The settings match the rest of the deployment and contain no secret."

@@ -21,6 +21,12 @@ run "two_zones_each_with_its_own_gateway" {
     error_message = "No two subnets have the same addresses."
   }
 
+  # Replicas trust the X-Forwarded-For of these networks, so a VM must not be in one of them.
+  assert {
+    condition     = toset(output.public_cidrs) == toset([for s in aws_subnet.public : s.cidr_block]) && length(setintersection(output.public_cidrs, [for s in aws_subnet.workload : s.cidr_block])) == 0
+    error_message = "The load balancer's networks are those of its subnets, which hold no VM."
+  }
+
   assert {
     condition     = alltrue([for zone, route in aws_route.workload : route.nat_gateway_id == aws_nat_gateway.this[zone].id])
     error_message = "No zone depends on another's NAT gateway."

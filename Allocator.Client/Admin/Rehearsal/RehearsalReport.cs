@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Serialization;
+using Allocator.Contracts;
 using Spectre.Console;
 
 namespace Allocator.Client.Admin.Rehearsal;
@@ -82,7 +83,7 @@ internal sealed record RehearsalReport
             WriteResult(terminal, check.Passed, check.Text);
             foreach (var example in check.Examples)
             {
-                terminal.WriteLine($"        {example}");
+                terminal.WriteLine(PlainText.MakeVisible($"        {example}"));
             }
         }
         terminal.WriteLine();
@@ -105,7 +106,7 @@ internal sealed record RehearsalReport
     private static void WriteResult(IAnsiConsole terminal, bool passed, string text)
     {
         terminal.Write(new Text(passed ? "PASS" : "FAIL", new Style(passed ? Color.Green : Color.Red, decoration: Decoration.Bold)));
-        terminal.WriteLine($"  {text}");
+        terminal.WriteLine(PlainText.MakeVisible($"  {text}"));
     }
 
     private IEnumerable<(string Name, string Value)> Figures()

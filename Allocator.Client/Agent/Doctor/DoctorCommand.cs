@@ -58,10 +58,10 @@ internal static class DoctorCommand
             .AddColumn(new GridColumn().Width(4).NoWrap().PadLeft(0).PadRight(2))
             .AddColumn(new GridColumn().Width(13).NoWrap().PadRight(2))
             .AddColumn();
-        line.AddRow(new Text(sign, new Style(color)), new Text(result.Check), new Text(result.Text));
+        line.AddRow(new Text(sign, new Style(color)), new Text(result.Check), Output.Cell(result.Text));
         if (result.Remedy is not null)
         {
-            line.AddRow(new Text(""), new Text(""), new Text(result.Remedy, new Style(decoration: Decoration.Italic)));
+            line.AddRow(new Text(""), new Text(""), Output.Cell(result.Remedy, new Style(decoration: Decoration.Italic)));
         }
         terminal.Write(line);
     }

@@ -103,6 +103,7 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
         environment["ALLOCATOR_GENERATION"] = input.Generation?.ToString(CultureInfo.InvariantCulture);
         environment["ALLOCATOR_ASSIGNMENT_ID"] = input.Assignment?.Id.ToString();
         environment["ALLOCATOR_EMAIL"] = input.Assignment?.Email;
+        environment["ALLOCATOR_PERSON"] = input.Assignment is { } person ? PersonName.Of(person) : null;
     }
 
     /// <summary>Returns true for the client's settings, tokens and passwords, and for what systemd sets for its service alone.</summary>
@@ -137,7 +138,7 @@ internal sealed partial class HookRunner(ClientOptions options, TimeProvider tim
     private static string Describe(string failure, RunningProgram program, HookInput input)
     {
         var printed = (program.Output + program.Errors).Trim();
-        printed = new string([.. printed.Where(c => !char.IsControl(c) || c is '\n' or '\t')]);
+        printed = PlainText.Strip(printed);
         foreach (var secret in new[] { input.Assignment?.Command?.Code, input.Assignment?.Command?.Pin })
         {
             printed = secret is { Length: > 0 } ? printed.Replace(secret, "***", StringComparison.Ordinal) : printed;

@@ -38,5 +38,5 @@ internal static class StatusText
     public static string Clock(DateTimeOffset at, TimeProvider time) =>
         TimeZoneInfo.ConvertTime(at, time.LocalTimeZone).ToString("HH:mm:ss", CultureInfo.InvariantCulture);
 
-    public static string OneLine(string text) => new([.. text.Take(300).Select(c => char.IsControl(c) ? ' ' : c)]);
+    public static string OneLine(string text) => PlainText.Strip(new([.. text.Take(300).Select(c => char.IsControl(c) ? ' ' : c)]));
 }

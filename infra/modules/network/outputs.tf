@@ -13,6 +13,11 @@ output "public_subnet_ids" {
   value       = [for zone in local.zones : aws_subnet.public[zone].id]
 }
 
+output "public_cidrs" {
+  description = "The networks of the load balancer's subnets."
+  value       = [for zone in local.zones : aws_subnet.public[zone].cidr_block]
+}
+
 output "public_route_table_id" {
   description = "The route table of the public subnets."
   value       = aws_route_table.public.id

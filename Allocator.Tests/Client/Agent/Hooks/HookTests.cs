@@ -30,6 +30,7 @@ public sealed class HookTests
         Assert.Contains("ALLOCATOR_GENERATION=2", environment);
         Assert.Contains($"ALLOCATOR_ASSIGNMENT_ID={Ada}", environment);
         Assert.Contains($"ALLOCATOR_EMAIL={Email}", environment);
+        Assert.Contains($"ALLOCATOR_PERSON=touch-ifs-pwned-{Ada.ToString()[^8..]}", environment);
         Assert.DoesNotContain(environment, line =>
             line.Contains("4/0A", StringComparison.Ordinal) || line.Contains("123456", StringComparison.Ordinal));
         Assert.Contains("\"code\":\"4/0A;id\"", Assert.Single(harness.ReadLines("hook.input")), StringComparison.Ordinal);
@@ -184,7 +185,8 @@ public sealed class HookTests
         Assert.Contains("OPERATORS_OWN=is handed on", environment);
         Assert.DoesNotContain(environment, line => line.Contains("secret-", StringComparison.Ordinal));
         Assert.Equal(
-            ["ALLOCATOR_ASSIGNMENT_ID", "ALLOCATOR_EMAIL", "ALLOCATOR_EVENT", "ALLOCATOR_GENERATION", "ALLOCATOR_HOOK_RUN", "ALLOCATOR_HOSTNAME"],
+            ["ALLOCATOR_ASSIGNMENT_ID", "ALLOCATOR_EMAIL", "ALLOCATOR_EVENT", "ALLOCATOR_GENERATION", "ALLOCATOR_HOOK_RUN", "ALLOCATOR_HOSTNAME",
+                "ALLOCATOR_PERSON"],
             environment.Select(line => line.Split('=')[0]).Where(name => name.StartsWith("ALLOCATOR_", StringComparison.OrdinalIgnoreCase)).Order());
     }
 

@@ -55,6 +55,7 @@ public sealed class ReadyMadeHookTests : IDisposable
         Fake("crontab", "[ \"$1\" = -r ]");
         Fake("atq", "printf '7\\tMon Feb  2 09:00:00 2026 a desktop\\n8\\tMon Feb  2 09:00:00 2026 a other\\n'", isWrittenDown: false);
         Fake("atrm", "");
+        Fake("ipcrm", "");
     }
 
     private string Home => Path.Combine(_folder, "home/desktop");
@@ -241,6 +242,26 @@ public sealed class ReadyMadeHookTests : IDisposable
     }
 
     [Fact]
+    public async Task Clean_ends_lingering_services_and_removes_objects_of_system_v()
+    {
+        await GiveToDesktopAsync(Home);
+        var made = await RunProgramAsync("setpriv", $"--reuid={Uid}", "--clear-groups", "ipcmk", "-M", "4096");
+        var id = made.Split(' ')[^1].Trim();
+        try
+        {
+            var (code, _, output) = await RunAsync("clean", Released);
+
+            Assert.True(code == 0, output);
+            Assert.Contains("loginctl\tdisable-linger\tdesktop", Calls);
+            Assert.Contains($"ipcrm\t-m\t{id}", Calls);
+        }
+        finally
+        {
+            await RunProgramAsync("ipcrm", "-m", id);
+        }
+    }
+
+    [Fact]
     public async Task Clean_fails_if_a_process_of_the_user_cannot_be_ended()
     {
         await GiveToDesktopAsync(Home);
@@ -349,6 +370,13 @@ public sealed class ReadyMadeHookTests : IDisposable
     });
 
     private string[] Calls => File.Exists(Path.Combine(_folder, "calls")) ? File.ReadAllLines(Path.Combine(_folder, "calls")) : [];
+
+    private static async Task<string> RunProgramAsync(string program, params string[] arguments)
+    {
+        await using var process = Executable.Start("/usr/bin/" + program, arguments, new Dictionary<string, string?>());
+        Assert.True(await process.WaitForExitAsync() == 0, process.Output);
+        return process.Output;
+    }
 
     private string ReadFile(string name) => File.ReadAllText(Path.Combine(_folder, name));
 
