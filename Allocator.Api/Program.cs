@@ -42,6 +42,8 @@ try
     app.UseForwardedHeaders();
     app.UseExceptionHandler();
     app.UseStatusCodePages();
+    app.UseSecurityHeaders();
+    app.RefuseCrossSiteChanges();
     app.UseAuthentication();
     app.UseAuthorization();
     app.UseOutputCache();

@@ -39,6 +39,9 @@ internal static class Problems
     public static ProblemHttpResult NeedsAdmin => Make(401, "admin-needed",
         "An admin's credentials are required", "Use HTTP Basic with an admin's name and password, or send an API key as X-Api-Key.");
 
+    public static ProblemHttpResult CrossSite => Make(403, "cross-site",
+        "The request comes from another site", "A browser may change something only from a page of this host.");
+
     public static ProblemHttpResult MalformedHostname => Make(400, "malformed-hostname",
         "This is not a host name", $"The host name in the path must be {Hostname.Rule}.");
 
