@@ -45,6 +45,8 @@ public static class EventActions
     public const string EnrolmentTokenUsed = "enrolment_token_used";
     public const string EnrolmentTokenDeleted = "enrolment_token_deleted";
 
+    public const string SignInFailed = "sign_in_failed";
+
     private const string Person = "person";
     private const string Vm = "vm:<hostname>";
     private const string Admin = "admin:<name>";
@@ -57,7 +59,7 @@ public static class EventActions
     private static readonly string[] OnePool = ["pool"];
     private static readonly string[] Token = ["pool?", "hostname?"];
 
-    /// <summary>All actions: first those of an assignment in the order of its life, then those of VMs, then those of pools and tokens.</summary>
+    /// <summary>All actions: first those of an assignment in the order of its life, then those of VMs, then those of pools and tokens, then sign-ins.</summary>
     public static IReadOnlyList<EventAction> All { get; } =
     [
         new(Requested, "A person asked for a VM and joined the queue.", [Person], Assignment),
@@ -97,5 +99,10 @@ public static class EventActions
         new(EnrolmentTokenMade, "An admin created an enrolment token, possibly bound to a pool or a host name.", [Admin], Token),
         new(EnrolmentTokenUsed, "A machine enrolled with a token that an admin created.", [Vm], OneVm),
         new(EnrolmentTokenDeleted, "An admin deleted an enrolment token.", [Admin], Token),
+
+        new(SignInFailed,
+            "Sign-ins of admins failed: how many in `count`, of which `refused` were not checked, from how many `addresses`, "
+                + "under which admins' `names` (up to five), and how many under no admin's name (`unknown`).",
+            [Allocator], []),
     ];
 }

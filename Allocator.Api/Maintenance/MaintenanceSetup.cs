@@ -10,6 +10,7 @@ internal static class MaintenanceSetup
         builder.Services.AddSingleton<MaintenanceJob, ExpireJob>();
         builder.Services.AddSingleton<MaintenanceJob, RetireDrainedJob>();
         builder.Services.AddSingleton<MaintenanceJob, MarkLostJob>();
+        builder.Services.AddSingleton<MaintenanceJob, RecordFailedSignInsJob>();
         builder.Services.AddSingleton<MaintenanceJob, EventRetentionJob>();
         builder.Services.AddSingleton<MaintenanceJob, AssignmentRetentionJob>();
         builder.Services.AddSingleton<MaintenanceJob, EnrolmentTokenRetentionJob>();

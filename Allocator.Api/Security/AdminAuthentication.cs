@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Net;
 using System.Security.Claims;
 using System.Text;
 using System.Text.Encodings.Web;
@@ -10,16 +12,21 @@ namespace Allocator.Api.Security;
 /// <summary>Authenticates admins by HTTP Basic, and their programs by <c>X-Api-Key</c>.</summary>
 internal sealed class AdminAuthentication(
     Credentials credentials,
+    SignInFailures failures,
     IOptionsMonitor<AuthenticationSchemeOptions> options,
     ILoggerFactory logger,
     UrlEncoder encoder) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     private const string Basic = "Basic ";
 
+    private TimeSpan? _retryAfter;
+
+    private IPAddress? Address => Context.Connection.RemoteIpAddress;
+
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var admin = Request.Headers["X-Api-Key"] is [{ Length: > 0 } key]
-            ? credentials.OwnerOfApiKey(key)
+            ? OwnerOfApiKey(key)
             : await OwnerOfPasswordAsync();
         return admin is null
             ? AuthenticateResult.NoResult()
@@ -29,6 +36,11 @@ internal sealed class AdminAuthentication(
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
+        if (_retryAfter is { } wait)
+        {
+            Response.Headers.RetryAfter = Math.Max(1, Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+            return Problems.TooManySignIns.ExecuteAsync(Context);
+        }
         Response.Headers.WWWAuthenticate = "Basic realm=\"Allocator\", charset=\"UTF-8\"";
         return Problems.NeedsAdmin.ExecuteAsync(Context);
     }
@@ -52,6 +64,24 @@ internal sealed class AdminAuthentication(
             return null;
         }
         var name = pair[..colon];
-        return await credentials.IsPasswordAsync(name, pair[(colon + 1)..], Context.RequestAborted) ? name : null;
+        var signIn = await credentials.CheckPasswordAsync(name, pair[(colon + 1)..], Address, Context.RequestAborted);
+        if (signIn.IsRight)
+        {
+            return name;
+        }
+        _retryAfter = signIn.RetryAfter;
+        // Any other name may be a password in the wrong field.
+        failures.Add(credentials.IsAdmin(name) ? name : null, Address, isRefused: _retryAfter is not null);
+        return null;
+    }
+
+    private string? OwnerOfApiKey(string key)
+    {
+        var owner = credentials.OwnerOfApiKey(key, Address);
+        if (owner is null)
+        {
+            failures.Add(null, Address, isRefused: false);
+        }
+        return owner;
     }
 }

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using Allocator.Api.Settings;
@@ -74,21 +75,27 @@ internal sealed class EnrolmentOptions
 }
 
 /// <summary>Checks what admins and enrolling machines present against the configured hashes.</summary>
-internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<EnrolmentOptions> enrolment, IPasswordHasher<string> hasher) : IDisposable
+internal sealed class Credentials(
+    IOptions<AdminOptions> admin, IOptions<EnrolmentOptions> enrolment, IPasswordHasher<string> hasher, SignInLimits limits) : IDisposable
 {
-    private static readonly TimeSpan CacheDuration = TimeSpan.FromMinutes(5);
+    /// <summary>For this long a password that was right is accepted without another hash, from the same address.</summary>
+    private static readonly TimeSpan RememberFor = TimeSpan.FromHours(12);
 
     private readonly (string Name, byte[] Hash)[] _apiKeys = [.. admin.Value.ApiKeys.Select(key => (key.Key, Convert.FromHexString(key.Value)))];
     private readonly byte[][] _enrolmentTokens = [.. enrolment.Value.TokenHashes.Select(Convert.FromHexString)];
 
-    // A password hash is slow on purpose. Only one is computed at a time, so that polls keep the processor while somebody
-    // guesses passwords. Each success is cached briefly, under a key that is useless outside this process.
-    private readonly SemaphoreSlim _singleHash = new(1);
+    // A password hash is slow on purpose. One at a time, so that guessing cannot take the processor from the polls.
+    private readonly SemaphoreSlim _oneAtATime = new(1);
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Task<bool>> _underway = [];
+
+    // The keys of both are worthless outside this process. They contain the address, so that a password that was right for
+    // its admin cannot be guessed from elsewhere at the speed of a look-up.
     private readonly MemoryCache _verified = new(new MemoryCacheOptions { SizeLimit = 1_000 });
     private readonly byte[] _secret = RandomNumberGenerator.GetBytes(32);
 
-    // This hash is compared for unknown names, so that a wrong name takes as long as a wrong password.
-    private readonly string _hashForUnknownNames = hasher.HashPassword("", VmToken.RandomSecret());
+    // Checked for names that do not exist, so that a wrong name takes as long as a wrong password.
+    private readonly string _unknownHash = hasher.HashPassword("", VmToken.RandomSecret());
 
     public static string HashPassword(string password) => new PasswordHasher<string>().HashPassword("", password);
 
@@ -96,42 +103,53 @@ internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<Enrolme
 
     public static bool IsSha256(string text) => text.Length == 64 && text.All(char.IsAsciiHexDigit);
 
-    public async Task<bool> IsPasswordAsync(string name, string password, CancellationToken cancel)
+    public bool IsAdmin(string name) => admin.Value.Users.ContainsKey(name);
+
+    /// <summary>
+    /// Checks a password. One that was right lately passes at once; identical ones from one address share one check; any
+    /// other is checked only if <see cref="SignInLimits"/> allows it, and refused at once if not.
+    /// </summary>
+    public async Task<SignIn> CheckPasswordAsync(string name, string password, IPAddress? address, CancellationToken cancel)
     {
-        var presented = Convert.ToBase64String(HMACSHA256.HashData(_secret, Encoding.UTF8.GetBytes($"{name}:{password}")));
-        if (_verified.TryGetValue(presented, out _))
+        var key = KeyOf(name, password, address);
+        if (_verified.TryGetValue(key, out _))
         {
-            return true;
+            return SignIn.Right;
         }
-        await _singleHash.WaitAsync(cancel);
-        try
+        Task<bool>? check;
+        lock (_lock)
         {
-            if (_verified.TryGetValue(presented, out _))
+            // It may have been verified since.
+            if (_verified.TryGetValue(key, out _))
             {
-                return true;
+                return SignIn.Right;
             }
-            var known = admin.Value.Users.TryGetValue(name, out var hash);
-            var right = hasher.VerifyHashedPassword("", hash ?? _hashForUnknownNames, password) != PasswordVerificationResult.Failed && known;
-            if (right)
+            if (!_underway.TryGetValue(key, out check))
             {
-                _verified.Set(presented, true, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = CacheDuration });
+                if (limits.TryBegin(name, address, out var caller) is { } wait)
+                {
+                    return new SignIn(false, wait);
+                }
+                // It goes on when this request is aborted, since others may share it.
+                check = Task.Run(() => CheckAsync(key, name, password, caller), CancellationToken.None);
+                _underway.Add(key, check);
             }
-            return right;
         }
-        finally
-        {
-            _singleHash.Release();
-        }
+        return await check.WaitAsync(cancel) ? SignIn.Right : SignIn.Wrong;
     }
 
-    /// <summary>Returns the name under which this API key is configured, or null.</summary>
-    public string? OwnerOfApiKey(string key)
+    /// <summary>The name under which this API key is configured, or null, which counts as a failure of the address.</summary>
+    public string? OwnerOfApiKey(string key, IPAddress? address)
     {
         var hash = SHA256.HashData(Encoding.UTF8.GetBytes(key));
         string? owner = null;
         foreach (var (name, expected) in _apiKeys)
         {
             owner = CryptographicOperations.FixedTimeEquals(hash, expected) ? name : owner;
+        }
+        if (owner is null)
+        {
+            limits.AddFailure(address);
         }
         return owner;
     }
@@ -149,7 +167,49 @@ internal sealed class Credentials(IOptions<AdminOptions> admin, IOptions<Enrolme
 
     public void Dispose()
     {
-        _singleHash.Dispose();
+        _oneAtATime.Dispose();
         _verified.Dispose();
     }
+
+    private string KeyOf(string name, string password, IPAddress? address) => Convert.ToBase64String(
+        HMACSHA256.HashData(_secret, Encoding.UTF8.GetBytes($"{AddressPrefix.Of(address).Bits:x32}:{name}:{password}")));
+
+    private async Task<bool> CheckAsync(string key, string name, string password, SignInLimits.Caller caller)
+    {
+        bool? isRight = null;
+        try
+        {
+            await _oneAtATime.WaitAsync();
+            try
+            {
+                var isAdmin = admin.Value.Users.TryGetValue(name, out var hash);
+                isRight = hasher.VerifyHashedPassword("", hash ?? _unknownHash, password) != PasswordVerificationResult.Failed && isAdmin;
+            }
+            finally
+            {
+                _oneAtATime.Release();
+            }
+            return isRight.Value;
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                if (isRight == true)
+                {
+                    _verified.Set(key, true, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = RememberFor });
+                }
+                limits.End(caller, name, isRight);
+                _underway.Remove(key);
+            }
+        }
+    }
+}
+
+/// <summary>The result of a sign-in.</summary>
+/// <param name="RetryAfter">How long to wait before the next try, where this one was not checked; null where it was.</param>
+internal readonly record struct SignIn(bool IsRight, TimeSpan? RetryAfter)
+{
+    public static readonly SignIn Right = new(true, null);
+    public static readonly SignIn Wrong = new(false, null);
 }

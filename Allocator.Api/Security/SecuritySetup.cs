@@ -12,6 +12,8 @@ internal static class SecuritySetup
         services.AddSettings<AdminOptions, AdminOptions.Validator>(AdminOptions.Section);
         services.AddSettings<EnrolmentOptions, EnrolmentOptions.Validator>(EnrolmentOptions.Section);
         services.AddSingleton<IPasswordHasher<string>, PasswordHasher<string>>();
+        services.AddSingleton<SignInLimits>();
+        services.AddSingleton<SignInFailures>();
         services.AddSingleton<Credentials>();
         services.AddSingleton<RefusalLog>();
         if (builder.Environment.IsDevelopment())

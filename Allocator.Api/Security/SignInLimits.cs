@@ -63,10 +63,17 @@ internal sealed class SignInLimits(TimeProvider time) : IDisposable
             }
             else if (isRight == false)
             {
-                var count = (_failures.Get<Failures>(caller)?.Count ?? 0) + 1;
-                var backoff = count < FreeFailures ? TimeSpan.Zero : Min(MaxBackoff, MinBackoff * Math.Pow(2, Math.Min(count - FreeFailures, 20)));
-                _failures.Set(caller, new Failures(count, time.GetUtcNow() + backoff), Entry(RememberFailures));
+                CountFailure(caller);
             }
+        }
+    }
+
+    /// <summary>Counts a failure that cost no hash, such as a wrong API key.</summary>
+    public void AddFailure(IPAddress? address)
+    {
+        lock (_lock)
+        {
+            CountFailure(new Caller(null, AddressPrefix.Of(address)));
         }
     }
 
@@ -74,6 +81,13 @@ internal sealed class SignInLimits(TimeProvider time) : IDisposable
     {
         _failures.Dispose();
         _successes.Dispose();
+    }
+
+    private void CountFailure(Caller caller)
+    {
+        var count = (_failures.Get<Failures>(caller)?.Count ?? 0) + 1;
+        var backoff = count < FreeFailures ? TimeSpan.Zero : Min(MaxBackoff, MinBackoff * Math.Pow(2, Math.Min(count - FreeFailures, 20)));
+        _failures.Set(caller, new Failures(count, time.GetUtcNow() + backoff), Entry(RememberFailures));
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;

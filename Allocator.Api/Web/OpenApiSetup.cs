@@ -70,6 +70,14 @@ internal static class OpenApiSetup
                 operation.Security ??= [];
                 operation.Security.Add(new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(scheme, context.Document)] = [] });
             }
+            if (callers.Contains(Callers.Admin))
+            {
+                operation.Responses!.TryAdd("429", new OpenApiResponse
+                {
+                    Description = "Too many sign-ins failed or are being checked; Retry-After says when to try again",
+                    Content = operation.Responses["401"].Content,
+                });
+            }
             var text = new OpenApiSchema { Type = JsonSchemaType.String };
             var marks = context.Description.ActionDescriptor.EndpointMetadata;
             if (marks.OfType<CsvMetadata>().Any())

@@ -39,6 +39,10 @@ internal static class Problems
     public static ProblemHttpResult NeedsAdmin => Make(401, "admin-needed",
         "An admin's credentials are required", "Use HTTP Basic with an admin's name and password, or send an API key as X-Api-Key.");
 
+    public static ProblemHttpResult TooManySignIns => Make(429, "too-many-sign-ins",
+        "Too many sign-ins",
+        "The password was not checked, because too many sign-ins failed or are being checked. Try again after the time in Retry-After.");
+
     public static ProblemHttpResult CrossSite => Make(403, "cross-site",
         "The request comes from another site", "A browser may change something only from a page of this host.");
 

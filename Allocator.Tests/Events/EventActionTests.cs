@@ -31,6 +31,6 @@ public sealed partial class EventActionTests
 
     private static string List(IEnumerable<string> items) => string.Join(", ", items.Select(item => $"`{item}`"));
 
-    [GeneratedRegex(@"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ?([^|]*) \|$", RegexOptions.Multiline)]
     private static partial Regex Row();
 }
