@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 
 namespace Allocator.Polling;
 
-/// <summary>What the polling client has to know. Only <see cref="Url"/> must be given, and a way to enrol.</summary>
+/// <summary>The options of the polling client. Only <see cref="Url"/>, and a way to enrol, must be set.</summary>
 public record AllocatorClientOptions
 {
     private const string SystemStateFolder = "/var/lib/allocator";
@@ -15,7 +15,7 @@ public record AllocatorClientOptions
     /// <summary>The VM's name in the fleet, in lower case; by default the machine's host name.</summary>
     public string Hostname { get; init; } = Environment.MachineName.ToLowerInvariant();
 
-    /// <summary>The pool to join; the server's default if null.</summary>
+    /// <summary>Gets the pool to join; null for the server's default.</summary>
     public string? Pool { get; init; }
 
     /// <summary>Distinguishes this machine from another of the same name; by default the content of <c>/etc/machine-id</c>.</summary>
@@ -59,24 +59,24 @@ public record AllocatorClientOptions
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// The proxy to go by, with its credentials. Null: that of the environment (<c>HTTPS_PROXY</c>,
+    /// Gets the proxy to use, with its credentials; null to use the proxy of the environment (<c>HTTPS_PROXY</c>,
     /// <c>HTTP_PROXY</c>, <c>NO_PROXY</c>), if any.
     /// </summary>
     public IWebProxy? Proxy { get; init; }
 
-    /// <summary>A PEM file with the certificates of authorities to trust besides the system's.</summary>
+    /// <summary>Gets a PEM file with the certificates of authorities to trust in addition to the system's.</summary>
     public string? CaFile { get; init; }
 
-    /// <summary>Whether only those of <see cref="CaFile"/> are trusted.</summary>
+    /// <summary>Gets whether only the authorities in <see cref="CaFile"/> are trusted.</summary>
     public bool TrustsOnlyCaFile { get; init; }
 
-    /// <summary>How long the machine had been up when this program started: then the steps of its start are reported. Null: they are not.</summary>
+    /// <summary>Gets the machine's uptime when this program started; null if the steps of its startup are not reported.</summary>
     public TimeSpan? Uptime { get; init; }
 
-    /// <summary>For how long a connection is used before a new one takes its place; 5 minutes if null.</summary>
+    /// <summary>Gets how long a connection is used before it is replaced; null for 5 minutes.</summary>
     internal TimeSpan? ConnectionLifetime { get; init; }
 
-    /// <summary>Whether no file is read or written: a program that plays many VMs forgets them when it ends.</summary>
+    /// <summary>Gets whether no file is read or written, because a program that simulates many VMs forgets them when it ends.</summary>
     internal bool KeepsNothing { get; init; }
 
     /// <exception cref="ArgumentException">An option is wrong.</exception>
@@ -86,10 +86,10 @@ public record AllocatorClientOptions
         Require(Hostname.Length > 0 && !Hostname.Any(char.IsUpper), nameof(Hostname), Hostname, "a host name in lower case");
         Require(StateFolder.Length > 0, nameof(StateFolder), StateFolder, "a folder");
         Require(RuntimeFolder is null or { Length: > 0 }, nameof(RuntimeFolder), RuntimeFolder, "a folder, or null");
-        Require(LostContactAfter > TimeSpan.Zero, nameof(LostContactAfter), LostContactAfter, "longer than nothing");
+        Require(LostContactAfter > TimeSpan.Zero, nameof(LostContactAfter), LostContactAfter, "longer than zero");
         Require(FirstPollWithin >= TimeSpan.Zero, nameof(FirstPollWithin), FirstPollWithin, "zero or longer");
-        Require(RequestTimeout > TimeSpan.Zero, nameof(RequestTimeout), RequestTimeout, "longer than nothing");
-        Require(CaFile is not null || !TrustsOnlyCaFile, nameof(CaFile), CaFile, $"given where {nameof(TrustsOnlyCaFile)} is true");
+        Require(RequestTimeout > TimeSpan.Zero, nameof(RequestTimeout), RequestTimeout, "longer than zero");
+        Require(CaFile is not null || !TrustsOnlyCaFile, nameof(CaFile), CaFile, $"set if {nameof(TrustsOnlyCaFile)} is true");
         RequireReadable(() => MachineId, nameof(MachineId));
         RequireReadable(() => BootId, nameof(BootId));
         if (CaFile is not null)
@@ -98,11 +98,11 @@ public record AllocatorClientOptions
         }
     }
 
-    private static void Require(bool isRight, string name, object? value, string whatWouldBeRight)
+    private static void Require(bool isValid, string name, object? value, string expected)
     {
-        if (!isRight)
+        if (!isValid)
         {
-            throw new ArgumentException($"{name} is '{value}'; it must be {whatWouldBeRight}.");
+            throw new ArgumentException($"{name} is '{value}'; it must be {expected}.");
         }
     }
 
@@ -110,7 +110,7 @@ public record AllocatorClientOptions
     {
         try
         {
-            Require(read().Length > 0, name, "", "given");
+            Require(read().Length > 0, name, "", "set");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
         {
