@@ -9,34 +9,35 @@ public record AllocatorClientOptions
     private const string SystemStateFolder = "/var/lib/allocator";
     private const string SystemRuntimeFolder = "/run/allocator";
 
-    /// <summary>The allocator's address: an absolute http or https URL.</summary>
+    /// <summary>Gets the address of the allocator: absolute, http or https.</summary>
     public required Uri Url { get; init; }
 
-    /// <summary>The VM's name in the fleet, in lower case; by default the machine's host name.</summary>
+    /// <summary>Gets this VM's name in the fleet, in lower case; by default the machine's host name.</summary>
     public string Hostname { get; init; } = Environment.MachineName.ToLowerInvariant();
 
     /// <summary>Gets the pool to join; null for the server's default.</summary>
     public string? Pool { get; init; }
 
-    /// <summary>Distinguishes this machine from another of the same name; by default the content of <c>/etc/machine-id</c>.</summary>
+    /// <summary>Gets an id that distinguishes this machine from another of the same name; by default the content of <c>/etc/machine-id</c>.</summary>
     public string MachineId { get => field ??= File.ReadAllText("/etc/machine-id").Trim(); init; }
 
-    /// <summary>An id that changes at each boot; by default the kernel's.</summary>
+    /// <summary>Gets an id that changes with each boot; by default the kernel's boot id.</summary>
     public string BootId { get => field ??= File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim(); init; }
 
     /// <summary>
-    /// Returns the enrolment token, which is exchanged for a token of the VM's own. It is called whenever the VM has to enrol, so
-    /// that a replaced token is found. An exception or null means that there is no token now; it is called again later. Null: the VM
-    /// has its own token already and cannot get another.
+    /// Gets the function that returns the enrolment token, which is exchanged for a token of the VM's own. It is called each
+    /// time the VM enrols, so a replaced token is found. If it throws or returns null, there is no token yet, and it is called
+    /// again later. Null if the VM already has its own token; it then cannot get another.
     /// </summary>
     public Func<CancellationToken, ValueTask<string?>>? EnrolmentToken { get; init; }
 
-    /// <summary>The folder of the token and the last answer, in files that only this program's user can read.</summary>
+    /// <summary>Gets the folder of the token and the last answer, in files that only this program's user can read.</summary>
     public string StateFolder { get; init; } = SystemStateFolder;
 
     /// <summary>
-    /// The folder of <see cref="StatusPath"/>, preferably in memory (tmpfs), because the file is written with each poll. The default
-    /// is <c>/run/allocator</c>, if that exists and the state folder is the default one. Null: the state folder, written less often.
+    /// Gets the folder of <see cref="StatusPath"/>, best in memory (tmpfs), because the file is written with each poll. By
+    /// default <c>/run/allocator</c>, if it exists and the state folder is the default one. If null, the file is in the state
+    /// folder and is written less often.
     /// </summary>
     public string? RuntimeFolder
     {
@@ -44,18 +45,18 @@ public record AllocatorClientOptions
         init;
     }
 
-    /// <summary>The file to which the client writes its <see cref="ClientStatus"/>.</summary>
+    /// <summary>Gets the path of the file to which the client writes its <see cref="ClientStatus"/>.</summary>
     public string StatusPath => Path.Combine(RuntimeFolder ?? StateFolder, "status.json");
 
     /// <summary>
-    /// The time without an answer after which contact with the allocator is lost. The first poll that fails after it notices.
+    /// Gets how long the allocator may be silent before contact counts as lost. The first failed poll after this time detects it.
     /// </summary>
     public TimeSpan LostContactAfter { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>The first poll is sent at a random moment within this time, so that VMs that boot together do not poll together.</summary>
+    /// <summary>Gets the maximum delay of the first poll. The delay is random, so that VMs that boot together do not poll together.</summary>
     public TimeSpan FirstPollWithin { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>The timeout of one request.</summary>
+    /// <summary>Gets the timeout of one request.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>

@@ -66,9 +66,9 @@ internal static class WatchCommand
     private static async Task<View> ReadAsync(IAdminApi api, string pool, CancellationToken cancel) => new(
         Reply.Content(await api.FindPoolAsync(pool, cancel)),
         Reply.Content(await api.ListAssignmentsAsync(
-            pool, Options.WireName(AssignmentState.Waiting), null, null, null, null, MaxLines, cancel)).Items,
+            pool, Options.WireName(AssignmentState.Waiting), null, null, null, null, MaxRows, cancel)).Items,
         Reply.Content(await api.ListEventsAsync(
-            new Dictionary<string, string> { ["pool"] = pool, ["order"] = "desc" }, null, MaxLines, cancel)).Items,
+            new Dictionary<string, string> { ["pool"] = pool, ["order"] = "desc" }, null, MaxRows, cancel)).Items,
         null);
 
     /// <summary>Renders the pool, and as much of the queue and of the events as fits on the terminal.</summary>

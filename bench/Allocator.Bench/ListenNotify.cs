@@ -156,7 +156,7 @@ internal static class ListenNotify
             var committed = Stopwatch.GetTimestamp();
             try
             {
-                var at = await told.Task.WaitAsync(Timeout, TimeProvider.System);
+                var at = await notified.Task.WaitAsync(Timeout, TimeProvider.System);
                 return new PickupTimes(Stopwatch.GetElapsedTime(started, at), Stopwatch.GetElapsedTime(committed, at));
             }
             catch (TimeoutException)
@@ -227,7 +227,7 @@ internal static class ListenNotify
             : throw new InvalidOperationException($"{polling.Errors} requests of VMs or people failed; the first: {polling.FirstError}");
     }
 
-    /// <param name="assign">Makes one assignment; returns its latencies, or null if the VM was never told.</param>
+    /// <param name="assign">Makes one assignment; returns its latencies, or null if the VM never received it.</param>
     private static async Task<Figures> MeasureAsync(string connectionString, int program, Func<Task<PickupTimes?>> assign, Extent extent)
     {
         var own = new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false, ApplicationName = "bench" }.ConnectionString;

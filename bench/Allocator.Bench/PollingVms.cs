@@ -51,14 +51,14 @@ internal sealed class PollingVms : IAsyncDisposable
     {
         var email = $"person-{Interlocked.Increment(ref _people)}@example.org";
         // The VM may receive the person before the person gets the reply.
-        var told = _asking[email] = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var notified = _asking[email] = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
         var started = Stopwatch.GetTimestamp();
         using var response = await _http.PostAsJsonAsync("/assignments", new AssignmentRequest(email));
         var answered = Stopwatch.GetTimestamp();
         response.EnsureSuccessStatusCode();
         try
         {
-            var at = await told.Task.WaitAsync(timeout, TimeProvider.System);
+            var at = await notified.Task.WaitAsync(timeout, TimeProvider.System);
             return new PickupTimes(Stopwatch.GetElapsedTime(started, at), Stopwatch.GetElapsedTime(answered, at));
         }
         catch (TimeoutException)
