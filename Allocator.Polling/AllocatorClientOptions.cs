@@ -3,40 +3,41 @@ using System.Security.Cryptography;
 
 namespace Allocator.Polling;
 
-/// <summary>What the polling client has to know. Only <see cref="Url"/> must be given, and a way to enrol.</summary>
+/// <summary>The options of the polling client. Only <see cref="Url"/>, and a way to enrol, must be set.</summary>
 public record AllocatorClientOptions
 {
     private const string SystemStateFolder = "/var/lib/allocator";
     private const string SystemRuntimeFolder = "/run/allocator";
 
-    /// <summary>The allocator's address: an absolute http or https URL.</summary>
+    /// <summary>Gets the address of the allocator: absolute, http or https.</summary>
     public required Uri Url { get; init; }
 
-    /// <summary>The VM's name in the fleet, in lower case; by default the machine's host name.</summary>
+    /// <summary>Gets this VM's name in the fleet, in lower case; by default the machine's host name.</summary>
     public string Hostname { get; init; } = Environment.MachineName.ToLowerInvariant();
 
-    /// <summary>The pool to join; the server's default if null.</summary>
+    /// <summary>Gets the pool to join; null for the server's default.</summary>
     public string? Pool { get; init; }
 
-    /// <summary>Distinguishes this machine from another of the same name; by default the content of <c>/etc/machine-id</c>.</summary>
+    /// <summary>Gets an id that distinguishes this machine from another of the same name; by default the content of <c>/etc/machine-id</c>.</summary>
     public string MachineId { get => field ??= File.ReadAllText("/etc/machine-id").Trim(); init; }
 
-    /// <summary>An id that changes at each boot; by default the kernel's.</summary>
+    /// <summary>Gets an id that changes with each boot; by default the kernel's boot id.</summary>
     public string BootId { get => field ??= File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim(); init; }
 
     /// <summary>
-    /// Returns the enrolment token, which is exchanged for a token of the VM's own. It is called whenever the VM has to enrol, so
-    /// that a replaced token is found. An exception or null means that there is no token now; it is called again later. Null: the VM
-    /// has its own token already and cannot get another.
+    /// Gets the function that returns the enrolment token, which is exchanged for a token of the VM's own. It is called each
+    /// time the VM enrols, so a replaced token is found. If it throws or returns null, there is no token yet, and it is called
+    /// again later. Null if the VM already has its own token; it then cannot get another.
     /// </summary>
     public Func<CancellationToken, ValueTask<string?>>? EnrolmentToken { get; init; }
 
-    /// <summary>The folder of the token and the last answer, in files that only this program's user can read.</summary>
+    /// <summary>Gets the folder of the token and the last answer, in files that only this program's user can read.</summary>
     public string StateFolder { get; init; } = SystemStateFolder;
 
     /// <summary>
-    /// The folder of <see cref="StatusPath"/>, preferably in memory (tmpfs), because the file is written with each poll. The default
-    /// is <c>/run/allocator</c>, if that exists and the state folder is the default one. Null: the state folder, written less often.
+    /// Gets the folder of <see cref="StatusPath"/>, best in memory (tmpfs), because the file is written with each poll. By
+    /// default <c>/run/allocator</c>, if it exists and the state folder is the default one. If null, the file is in the state
+    /// folder and is written less often.
     /// </summary>
     public string? RuntimeFolder
     {
@@ -44,39 +45,39 @@ public record AllocatorClientOptions
         init;
     }
 
-    /// <summary>The file to which the client writes its <see cref="ClientStatus"/>.</summary>
+    /// <summary>Gets the path of the file to which the client writes its <see cref="ClientStatus"/>.</summary>
     public string StatusPath => Path.Combine(RuntimeFolder ?? StateFolder, "status.json");
 
     /// <summary>
-    /// The time without an answer after which contact with the allocator is lost. The first poll that fails after it notices.
+    /// Gets how long the allocator may be silent before contact counts as lost. The first failed poll after this time detects it.
     /// </summary>
     public TimeSpan LostContactAfter { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>The first poll is sent at a random moment within this time, so that VMs that boot together do not poll together.</summary>
+    /// <summary>Gets the maximum delay of the first poll. The delay is random, so that VMs that boot together do not poll together.</summary>
     public TimeSpan FirstPollWithin { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>The timeout of one request.</summary>
+    /// <summary>Gets the timeout of one request.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// The proxy to go by, with its credentials. Null: that of the environment (<c>HTTPS_PROXY</c>,
+    /// Gets the proxy to use, with its credentials; null to use the proxy of the environment (<c>HTTPS_PROXY</c>,
     /// <c>HTTP_PROXY</c>, <c>NO_PROXY</c>), if any.
     /// </summary>
     public IWebProxy? Proxy { get; init; }
 
-    /// <summary>A PEM file with the certificates of authorities to trust besides the system's.</summary>
+    /// <summary>Gets a PEM file with the certificates of authorities to trust in addition to the system's.</summary>
     public string? CaFile { get; init; }
 
-    /// <summary>Whether only those of <see cref="CaFile"/> are trusted.</summary>
+    /// <summary>Gets whether only the authorities in <see cref="CaFile"/> are trusted.</summary>
     public bool TrustsOnlyCaFile { get; init; }
 
-    /// <summary>How long the machine had been up when this program started: then the steps of its start are reported. Null: they are not.</summary>
+    /// <summary>Gets the machine's uptime when this program started; null if the steps of its startup are not reported.</summary>
     public TimeSpan? Uptime { get; init; }
 
-    /// <summary>For how long a connection is used before a new one takes its place; 5 minutes if null.</summary>
+    /// <summary>Gets how long a connection is used before it is replaced; null for 5 minutes.</summary>
     internal TimeSpan? ConnectionLifetime { get; init; }
 
-    /// <summary>Whether no file is read or written: a program that plays many VMs forgets them when it ends.</summary>
+    /// <summary>Gets whether no file is read or written, because a program that simulates many VMs forgets them when it ends.</summary>
     internal bool KeepsNothing { get; init; }
 
     /// <exception cref="ArgumentException">An option is wrong.</exception>
@@ -86,10 +87,10 @@ public record AllocatorClientOptions
         Require(Hostname.Length > 0 && !Hostname.Any(char.IsUpper), nameof(Hostname), Hostname, "a host name in lower case");
         Require(StateFolder.Length > 0, nameof(StateFolder), StateFolder, "a folder");
         Require(RuntimeFolder is null or { Length: > 0 }, nameof(RuntimeFolder), RuntimeFolder, "a folder, or null");
-        Require(LostContactAfter > TimeSpan.Zero, nameof(LostContactAfter), LostContactAfter, "longer than nothing");
+        Require(LostContactAfter > TimeSpan.Zero, nameof(LostContactAfter), LostContactAfter, "longer than zero");
         Require(FirstPollWithin >= TimeSpan.Zero, nameof(FirstPollWithin), FirstPollWithin, "zero or longer");
-        Require(RequestTimeout > TimeSpan.Zero, nameof(RequestTimeout), RequestTimeout, "longer than nothing");
-        Require(CaFile is not null || !TrustsOnlyCaFile, nameof(CaFile), CaFile, $"given where {nameof(TrustsOnlyCaFile)} is true");
+        Require(RequestTimeout > TimeSpan.Zero, nameof(RequestTimeout), RequestTimeout, "longer than zero");
+        Require(CaFile is not null || !TrustsOnlyCaFile, nameof(CaFile), CaFile, $"set if {nameof(TrustsOnlyCaFile)} is true");
         RequireReadable(() => MachineId, nameof(MachineId));
         RequireReadable(() => BootId, nameof(BootId));
         if (CaFile is not null)
@@ -98,11 +99,11 @@ public record AllocatorClientOptions
         }
     }
 
-    private static void Require(bool isRight, string name, object? value, string whatWouldBeRight)
+    private static void Require(bool isValid, string name, object? value, string expected)
     {
-        if (!isRight)
+        if (!isValid)
         {
-            throw new ArgumentException($"{name} is '{value}'; it must be {whatWouldBeRight}.");
+            throw new ArgumentException($"{name} is '{value}'; it must be {expected}.");
         }
     }
 
@@ -110,7 +111,7 @@ public record AllocatorClientOptions
     {
         try
         {
-            Require(read().Length > 0, name, "", "given");
+            Require(read().Length > 0, name, "", "set");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
         {

@@ -103,7 +103,7 @@ public sealed record HandlerRun(
     Outcome? Outcome = null,
     string? Detail = null);
 
-/// <summary>The compile-time JSON of <see cref="ClientStatus"/>.</summary>
+/// <summary>Serializes <see cref="ClientStatus"/>, by code generated at compile time.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
 [JsonSerializable(typeof(ClientStatus))]
 internal sealed partial class StatusJson : JsonSerializerContext;

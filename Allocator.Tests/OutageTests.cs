@@ -28,7 +28,7 @@ public sealed class OutageTests : IAsyncLifetime
         await vms[0].PollUntilAsync(VmState.Assigned);
         await vms[0].ReportAsync(Outcome.Connected);
         await deployment.WaitForQueueAsync(0);
-        await Task.WhenAll(vms.SelectMany(vm => deployment.Replicas.Select(replica => vm.PollUntilAsync(_ => true, "it is there", replica))));
+        await Task.WhenAll(vms.SelectMany(vm => deployment.Replicas.Select(replica => vm.PollUntilAsync(_ => true, "it is answered", replica))));
         await deployment.WaitForFleetAsync("vm-1", view => view.Received);
         var acknowledged = await deployment.AskAsync("acknowledged@example.org");
 
@@ -128,7 +128,7 @@ public sealed class OutageTests : IAsyncLifetime
         await Wait.UntilAsync(() => deployment.Replica.Fleet.Count == 1, "the fleet is that of the backup");
         Assert.NotNull(deployment.Replica.Fleet.Find("vm-1"));
         Assert.Null(deployment.Replica.Fleet.Find("vm-2"));
-        // The feed goes on from the backup's own transactions.
+        // The feed continues from the backup's own transactions.
         await Wait.UntilPassesAsync(() => deployment.ExecuteAsync("update vms set hold = 'held' where hostname = 'vm-1'"));
         await deployment.WaitForFleetAsync("vm-1", vm => vm.State == VmState.Held);
 

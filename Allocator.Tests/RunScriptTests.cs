@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Allocator.Tests;
 
-/// <summary><c>./run.sh</c>, as a new user runs it.</summary>
+/// <summary>Runs <c>./run.sh</c> as a new user does.</summary>
 public sealed class RunScriptTests : IDisposable
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(5);
@@ -27,7 +27,8 @@ public sealed class RunScriptTests : IDisposable
         var stateFile = Path.Combine(data, "state.json");
         await Wait.UntilAsync(() => File.Exists(stateFile) || script.HasExited, "the script has started everything", Timeout);
         Assert.False(script.HasExited, script.Output);
-        await Wait.UntilAsync(() => script.Output.Contains("Ctrl-C stops everything", StringComparison.Ordinal), "the script has said so");
+        await Wait.UntilAsync(() => script.Output.Contains("Ctrl-C stops everything", StringComparison.Ordinal),
+            "the script has printed its summary");
 
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(stateFile));
         var state = JsonNode.Parse(await File.ReadAllTextAsync(stateFile))!;
@@ -42,7 +43,8 @@ public sealed class RunScriptTests : IDisposable
         http.DefaultRequestHeaders.Authorization =
             Deployment.Basic(state["adminUser"]!.GetValue<string>(), state["adminPassword"]!.GetValue<string>());
         Assert.Equal(["vm-1", "vm-2"], (await http.GetFromJsonAsync<Page<Vm>>("/vms"))!.Items.Select(vm => vm.Hostname));
-        await Wait.UntilAsync(() => script.Output.Contains($"curl -s {state["url"]}/assignments", StringComparison.Ordinal), "it says how to ask");
+        await Wait.UntilAsync(() => script.Output.Contains($"curl -s {state["url"]}/assignments", StringComparison.Ordinal),
+            "the script has printed how to request a VM");
 
         var vm = (await File.ReadAllTextAsync(Path.Combine(data, "vms", "vm-1", "pid"))).Trim();
         var environment = await File.ReadAllTextAsync($"/proc/{vm}/environ");

@@ -66,7 +66,7 @@ public sealed class WholeWayTests(PostgresServer server) : IDisposable
         await Wait.UntilAsync(
             async () => await deployment.QueryAsync<bool>("select received_at is not null from assignments"), "the assignment is acknowledged");
         var polls = await deployment.QueryAsync<DateTime>("select polled_at from liveness");
-        await Wait.UntilAsync(async () => await deployment.QueryAsync<DateTime>("select polled_at from liveness") > polls, "it polls");
+        await Wait.UntilAsync(async () => await deployment.QueryAsync<DateTime>("select polled_at from liveness") > polls, "the client polls");
 
         Assert.Single(HookLines("vm-1"));
         Assert.Equal(1, await deployment.QueryAsync<long>("select count(*) from events where action = 'enrolled'"));

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""The least that enrols a VM and polls as the client does: what `bench/run.sh client` compares it with.
+"""A minimal program that enrols a VM and polls as the client does, for the comparison in `bench/run.sh client`.
 
-It says once that it runs, acts on nothing, remembers nothing, and when something fails it just goes on.
+It reports `running` once, acts on no answer, stores nothing, and continues after every failure.
 """
 import os
 import random
@@ -35,8 +35,8 @@ while True:
         etag = reply.headers["ETag"]
         if reply.status_code == 200:
             print(f"this VM is {reply.json()['state']}", flush=True)
-        if said := re.search(r"max-age=(\d+)", reply.headers.get("Cache-Control", "")):
-            max_age = int(said[1])
+        if match := re.search(r"max-age=(\d+)", reply.headers.get("Cache-Control", "")):
+            max_age = int(match[1])
     except (requests.RequestException, KeyError) as error:
         print(error, flush=True)
     time.sleep(max(0, started + random.uniform(max_age, 2 * max_age) - time.monotonic()))

@@ -3,8 +3,8 @@
 #
 #   bench/run.sh [--full] [allocations|paced|polls|pickup|listen|redis|lists|client …]
 #
-#   Without names all of them but the last two: 7 to 10 minutes after the build, the longer the busier the
-#   machine's other users are. With --full all of them, for longer: about 30.
+#   Without names, runs all but the last two, which takes 7 to 10 minutes after the build, depending on other load of the
+#   machine. With --full, runs all of them for longer: about 30 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./scripts/install.sh
@@ -13,8 +13,8 @@ need_postgres
 need nginx nginx-light
 need haproxy haproxy
 need redis-server redis-server
-# As the container is built: what is known beforehand is compiled beforehand. Lock files of its own: those in git know every
-# kind of machine, and one alone would replace them.
+# Compiled ahead of time (ReadyToRun) like the container image. Uses separate lock files, because those in git cover every
+# platform, and a build for one platform would overwrite them.
 dotnet publish bench/Allocator.Bench -c Release --use-current-runtime --self-contained false -p:PublishReadyToRun=true \
   -p:NuGetLockFilePath=obj/bench.lock.json -o bench/Allocator.Bench/bin/published --nologo -v quiet 1>&2
 if [[ " $* " == *" client "* || "$*" == --full ]]; then
@@ -23,5 +23,5 @@ if [[ " $* " == *" client "* || "$*" == --full ]]; then
   ./scripts/publish-client.sh own 1>&2
 fi
 mkdir -p bench/results
-# The load, PostgreSQL and everything else on the second core; the server that is measured gets the first.
+# The load generator, PostgreSQL and everything else run on the second core; the measured server gets the first.
 exec taskset -c 1 bench/Allocator.Bench/bin/published/Allocator.Bench "bench/results/$(date -u +%Y%m%dT%H%M%SZ).md" "$@"

@@ -81,9 +81,13 @@ internal static class AssignmentCommands
 
     private static async Task ExtendAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
+        var extension = new ExtensionRequest(parsed.GetValue(Until), parsed.GetValue(By));
+        if ((extension.ExpiresAt is null) == (extension.By is null))
+        {
+            throw new CommandException(ExitCode.Refused, extension.By is null ? "Give --by or --until." : "Give either --by or --until, not both.");
+        }
         var one = await FindAsync(api, parsed, cancel);
-        Show(output, Reply.Content(await api.ExtendAsync(
-            one.Id, new ExtensionRequest(parsed.GetValue(Until), parsed.GetValue(By)), $"{Guid.NewGuid()}", cancel)));
+        Show(output, Reply.Content(await api.ExtendAsync(one.Id, extension, $"{Guid.NewGuid()}", cancel)));
     }
 
     private static async Task ReleaseAsync(IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)

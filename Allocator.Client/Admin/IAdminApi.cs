@@ -16,7 +16,7 @@ internal interface IAdminApi
 
     /// <param name="verb"><c>hold</c>, <c>unhold</c>, <c>drain</c> or <c>release</c>.</param>
     [Post("/vms/{verb}")]
-    Task<IApiResponse<Touched<TouchedVm>>> ChangeVmsAsync(string verb, [Body] VmSelection which, CancellationToken cancel);
+    Task<IApiResponse<Touched<TouchedVm>>> ChangeVmsAsync(string verb, [Body] VmSelection selection, CancellationToken cancel);
 
     [Post("/vms/{hostname}/assign")]
     Task<IApiResponse<Assignment>> AssignVmAsync(string hostname, [Body] VmAssignmentRequest request, CancellationToken cancel);
@@ -39,7 +39,7 @@ internal interface IAdminApi
         Guid id, [Body] ExtensionRequest request, [Header("Idempotency-Key")] string key, CancellationToken cancel);
 
     [Post("/assignments/release")]
-    Task<IApiResponse<Touched<TouchedAssignment>>> ReleaseAsync([Body] AssignmentSelection which, CancellationToken cancel);
+    Task<IApiResponse<Touched<TouchedAssignment>>> ReleaseAsync([Body] AssignmentSelection selection, CancellationToken cancel);
 
     [Get("/pools")]
     Task<IApiResponse<IReadOnlyList<Pool>>> ListPoolsAsync(CancellationToken cancel);

@@ -94,7 +94,7 @@ internal static class VmCommands
     private static async Task ChangeAsync(string verb, IAdminApi api, ParseResult parsed, Output output, CancellationToken cancel)
     {
         var selection = Selection(parsed);
-        // A misspelled host name is an error, which must be found before anything is changed.
+        // A misspelt host name must stop the command before it changes any VM.
         foreach (var hostname in selection.Hostnames ?? [])
         {
             Reply.Check(await api.FindVmAsync(hostname, cancel));

@@ -10,12 +10,8 @@ namespace Allocator.Client.Admin;
 /// <summary>Implements <c>allocator watch</c>.</summary>
 internal static class WatchCommand
 {
-    /// <summary>The largest number of queued people and of events that are shown.</summary>
-    private const int MaxLines = 20;
-    private const int MinLines = 3;
-
-    /// <summary>A table's header, its rule, and the blank lines around it.</summary>
-    private const int LinesAroundTable = 4;
+    /// <summary>The maximum number of queued people, and of events, that are shown.</summary>
+    private const int MaxRows = 20;
 
     private static readonly Argument<string> Name = new("pool") { Description = "The pool's name", DefaultValueFactory = _ => "default" };
     private static readonly Option<TimeSpan?> Every = Options.Duration("--every", "Time between updates; default 2s");
@@ -40,7 +36,7 @@ internal static class WatchCommand
             else
             {
                 var terminal = output.Terminal;
-                await terminal.Live(Render(first, terminal)).StartAsync(live =>
+                await terminal.Live(Render(first, terminal)).Cropping(VerticalOverflowCropping.Bottom).StartAsync(live =>
                     FollowAsync(first, every, () => ReadAsync(api, name, cancel), view => live.UpdateTarget(Render(view, terminal)), cancel));
             }
         }
@@ -70,28 +66,38 @@ internal static class WatchCommand
     private static async Task<View> ReadAsync(IAdminApi api, string pool, CancellationToken cancel) => new(
         Reply.Content(await api.FindPoolAsync(pool, cancel)),
         Reply.Content(await api.ListAssignmentsAsync(
-            pool, Options.WireName(AssignmentState.Waiting), null, null, null, null, MaxLines, cancel)).Items,
+            pool, Options.WireName(AssignmentState.Waiting), null, null, null, null, MaxRows, cancel)).Items,
         Reply.Content(await api.ListEventsAsync(
-            new Dictionary<string, string> { ["pool"] = pool, ["order"] = "desc" }, null, MaxLines, cancel)).Items,
+            new Dictionary<string, string> { ["pool"] = pool, ["order"] = "desc" }, null, MaxRows, cancel)).Items,
         null);
 
     /// <summary>Renders the pool, and as much of the queue and of the events as fits on the terminal.</summary>
     private static Rows Render(View view, IAnsiConsole terminal)
     {
-        var pool = PoolCommands.Render(view.Pool);
-        var tables = view.Waiting.Count > 0 ? 2 : 1;
-        var lines = Segment.SplitLines(pool.GetSegments(terminal)).Count;
-        var left = Math.Max(MinLines * 2, terminal.Profile.Height - lines - (tables * LinesAroundTable) - 1);
-        var waiting = view.Waiting.Take(left / 2).ToList();
-        var events = view.Events.Take(left - waiting.Count);
-        var parts = new List<IRenderable> { pool };
+        // Long names wrap, so only the rendered lines show how many rows fit.
+        var rows = MaxRows;
+        var screen = Render(view, rows);
+        while (rows > 0 && Segment.SplitLines(screen.GetSegments(terminal)).Count >= terminal.Profile.Height)
+        {
+            screen = Render(view, --rows);
+        }
+        return screen;
+    }
+
+    private static Rows Render(View view, int maxRows)
+    {
+        var parts = new List<IRenderable> { PoolCommands.Render(view.Pool) };
+        var (waiting, events) = (view.Waiting.Take(maxRows).ToList(), view.Events.Take(maxRows).ToList());
         if (waiting.Count > 0)
         {
             parts.Add(Output.Table(["PLACE", "WAITING", "SINCE", "EST. WAIT"], waiting.Select(one =>
                 new[] { $"{one.Position}", one.Email, Output.Time(one.RequestedAt), Output.Seconds(one.EstimatedWaitSeconds) })));
         }
-        parts.Add(Output.Table(["AT", "ACTOR", "ACTION", "VM"], events.Select(one =>
-            new[] { Output.Time(one.At), one.Actor, one.Action, one.Hostname })));
+        if (events.Count > 0)
+        {
+            parts.Add(Output.Table(["AT", "ACTOR", "ACTION", "VM"], events.Select(one =>
+                new[] { Output.Time(one.At), one.Actor, one.Action, one.Hostname })));
+        }
         if (view.Error is { } error)
         {
             parts.Add(Output.Cell(error, new Style(Color.Red)));

@@ -4,7 +4,7 @@ using Allocator.Client.Agent.Status;
 
 namespace Allocator.Client.Agent;
 
-/// <summary>The compile-time JSON of commands with <c>--json</c>.</summary>
+/// <summary>Serializes the output of commands with <c>--json</c>, by code generated at compile time.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(DoctorReport))]
 [JsonSerializable(typeof(StatusReport))]

@@ -19,7 +19,7 @@ internal sealed record ClientOptions : AllocatorClientOptions
 
     private static readonly ClientOptions Defaults = new() { Url = new Uri("http://localhost") };
 
-    /// <summary>Variables with the same prefix that are not settings: those of admin commands, and those that hooks receive.</summary>
+    /// <summary>Variables with the same prefix that are not settings: of admin commands, of hooks, and of the checks in infra/scripts.</summary>
     private static readonly HashSet<string> OtherVariables = new(StringComparer.OrdinalIgnoreCase)
     {
         "ADMIN_FILE", "ADMIN_USER", "ADMIN_PASSWORD", "API_KEY", "EVENT", "GENERATION", "ASSIGNMENT_ID", "EMAIL", "HOOK_RUN",
@@ -70,46 +70,46 @@ internal sealed record ClientOptions : AllocatorClientOptions
         Time("RequestTimeout", Defaults.RequestTimeout, "00:00:00.1", "00:05:00", "The time limit of one request."),
     }.ToDictionary(setting => setting.Key);
 
-    /// <summary>All settings of the client, in the order of the documentation.</summary>
+    /// <summary>Gets all settings of the client, in the order of the documentation.</summary>
     public static IEnumerable<SettingDefinition> Definitions => DefinitionsByKey.Values;
 
-    /// <summary>The program (with its arguments) that prepares the VM for a person; empty if nothing has to be done.</summary>
+    /// <summary>Gets the program (with its arguments) that prepares the VM for a person; empty if nothing has to be done.</summary>
     public IReadOnlyList<string> AssignedHook { get; init; } = [];
 
-    /// <summary>The program (with its arguments) that removes what the person left; empty if nothing has to be done.</summary>
+    /// <summary>Gets the program (with its arguments) that removes what the person left; empty if nothing has to be done.</summary>
     public IReadOnlyList<string> ReleasedHook { get; init; } = [];
 
-    /// <summary>The program (with its arguments) that runs when contact with the allocator is lost and when it is restored.</summary>
+    /// <summary>Gets the program (with its arguments) that runs when contact with the allocator is lost and when it is restored.</summary>
     public IReadOnlyList<string> LostContactHook { get; init; } = [];
 
-    /// <summary>The time limit of a hook.</summary>
+    /// <summary>Gets the time limit of a hook.</summary>
     public TimeSpan HookTimeout { get; init; } = TimeSpan.FromMinutes(2);
 
-    /// <summary>The file that must exist before the VM is ready; null if there is none.</summary>
+    /// <summary>Gets the file that must exist before the VM is ready; null if there is none.</summary>
     public string? ReadyFile { get; init; }
 
-    /// <summary>The program (with its arguments) that exits with 0 once the VM is ready; empty if there is none.</summary>
+    /// <summary>Gets the program (with its arguments) that exits with 0 once the VM is ready; empty if there is none.</summary>
     public IReadOnlyList<string> ReadyCommand { get; init; } = [];
 
-    /// <summary>The program that checks the GPU; empty if the GPU is not checked.</summary>
+    /// <summary>Gets the program that checks the GPU; empty if the GPU is not checked.</summary>
     public string GpuProgram { get; init; } = "nvidia-smi";
 
-    /// <summary>The time between two checks of the GPU.</summary>
+    /// <summary>Gets the time between two checks of the GPU.</summary>
     public TimeSpan GpuInterval { get; init; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>The program that the workshop is about; null if its use is not reported.</summary>
+    /// <summary>Gets the program that the workshop is about; null if its use is not reported.</summary>
     public string? InUseProcess { get; init; }
 
-    /// <summary>A folder on the disk to watch.</summary>
+    /// <summary>Gets a folder on the disk to watch.</summary>
     public string DiskPath { get; init; } = "/";
 
-    /// <summary>The percentage of disk space in use above which the client warns.</summary>
+    /// <summary>Gets the percentage of disk space in use above which the client warns.</summary>
     public int DiskWarnAbove { get; init; } = 95;
 
-    /// <summary>The folder in which the kernel shows its processes.</summary>
+    /// <summary>Gets the folder in which the kernel shows its processes.</summary>
     public string ProcFolder { get; init; } = "/proc";
 
-    /// <summary>The program that reports why the machine shuts down.</summary>
+    /// <summary>Gets the program that reports why the machine shuts down.</summary>
     public string SystemctlProgram { get; init; } = "systemctl";
 
     /// <summary>Gets whether the VM is ready without waiting for a file or a program.</summary>

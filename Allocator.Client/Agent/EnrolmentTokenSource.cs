@@ -3,8 +3,8 @@ using Allocator.Client.Agent.Processes;
 namespace Allocator.Client.Agent;
 
 /// <summary>
-/// Gets the enrolment token from a file or a program, again each time that the VM has to enrol, so that a token can be
-/// replaced, and removed once it is used. The message of an exception never contains the text that was read.
+/// Reads the enrolment token from a file or a program each time the VM enrols, so that the token can be replaced, and
+/// removed after use. The message of an exception never contains the text that was read.
 /// </summary>
 internal static class EnrolmentTokenSource
 {

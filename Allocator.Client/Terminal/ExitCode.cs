@@ -1,6 +1,6 @@
 namespace Allocator.Client.Terminal;
 
-/// <summary>How a command ended, for scripts. <see cref="ExitCodes"/> has the meaning of each value.</summary>
+/// <summary>The result of a command, for scripts. <see cref="ExitCodes"/> has the meaning of each value.</summary>
 internal enum ExitCode
 {
     Done = 0,

@@ -4,7 +4,7 @@ using System.CommandLine.Invocation;
 
 namespace Allocator.Client.Terminal;
 
-/// <summary>Adds each command's examples to its help, and to that of the program where it finds credentials and its exit codes.</summary>
+/// <summary>Adds examples to the help of each command, and the credentials and exit codes to the help of the program.</summary>
 internal sealed class Help : SynchronousCommandLineAction
 {
     private const string Epilogue =

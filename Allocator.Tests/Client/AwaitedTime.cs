@@ -2,18 +2,18 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Allocator.Tests.Client;
 
-/// <summary>Fake time that knows whether anybody waits for it to pass.</summary>
+/// <summary>Fake time that knows whether a timer is waiting for it to pass.</summary>
 internal class AwaitedTime : FakeTimeProvider
 {
     private int _waiting;
 
-    /// <summary>False while the client works: were time to pass then, its polls would come late.</summary>
+    /// <summary>Gets whether the client waits. If time passed while the client works, its polls would be late.</summary>
     public bool IsAwaited => Volatile.Read(ref _waiting) > 0;
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         var timer = new Timer(this);
-        // It may fire before it is known what it is.
+        // The timer may fire before the variable is set.
         timer.Inner = base.CreateTimer(
             s =>
             {

@@ -21,7 +21,7 @@ using Xunit;
 
 namespace Allocator.Tests.Client;
 
-/// <summary>The client against a server that says what a test wants, in time that passes when a test says so.</summary>
+/// <summary>Runs the client against a server whose responses the test chooses, in time that the test controls.</summary>
 internal sealed class ClientHarness : IAsyncDisposable
 {
     private static readonly TimeSpan Step = TimeSpan.FromSeconds(1);
@@ -88,7 +88,7 @@ internal sealed class ClientHarness : IAsyncDisposable
 
     public AwaitedTime Time { get; }
 
-    /// <summary>The time of hooks stands still unless a test moves it: they are real processes and take real time.</summary>
+    /// <summary>Gets the time of hooks. They are real processes and take real time, so it stands still unless the test moves it.</summary>
     public FakeTimeProvider HookTime { get; } = new();
 
     public string StateFolder => Path.Combine(_folder, "state");
@@ -104,10 +104,10 @@ internal sealed class ClientHarness : IAsyncDisposable
     public Func<VmReport, ResponseMessage> OnReport { get; set; } = _ => Empty(HttpStatusCode.NoContent);
     public Func<ResponseMessage> OnOutcome { get; set; } = () => Empty(HttpStatusCode.NoContent);
 
-    /// <summary>What a test adds to the client's services.</summary>
+    /// <summary>Gets or sets an action that adds to the client's services.</summary>
     public Action<IServiceCollection> OnBuild { get; set; } = _ => { };
 
-    /// <summary>What the client wrote to its log, a line each, from Information on.</summary>
+    /// <summary>Gets the lines of the client's log, from level Information up.</summary>
     public ConcurrentQueue<string> Log { get; } = new();
 
     public ClientOptions Options => _options;
@@ -116,8 +116,8 @@ internal sealed class ClientHarness : IAsyncDisposable
 
     public IServiceProvider Services => _host!.Services;
 
-    /// <summary>Says on the VM what there is to report.</summary>
-    public void Say(VmReport change) => Services.GetRequiredService<VmReports>().Report(change);
+    /// <summary>Reports facts on the VM, as a reporter does.</summary>
+    public void Report(VmReport change) => Services.GetRequiredService<VmReports>().Report(change);
 
     public async Task StartAsync()
     {
@@ -152,8 +152,8 @@ internal sealed class ClientHarness : IAsyncDisposable
     }
 
     /// <summary>
-    /// Lets time pass until the condition holds, but not while the client works or a request is under way. How long a test
-    /// may take is bounded in real time.
+    /// Lets time pass until the condition is true, but not while the client works or a request is in flight. A limit in real
+    /// time bounds the duration of the test.
     /// </summary>
     public async Task PassUntilAsync(Func<bool> condition, string what, TimeSpan? step = null)
     {
@@ -169,14 +169,14 @@ internal sealed class ClientHarness : IAsyncDisposable
         }
     }
 
-    /// <summary>Lets time pass until so many more polls have come.</summary>
+    /// <summary>Lets time pass until this number of further polls has arrived.</summary>
     public Task PassPollsAsync(int count)
     {
         var until = Polls.Count + count;
-        return PassUntilAsync(() => Polls.Count >= until, $"{count} more polls come");
+        return PassUntilAsync(() => Polls.Count >= until, $"{count} more polls have arrived");
     }
 
-    /// <summary>A hook: a shell script of this body.</summary>
+    /// <summary>Creates a hook: a shell script with this body.</summary>
     public string Script(string name, string body)
     {
         var path = Path.Combine(_folder, name);
@@ -185,7 +185,7 @@ internal sealed class ClientHarness : IAsyncDisposable
         return path;
     }
 
-    /// <summary>What a hook got, a line for each time that it ran.</summary>
+    /// <summary>Returns the input of a hook, a line for each run.</summary>
     public string[] Inputs(string hook) => ReadLines(hook + ".input");
 
     public string[] ReadLines(string file)
@@ -208,7 +208,7 @@ internal sealed class ClientHarness : IAsyncDisposable
         JsonSerializer.Serialize(answer, WireJson.Default.VmAssignment), ("ETag", $"\"g{answer.Generation}\""),
             ("Cache-Control", $"private, max-age={maxAge}"));
 
-    /// <summary>304 where the client has this generation, else the answer.</summary>
+    /// <summary>Returns 304 if the client has this generation, and otherwise the answer.</summary>
     public static Func<SeenPoll, ResponseMessage> Steady(long generation, Func<ResponseMessage> answer, int maxAge = 15) => poll =>
         poll.IfNoneMatch == $"\"g{generation}\""
             ? Empty(HttpStatusCode.NotModified, ("ETag", $"\"g{generation}\""), ("Cache-Control", $"private, max-age={maxAge}"))
@@ -259,5 +259,5 @@ internal sealed class CountingHandler(StrongBox<int> underWay) : DelegatingHandl
     }
 }
 
-/// <summary>A poll as the server saw it.</summary>
+/// <summary>A poll as the server received it.</summary>
 internal sealed record SeenPoll(DateTimeOffset At, string? IfNoneMatch, string? Authorization);

@@ -16,7 +16,7 @@ using static Allocator.Tests.Client.ClientHarness;
 
 namespace Allocator.Tests.Client;
 
-/// <summary>What networks do to a VM: each keeps what it knows, stops nothing, and is told once, in words.</summary>
+/// <summary>Failures of networks: the client keeps its last answer, continues to poll, and logs each failure once with its cause.</summary>
 public sealed class NetworkTests
 {
     private static readonly Guid Ada = Guid.Parse("0198f000-0000-7000-8000-00000000000a");
@@ -37,16 +37,16 @@ public sealed class NetworkTests
 
     [Theory]
     [MemberData(nameof(BrokenReplies))]
-    public async Task Malformed_response_is_logged_once_and_changes_nothing(string how, string said)
+    public async Task Malformed_response_is_logged_once_and_changes_nothing(string how, string expected)
     {
         await using var harness = new ClientHarness();
         await KnowAdaAsync(harness);
         await using var server = new RawServer((stream, _, cancel) => BreakAsync(how, stream, cancel));
 
         await harness.RestartAsync(options => options with { Url = server.Url, RequestTimeout = TimeSpan.FromSeconds(0.3) });
-        await harness.PassUntilAsync(() => Status(harness)?.FailedPolls >= 3, "it has asked again and again");
+        await harness.PassUntilAsync(() => Status(harness)?.FailedPolls >= 3, "several polls have failed");
 
-        Assert.Contains(said, Assert.Single(Failures(harness)), StringComparison.Ordinal);
+        Assert.Contains(expected, Assert.Single(Failures(harness)), StringComparison.Ordinal);
         await AssertKnowsAdaAsync(harness);
     }
 
@@ -104,7 +104,7 @@ public sealed class NetworkTests
     [Theory]
     [MemberData(nameof(StrangersReplies))]
     public async Task Response_of_another_server_is_logged_once_and_then_hourly(int status,
-        string? contentType, string? body, string said)
+        string? contentType, string? body, string expected)
     {
         await using var harness = new ClientHarness();
         await KnowAdaAsync(harness);
@@ -112,13 +112,13 @@ public sealed class NetworkTests
             .. contentType is null ? Array.Empty<(string, string)>() : [("Content-Type", contentType)]];
         harness.OnPoll = _ => Reply((HttpStatusCode)status, body, headers);
         await harness.PassPollsAsync(5);
-        Assert.Contains(said, Assert.Single(Failures(harness)), StringComparison.Ordinal);
+        Assert.Contains(expected, Assert.Single(Failures(harness)), StringComparison.Ordinal);
 
         var polls = harness.Polls.Count;
-        await harness.PassUntilAsync(() => Failures(harness).Length == 2, "it is told again", step: TimeSpan.FromSeconds(10));
+        await harness.PassUntilAsync(() => Failures(harness).Length == 2, "the failure is logged again", step: TimeSpan.FromSeconds(10));
         Assert.InRange(harness.Polls.Count - polls, 25, 70);
         harness.OnPoll = _ => Reply(HttpStatusCode.TooManyRequests, "");
-        await harness.PassUntilAsync(() => Failures(harness).Length == 3, "another cause is told at once");
+        await harness.PassUntilAsync(() => Failures(harness).Length == 3, "another cause is logged immediately");
         Assert.DoesNotContain(harness.Log, line => line.Contains("secret", StringComparison.Ordinal));
         await AssertKnowsAdaAsync(harness);
     }
@@ -126,13 +126,13 @@ public sealed class NetworkTests
     [Theory]
     [InlineData("http://no-such-host.invalid", "the name no-such-host.invalid cannot be resolved (DNS)")]
     [InlineData("http://127.0.0.1:1", "no connection to 127.0.0.1:1: Connection refused")]
-    public async Task Unreachable_server_is_logged(string url, string said)
+    public async Task Unreachable_server_is_logged(string url, string expected)
     {
         await using var harness = new ClientHarness();
         await KnowAdaAsync(harness);
         await harness.RestartAsync(options => options with { Url = new Uri(url) });
-        await harness.PassUntilAsync(() => Status(harness)?.FailedPolls >= 3, "it has asked again and again");
-        Assert.Contains(said, Assert.Single(Failures(harness)), StringComparison.Ordinal);
+        await harness.PassUntilAsync(() => Status(harness)?.FailedPolls >= 3, "several polls have failed");
+        Assert.Contains(expected, Assert.Single(Failures(harness)), StringComparison.Ordinal);
         await AssertKnowsAdaAsync(harness);
     }
 
@@ -164,16 +164,16 @@ public sealed class NetworkTests
         {
             var before = polls;
             await harness.RestartAsync(options => options with { Url = UrlOf(server), CaFile = authority.CaFile, TrustsOnlyCaFile = only });
-            await harness.PassUntilAsync(() => polls >= before + 2, "it trusts the server");
+            await harness.PassUntilAsync(() => polls >= before + 2, "polls are answered");
         }
         await AssertKnowsAdaAsync(harness);
 
-        async Task AssertRefusedAsync(WebApplication refused, string? caFile, string said)
+        async Task AssertRefusedAsync(WebApplication refused, string? caFile, string expected)
         {
             harness.Log.Clear();
             await harness.RestartAsync(options => options with { Url = UrlOf(refused), CaFile = caFile });
-            await harness.PassUntilAsync(() => Status(harness)?.FailedPolls >= 2, "it has asked again");
-            Assert.Contains(said, Assert.Single(Failures(harness)), StringComparison.Ordinal);
+            await harness.PassUntilAsync(() => Status(harness)?.FailedPolls >= 2, "two polls have failed");
+            Assert.Contains(expected, Assert.Single(Failures(harness)), StringComparison.Ordinal);
         }
 
         static Uri UrlOf(WebApplication app) => new($"https://localhost:{OwnAuthority.Port(app)}");
@@ -216,12 +216,12 @@ public sealed class NetworkTests
         var proxied = Read(("Proxy", $"http://ada:right@127.0.0.1:{proxy.Port}")).Proxy;
 
         await harness.RestartAsync(options => options with { Url = new Uri("https://allocator.test"), CaFile = authority.CaFile, Proxy = proxied });
-        await harness.PassUntilAsync(() => polls >= 2, "it polls through the proxy");
+        await harness.PassUntilAsync(() => polls >= 2, "polls pass through the proxy");
         Assert.Contains("CONNECT allocator.test:443 HTTP/1.1", lines);
 
         password = "changed";
         await harness.RestartAsync();
-        await harness.PassUntilAsync(() => Status(harness)?.FailedPolls >= 2, "the proxy refuses");
+        await harness.PassUntilAsync(() => Status(harness)?.FailedPolls >= 2, "the proxy has refused two polls");
         Assert.Contains("the proxy refuses the connection", Assert.Single(Failures(harness)), StringComparison.Ordinal);
         Assert.Contains("407", Failures(harness)[0], StringComparison.Ordinal);
         Assert.DoesNotContain(harness.Log, line =>
@@ -251,7 +251,7 @@ public sealed class NetworkTests
             ["NO_PROXY"] = noProxy,
             [variable] = $"http://127.0.0.1:{proxy.Port}",
         });
-        await Wait.UntilAsync(() => client.Output.Contains("Poll failed", StringComparison.Ordinal), "it has tried");
+        await Wait.UntilAsync(() => client.Output.Contains("Poll failed", StringComparison.Ordinal), "a failed poll is logged");
         Assert.Equal(0, await client.StopAsync());
         Assert.Equal(goesThere ? ["POST http://allocator.test/vms HTTP/1.1"] : [], lines.Distinct());
         Assert.Contains(goesThere ? "403 Forbidden, no problem details in the response" : "cannot be resolved (DNS)",
@@ -271,17 +271,17 @@ public sealed class NetworkTests
             factory.HttpMessageHandlerBuilderActions.Add(builder =>
             ((SocketsHttpHandler)builder.PrimaryHandler).ConnectCallback = async (_, cancel) =>
             {
-                // As a resolver would, whose answer changes.
+                // Stands for a resolver whose answer changes.
                 asked.Enqueue(address);
                 var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
                 await socket.ConnectAsync(address, one.Port, cancel);
                 return new NetworkStream(socket, ownsSocket: true);
             }));
         await harness.RestartAsync(options => options with { Url = one.Url, ConnectionLifetime = TimeSpan.FromSeconds(0.5) });
-        await harness.PassUntilAsync(() => !asked.IsEmpty, "it polls at the first address");
+        await harness.PassUntilAsync(() => !asked.IsEmpty, "a poll has arrived at the first address");
 
         address = IPAddress.Parse("127.0.0.2");
-        await harness.PassUntilAsync(() => asked.Contains(address), "it looks the name up again");
+        await harness.PassUntilAsync(() => asked.Contains(address), "the name is resolved again");
 
         Assert.Empty(Failures(harness));
         using var usual = Connections.Create(new AllocatorClientOptions { Url = one.Url });
@@ -328,10 +328,10 @@ public sealed class NetworkTests
             heard = time.GetTimestamp();
             return Empty(HttpStatusCode.NoContent);
         };
-        harness.Say(new VmReport(InUse: true));
+        harness.Report(new VmReport(InUse: true));
         await harness.PassUntilAsync(() => refused is not null, "the report is refused");
         time.Jump -= TimeSpan.FromDays(1);
-        await harness.PassUntilAsync(() => heard != 0, "the report is heard");
+        await harness.PassUntilAsync(() => heard != 0, "the report has been received");
         Assert.InRange(time.GetElapsedTime(refused!.Value, heard).TotalSeconds, 100, 132);
     }
 
@@ -340,10 +340,10 @@ public sealed class NetworkTests
     [InlineData("Proxy", "http://ada:secret@", "it must be the proxy's address")]
     [InlineData("CaFile", "/no/such/file.pem", "it must be a readable file of certificates in PEM")]
     [InlineData("TrustsOnlyCaFile", "perhaps", "it must be true or false")]
-    public void Network_settings_are_validated_without_showing_secrets(string key, string value, string said)
+    public void Network_settings_are_validated_without_showing_secrets(string key, string value, string expected)
     {
         var wrong = Assert.Throws<ClientOptionsException>(() => Read((key, value)));
-        Assert.Contains(said, wrong.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, wrong.Message, StringComparison.Ordinal);
         Assert.Contains($"ALLOCATOR_{key}", wrong.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", wrong.Message, StringComparison.Ordinal);
     }
@@ -353,7 +353,7 @@ public sealed class NetworkTests
         settings.Append(("Url", "https://allocator.test")).Append(("MachineId", "machine-1"))
             .Select(setting => KeyValuePair.Create<string, string?>(setting.Item1, setting.Item2))).Build());
 
-    /// <summary>The client has a person, and has done what there was to do.</summary>
+    /// <summary>Starts a client whose VM is assigned and whose hook has been run and reported.</summary>
     private static async Task KnowAdaAsync(ClientHarness harness)
     {
         harness.OnPoll = Steady(2, () => Assigned(2, Ada));
@@ -373,7 +373,7 @@ public sealed class NetworkTests
 
     private static ClientStatus? Status(ClientHarness harness) => ClientStatus.Read(harness.StatusPath);
 
-    /// <summary>Time whose clock can be set, while what has passed is what has passed.</summary>
+    /// <summary>A time provider whose clock can be set without changing the elapsed time.</summary>
     private sealed class JumpingTime : AwaitedTime
     {
         public TimeSpan Jump { get; set; }

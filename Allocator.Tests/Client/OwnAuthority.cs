@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Allocator.Tests.Client;
 
-/// <summary>A certificate authority that no system knows, and servers with its certificates.</summary>
+/// <summary>A certificate authority that no system trusts, and servers with its certificates.</summary>
 internal sealed class OwnAuthority : IDisposable
 {
     private static readonly DateTimeOffset Now = TimeProvider.System.GetUtcNow();
@@ -27,10 +27,10 @@ internal sealed class OwnAuthority : IDisposable
         File.WriteAllText(CaFile, _root.ExportCertificatePem());
     }
 
-    /// <summary>What has to be trusted.</summary>
+    /// <summary>Gets the file with the certificate of the authority.</summary>
     public string CaFile => Path.Combine(_folder, "ca.pem");
 
-    /// <summary>A real web server with TLS, for this name; answers each request so.</summary>
+    /// <summary>Starts a real web server with TLS for this name, which answers each request with this handler.</summary>
     public async Task<WebApplication> ServeAsync(string name, RequestDelegate answer, int validFromDays = -1, int validToDays = 1)
     {
         var builder = WebApplication.CreateSlimBuilder();

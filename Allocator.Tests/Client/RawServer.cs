@@ -9,7 +9,7 @@ using System.Text;
 
 namespace Allocator.Tests.Client;
 
-/// <summary>A server that says what no web server would: for each connection, a test writes what it likes. With TLS or without.</summary>
+/// <summary>A server, with or without TLS, on whose connections a test can write what no web server would.</summary>
 internal sealed class RawServer : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
@@ -20,7 +20,7 @@ internal sealed class RawServer : IAsyncDisposable
     private readonly X509Certificate2? _certificate;
 
     /// <param name="serve">Gets the connection and the head of its first request, line by line.</param>
-    /// <param name="certificate">With one, it speaks TLS.</param>
+    /// <param name="certificate">The certificate for TLS; null for a server without TLS.</param>
     public RawServer(Func<Stream, string[], CancellationToken, Task> serve, IPAddress? address = null,
         int port = 0, X509Certificate2? certificate = null)
     {
@@ -30,7 +30,7 @@ internal sealed class RawServer : IAsyncDisposable
         _accepting = AcceptAsync();
     }
 
-    /// <summary>Says the same to everybody, and hangs up.</summary>
+    /// <summary>Creates a server that writes the same response to each connection and closes it.</summary>
     public RawServer(string says, X509Certificate2? certificate = null)
         : this((stream, _, cancel) => WriteAsync(stream, says.ReplaceLineEndings("\r\n"), cancel), certificate: certificate)
     {
@@ -40,10 +40,10 @@ internal sealed class RawServer : IAsyncDisposable
 
     public Uri Url => new($"http://{_listener.LocalEndpoint}");
 
-    /// <summary>The head of the first request of each connection.</summary>
+    /// <summary>Gets the head of the first request of each connection.</summary>
     public ConcurrentQueue<string> Asked { get; } = new();
 
-    /// <summary>As the allocator answers that it is alive.</summary>
+    /// <summary>The allocator's response to <c>/health/live</c>.</summary>
     public static string Live(DateTimeOffset? date = null) =>
         $"""
         HTTP/1.1 200 OK
@@ -55,7 +55,7 @@ internal sealed class RawServer : IAsyncDisposable
         live
         """;
 
-    /// <summary>A certificate that signs itself, and so is its own CA.</summary>
+    /// <summary>Creates a self-signed certificate, which is also its own authority.</summary>
     public static X509Certificate2 Certificate(string name, DateTimeOffset from, DateTimeOffset until)
     {
         using var key = RSA.Create(2048);
@@ -72,11 +72,11 @@ internal sealed class RawServer : IAsyncDisposable
     public static Task WriteAsync(Stream stream, string text, CancellationToken cancel) =>
         stream.WriteAsync(Encoding.UTF8.GetBytes(text), cancel).AsTask();
 
-    /// <summary>Lets two connections speak with each other until one ends.</summary>
+    /// <summary>Forwards data between two connections until one of them ends.</summary>
     public static async Task RelayAsync(Stream one, Stream other, CancellationToken cancel) =>
         await Task.WhenAny(one.CopyToAsync(other, cancel), other.CopyToAsync(one, cancel));
 
-    /// <summary>The head of a request, line by line, without the empty line at its end.</summary>
+    /// <summary>Reads the head of a request, line by line, without the empty line at its end.</summary>
     public static async Task<string[]> ReadHeadAsync(Stream stream, CancellationToken cancel)
     {
         var head = new StringBuilder();
@@ -105,7 +105,7 @@ internal sealed class RawServer : IAsyncDisposable
             {
                 _connections.Add(ServeAsync(await _listener.AcceptTcpClientAsync(_stop.Token)));
             }
-            // Each of them, and "not listening", is how a listener says that it was stopped.
+            // A stopped listener throws one of these, or "not listening".
             catch (Exception e) when (e is OperationCanceledException or SocketException or InvalidOperationException)
             {
                 return;
@@ -126,7 +126,7 @@ internal sealed class RawServer : IAsyncDisposable
             }
             catch (Exception e) when (e is OperationCanceledException or IOException or SocketException or AuthenticationException)
             {
-                // The client or the test has gone.
+                // The client has disconnected, or the test is over.
             }
         }
     }

@@ -11,7 +11,7 @@ using Xunit;
 
 namespace Allocator.Tests.Data;
 
-/// <summary>The password is set apart from the connection string, and can be changed while replicas run.</summary>
+/// <summary>Tests the password setting, which is separate from the connection string and can change while replicas run.</summary>
 public sealed class PasswordTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("allocator-password-").FullName;
@@ -45,11 +45,11 @@ public sealed class PasswordTests : IDisposable
         using var enrolled = await after.Http.SendAsync(asked);
         var token = (await enrolled.Content.ReadFromJsonAsync<Enrolment>())!.Token;
         before.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
-        // It can know this VM only from the database.
+        // The older replica can learn of this VM only from the database.
         await Wait.UntilAsync(async () =>
             (await before.Http.GetAsync("/assignment/vm-1")).StatusCode == HttpStatusCode.OK, "the older replica knows the VM");
 
-        // The worst case before it is replaced: it loses all its connections and cannot open another.
+        // The worst case before its replacement: the replica loses all its connections and cannot open another.
         await owner.Command("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'").ExecuteAsync(default);
         using (var refused = await before.Http.PostAsJsonAsync("/assignments", new AssignmentRequest("ada@example.org")))
         {
@@ -61,7 +61,7 @@ public sealed class PasswordTests : IDisposable
             (await after.Http.PostAsJsonAsync("/assignments", new AssignmentRequest("ada@example.org"))).IsSuccessStatusCode,
                 "the newer replica takes people");
         // Monitoring looks for this code.
-        await Wait.UntilAsync(() => before.Output.Contains("28P01", StringComparison.Ordinal), "its log says why");
+        await Wait.UntilAsync(() => before.Output.Contains("28P01", StringComparison.Ordinal), "the reason is logged");
 
         await using var late = Executable.Start("Allocator.Api", [], new Dictionary<string, string?>
         {

@@ -172,11 +172,11 @@ public sealed partial class ComposeTests(PostgresServer server) : IDisposable
         File.SetUnixFileMode(engine, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         var secrets = Path.Combine(_folder, "secrets");
 
-        var said = await MakeAsync();
-        Assert.Contains("http://127.0.0.1:8080", said, StringComparison.Ordinal);
-        Assert.Contains("secrets/admin-password", said, StringComparison.Ordinal);
+        var output = await MakeAsync();
+        Assert.Contains("http://127.0.0.1:8080", output, StringComparison.Ordinal);
+        Assert.Contains("secrets/admin-password", output, StringComparison.Ordinal);
         var made = Directory.GetFiles(secrets).ToDictionary(file => Path.GetFileName(file), File.ReadAllText);
-        Assert.All(made, secret => Assert.DoesNotContain(secret.Value.Trim(), said, StringComparison.Ordinal));
+        Assert.All(made, secret => Assert.DoesNotContain(secret.Value.Trim(), output, StringComparison.Ordinal));
         Assert.Equal(
             _file["secrets"].Map.Select(secret => secret.Value["file"].Text).Append("./secrets/admin-password").Order(StringComparer.Ordinal),
             made.Keys.Select(name => $"./secrets/{name}").Order(StringComparer.Ordinal));

@@ -7,8 +7,8 @@ using Xunit;
 namespace Allocator.Tests.Delivery;
 
 /// <summary>
-/// A load balancer keeps idle connections to the replicas and sends later requests into them. Who closes first decides: if
-/// it is the replica, a request meets a connection that is just being closed, and its sender gets a 502 or nothing.
+/// A load balancer keeps idle connections to the replicas and sends later requests into them. What matters is which side
+/// closes first: if it is the replica, a request meets a connection that is just being closed, and its sender gets a 502 or nothing.
 /// </summary>
 public sealed class KeepAliveTests(PostgresServer server)
 {

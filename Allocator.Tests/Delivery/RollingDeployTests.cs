@@ -10,7 +10,7 @@ using Xunit;
 
 namespace Allocator.Tests.Delivery;
 
-/// <summary>Replicas are replaced one by one behind a load balancer without retries, while VMs poll and people ask.</summary>
+/// <summary>Replicas are replaced one by one behind a load balancer without retries, while VMs poll and people request VMs.</summary>
 public sealed class RollingDeployTests(PostgresServer server)
 {
     private const int Vms = 12;

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Allocator.Tests.Events;
 
-/// <summary>The catalogue of event actions is complete, and the documentation has the same.</summary>
+/// <summary>The catalogue of event actions is complete, and the documentation lists the same actions.</summary>
 public sealed partial class EventActionTests
 {
     [Fact]

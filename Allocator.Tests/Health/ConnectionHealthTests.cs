@@ -103,7 +103,7 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
         {
             await taker.DisposeAsync();
         }
-        await Wait.UntilAsync(async () => (await GetAsync(one)).Status == HttpStatusCode.OK, "there are enough again");
+        await Wait.UntilAsync(async () => (await GetAsync(one)).Status == HttpStatusCode.OK, "enough connections are free again");
     }
 
     [Fact]
@@ -197,7 +197,7 @@ public sealed class ConnectionHealthTests : IAsyncLifetime
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.TooManyConnections)
         {
-            // All are taken.
+            // All connections are taken.
         }
     }
 }

@@ -51,7 +51,7 @@ internal sealed partial class ApiProcess : IAsyncDisposable
             },
             "it listens");
         var api = new ApiProcess(program, new Uri(address));
-        await Wait.UntilAsync(async () => (await api.Http.GetAsync("/health/ready")).IsSuccessStatusCode, "it is ready");
+        await Wait.UntilAsync(async () => (await api.Http.GetAsync("/health/ready")).IsSuccessStatusCode, "the replica is ready");
         return api;
     }
 

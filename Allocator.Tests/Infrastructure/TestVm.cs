@@ -43,7 +43,7 @@ internal sealed class TestVm(Deployment deployment, string hostname, string toke
         Wait.ForAsync(async () => await PollAsync(replica) is { } answer && condition(answer) ? answer : null, $"{Hostname} is told that {what}");
 
     public Task<VmAssignment> PollUntilAsync(VmState state, Replica? replica = null) =>
-        PollUntilAsync(answer => answer.State == state, $"it is {state}", replica);
+        PollUntilAsync(answer => answer.State == state, $"the VM is {state}", replica);
 
     public async Task ReportAsync(VmReport report)
     {

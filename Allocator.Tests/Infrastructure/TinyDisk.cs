@@ -31,7 +31,7 @@ internal sealed class TinyDisk(string folder) : IAsyncDisposable
         }
         catch (IOException)
         {
-            // It is full.
+            // The disk is full.
         }
     }
 

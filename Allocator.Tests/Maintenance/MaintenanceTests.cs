@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Allocator.Tests.Maintenance;
 
-/// <summary>Background work goes on although the database refuses a part of it.</summary>
+/// <summary>Background work continues even if the database refuses a part of it.</summary>
 public sealed class MaintenanceTests(PostgresServer server)
 {
     private const string Refuse =
@@ -19,7 +19,7 @@ public sealed class MaintenanceTests(PostgresServer server)
         """;
 
     [Fact]
-    public async Task Job_that_fails_stops_neither_the_others_nor_the_process_and_is_counted_until_it_recovers()
+    public async Task Failing_job_is_counted_and_stops_neither_the_other_jobs_nor_the_process()
     {
         await using var database = NpgsqlDataSource.Create(await server.CreateDatabaseAsync());
         await ExecuteAsync(
@@ -54,7 +54,7 @@ public sealed class MaintenanceTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task Receipts_that_cannot_be_written_stop_neither_the_process_nor_the_writing_of_polls_and_are_written_later()
+    public async Task Receipts_that_cannot_be_written_are_written_later_and_stop_nothing_else()
     {
         await using var deployment = await Deployment.StartAsync(server);
         var vm = (await deployment.EnrolFreeAsync("vm-1"))[0];

@@ -93,7 +93,8 @@ public sealed class MarkLostTests(PostgresServer server)
         deployment.AddReplica(connectionString);
         await Wait.UntilAsync(async () =>
             await deployment.QueryAsync<bool>("select swept_at > clock() - interval '1 minute' from sweeper"), "the replica has swept");
-        await Wait.UntilAsync(async () => await deployment.QueryAsync<bool>("select swept_at > dark_at from sweeper"), "it has swept once more");
+        await Wait.UntilAsync(async () => await deployment.QueryAsync<bool>("select swept_at > dark_at from sweeper"),
+            "the replica has swept once more");
 
         Assert.Equal(0, await deployment.QueryAsync<long>("select count(*) from vms where lost_at is not null"));
     }

@@ -37,7 +37,7 @@ public sealed class BindingTests(PostgresServer server)
 
         Assert.Equal(210, assignments.Select(assignment => assignment.Id).Distinct().Count());
         Assert.Equal(200, answers.Select(answer => answer.Assignment!.Id).Distinct().Count());
-        // Ten people wait in the order of their requests, and get VMs as those become free.
+        // Ten people wait in the order of their requests, and get VMs as these become free.
         var waiting = new List<Assignment>();
         foreach (var assignment in assignments)
         {
@@ -98,7 +98,7 @@ public sealed class BindingTests(PostgresServer server)
             Assert.Equal(AssignmentState.Ended, (await deployment.FindAsync(asked.Id)).State);
             Assert.Equal(0, await deployment.QueryAsync<long>("select count(*) from vms where assignment_id is not null"));
             await deployment.WaitForQueueAsync(0);
-            var now = await vm.PollUntilAsync(answer => answer.State != VmState.Assigned, "nobody has it");
+            var now = await vm.PollUntilAsync(answer => answer.State != VmState.Assigned, "the VM is unassigned");
             if (now!.State == VmState.Cleaning)
             {
                 await vm.ReportAsync(Outcome.Clean);

@@ -167,10 +167,10 @@ public sealed class PollTests(PostgresServer server)
             Assert.All(vms, vm => Assert.Equal(HttpStatusCode.NotModified, vm.Status));
             polls += vms.Length;
             return polls >= 500 && await StatementsAsync(deployment, "%pg_snapshot_xmin%") >= 2;
-        }, "the feed was asked twice while 500 polls were answered");
+        }, "the feed has run twice while 500 polls were answered");
 
-        // The feed goes on twice a second, the connections are counted four times a minute; of the liveness only the first
-        // notes may still have been on their way; nothing else was asked.
+        // The feed runs twice a second, and the connections are counted four times a minute. Only the first liveness
+        // records may still be written. There is no other query.
         var others = await deployment.QueryAsync<string[]>(
             """
             select coalesce(array_agg(query), '{}')
@@ -231,7 +231,7 @@ public sealed class PollTests(PostgresServer server)
         Assert.Equal(10, vms[0].MaxAge);
 
         await deployment.ExecuteAsync("update vms set hold = 'held' where hostname not in ('vm-1', 'vm-2')");
-        await Wait.UntilAsync(async () => (await vms[0].PollAsync()) is not null && vms[0].MaxAge == 1, "two free VMs hurry");
+        await Wait.UntilAsync(async () => (await vms[0].PollAsync()) is not null && vms[0].MaxAge == 1, "two free VMs poll every second");
         await vms[9].PollAsync();
         Assert.Equal(15, vms[9].MaxAge);
     }
@@ -245,7 +245,7 @@ public sealed class PollTests(PostgresServer server)
         {
             await deployment.EndAsync((await deployment.AskAsync($"person-{i}@example.org")).Id);
         }
-        await Wait.UntilAsync(async () => (await vms[0].PollAsync()) is not null && vms[0].MaxAge == 2, "the free VMs hurry");
+        await Wait.UntilAsync(async () => (await vms[0].PollAsync()) is not null && vms[0].MaxAge == 2, "the free VMs poll more often");
 
         await deployment.MoveClockAsync(TimeSpan.FromMinutes(1));
         await Wait.UntilAsync(async () => (await vms[0].PollAsync()) is not null && vms[0].MaxAge == 10, "the rush is over");

@@ -39,7 +39,7 @@ public sealed class PoolDeletionTests(PostgresServer server)
         Assert.Equal("pool_deleted", (await deployment.EventsAsync("pool=gpu&order=desc&limit=1")).Single().Action);
         foreach (var replica in deployment.Replicas)
         {
-            await Wait.UntilAsync(async () => { await vm.PollAsync(replica); return vm.Status == HttpStatusCode.Gone; }, "the deleted VM is told so");
+            await Wait.UntilAsync(async () => { await vm.PollAsync(replica); return vm.Status == HttpStatusCode.Gone; }, "it is answered with 410");
         }
 
         // The names are free again. A machine that was deleted before it was clean must still be cleaned.

@@ -33,9 +33,13 @@ public sealed class ClientSettingsTests : IDisposable
     }
 
     [Fact]
-    public void Variables_of_admin_commands_and_hooks_are_not_misspelt_settings()
+    public void Variables_of_other_programs_are_not_misspelt_settings()
     {
-        string[] others = ["ADMIN_USER", "ADMIN_PASSWORD", "ADMIN_FILE", "API_KEY", "EVENT", "EMAIL", "GENERATION", "ASSIGNMENT_ID", "HOOK_RUN"];
+        string[] others =
+        [
+            "ADMIN_USER", "ADMIN_PASSWORD", "ADMIN_FILE", "API_KEY", "EVENT", "EMAIL", "GENERATION", "ASSIGNMENT_ID", "HOOK_RUN",
+            "TERRAFORM_MIRROR", "EMULATOR",
+        ];
         var settings = others.Append("MachineId").ToDictionary(name => name, string? (_) => "x");
         settings["Url"] = "http://127.0.0.1:1";
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(settings).Build();

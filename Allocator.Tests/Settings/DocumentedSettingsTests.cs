@@ -84,10 +84,10 @@ public sealed class DocumentedSettingsTests(PostgresServer server)
 
     private static SettingsSection[] Sections(Replica replica) => [.. replica.Services.GetServices<SettingsSection>()];
 
-    /// <summary>The least and the greatest value, both of which are accepted.</summary>
+    /// <summary>Returns the minimum and the maximum, both of which are accepted.</summary>
     private static string[] Limits(SettingDefinition setting) => [Text(setting.Min), Text(setting.Max)];
 
-    /// <summary>The closest values that are not accepted.</summary>
+    /// <summary>Returns the closest values that are not accepted.</summary>
     private static string[] Beyond(SettingDefinition setting) => (setting.Min, setting.Max) switch
     {
         (TimeSpan min, TimeSpan max) => [$"{min - TimeSpan.FromMilliseconds(1)}", $"{max + TimeSpan.FromMilliseconds(1)}"],

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Allocator.Tests.Settings;
 
-/// <summary>Settings out of files, of the real program.</summary>
+/// <summary>Tests settings from secret files, with the real program.</summary>
 public sealed class SecretFilesTests(PostgresServer server) : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("allocator-secrets-").FullName;
@@ -15,7 +15,7 @@ public sealed class SecretFilesTests(PostgresServer server) : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Secrets_are_read_from_files_and_win_over_all_other_sources_and_are_shown_to_nobody()
+    public async Task Secrets_are_read_from_files_override_all_other_sources_and_are_never_shown()
     {
         Write("Admin__Users__ada", Credentials.HashPassword("s3cret"));
         Write("Enrolment__TokenHashes__0", Credentials.HashKey("token-in-a-file") + "\n");

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Allocator.Tests.Settings;
 
-/// <summary>A wrong setting stops the start, and says which and what would be right.</summary>
+/// <summary>A wrong setting stops the start with a message that names the setting and its valid values.</summary>
 public sealed class SettingsTests(PostgresServer server)
 {
     private static readonly string AnyHash = new('0', 64);
@@ -133,7 +133,7 @@ public sealed class SettingsTests(PostgresServer server)
         await using var migrates = Executable.Start("Allocator.Api", ["migrate"], environment);
         Assert.Equal(0, await migrates.WaitForExitAsync());
         await using var runs = Executable.Start("Allocator.Api", [], environment);
-        await Wait.UntilAsync(() => runs.Output.Contains("The fleet is loaded", StringComparison.Ordinal), "it serves");
+        await Wait.UntilAsync(() => runs.Output.Contains("The fleet is loaded", StringComparison.Ordinal), "the fleet is loaded");
         Assert.True(await runs.StopAsync() == 0, runs.Output);
     }
 }

@@ -9,10 +9,10 @@ using Xunit;
 
 namespace Allocator.Tests.Vms;
 
-/// <summary>Everything that asks whether a VM is available gets the same answer, for every reason that there is.</summary>
+/// <summary>Every query for available VMs gives the same result, for every reason why a VM is not available.</summary>
 public sealed class AvailabilityTests(PostgresServer server)
 {
-    /// <summary>The reasons that an update of the VM's row brings about; the other two need a person.</summary>
+    /// <summary>The reasons that an update of the VM's row can cause; the other two require a person.</summary>
     private static readonly Dictionary<string, string> Updates = new()
     {
         ["held"] = "hold = 'held'",
@@ -115,7 +115,7 @@ public sealed class AvailabilityTests(PostgresServer server)
         }
         Assert.Equal((409, "no-free-vm"), await deployment.RefusedAsync($"/assignments/{waiting.Id}/move", new MoveRequest(null)));
 
-        // Estimates go by the VM that is only cleaning (within a minute) and the one that only has a person (within an hour).
+        // Estimates depend on the VM that is only cleaning (within a minute) and the one that only has a person (within an hour).
         Assert.InRange((await EstimateAsync(1))!.Value, 1, 60);
         Assert.InRange((await EstimateAsync(2))!.Value, 61, 3_600);
         Assert.Null(await EstimateAsync(3));

@@ -121,7 +121,7 @@ public sealed class EnrolmentTokenTests(PostgresServer server)
         Assert.Equal(2, (await ListAsync(deployment)).Count);
 
         await deployment.MoveClockAsync(TimeSpan.FromDays(2));
-        await Wait.UntilAsync(async () => (await ListAsync(deployment)).Count == 1, "it is removed");
+        await Wait.UntilAsync(async () => (await ListAsync(deployment)).Count == 1, "the token is removed");
         Assert.Equal(lasting.Id, Assert.Single(await ListAsync(deployment)).Id);
     }
 

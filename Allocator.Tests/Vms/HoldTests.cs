@@ -74,12 +74,12 @@ public sealed class HoldTests(PostgresServer server)
         Assert.Equal(VmHold.Draining, (await deployment.FindVmAsync("vm-1")).Hold);
         await vm.ReportAsync(Outcome.Clean);
 
-        await Wait.UntilAsync(async () => (await deployment.FindVmAsync("vm-1")).Hold == VmHold.Retired, "it is retired");
+        await Wait.UntilAsync(async () => (await deployment.FindVmAsync("vm-1")).Hold == VmHold.Retired, "the VM is retired");
         await deployment.SweepAsync();
         await vm.PollUntilAsync(VmState.Held);
         await deployment.DoAsync("/vms/vm-1/drain");
         Assert.Equal(VmHold.Retired, (await deployment.FindVmAsync("vm-1")).Hold);
-        // It happens once, although several replicas sweep.
+        // The VM is retired once, although several replicas sweep.
         Assert.Single(await deployment.EventsAsync("action=vm_retired"));
         Assert.Single(await deployment.EventsAsync("action=vm_drained"));
         // A mistake can be undone.
@@ -100,7 +100,7 @@ public sealed class HoldTests(PostgresServer server)
         await deployment.DoAsync("DELETE /vms/vm-1");
         await deployment.DoAsync("DELETE /vms/vm-1");
 
-        await Wait.UntilAsync(() => deployment.Replicas.All(replica => replica.Fleet.Find("vm-1") is null), "every fleet has forgotten it");
+        await Wait.UntilAsync(() => deployment.Replicas.All(replica => replica.Fleet.Find("vm-1") is null), "every fleet has forgotten the VM");
         Assert.All(deployment.Replicas, replica => Assert.Equal((1, 1), (replica.Fleet.Count, replica.Fleet.FindPool("default")!.Free)));
         foreach (var replica in deployment.Replicas)
         {
@@ -139,7 +139,8 @@ public sealed class HoldTests(PostgresServer server)
         Assert.Equal((VmStatus.Initializing, null, VmState.Free), await StatusAsync());
         await again.ReportAsync(new VmReport(VmStatus.Running));
         await deployment.WaitForFleetAsync("vm-1", view => view.IsFree);
-        await Wait.UntilAsync(async () => (await old.PollAsync()) is not null || old.Status == HttpStatusCode.Unauthorized, "the old token is dead");
+        await Wait.UntilAsync(async () => (await old.PollAsync()) is not null || old.Status == HttpStatusCode.Unauthorized,
+            "the old token is refused");
 
         await deployment.DoAsync("DELETE /vms/vm-1");
         await deployment.ExecuteAsync("update vms set machine_id = 'a-machine-that-is-scrapped'");

@@ -22,7 +22,7 @@ public sealed class VmEndpointsTests(PostgresServer server)
 
         Assert.NotEqual(vm.Token, again.Token);
         Assert.Equal(asked.Id, (await again.PollAsync())!.Assignment!.Id);
-        await Wait.UntilAsync(async () => (await vm.PollAsync()) is not null && vm.Status == HttpStatusCode.Unauthorized, "the old token is dead");
+        await Wait.UntilAsync(async () => (await vm.PollAsync()) is not null && vm.Status == HttpStatusCode.Unauthorized, "the old token is refused");
     }
 
     [Fact]
@@ -92,8 +92,8 @@ public sealed class VmEndpointsTests(PostgresServer server)
 
         await vm.ReportAsync(new VmReport(Warnings: new Dictionary<string, string?> { ["disk"] = null, ["gpu"] = "No devices were found" }));
         Assert.Equal("gpu", Assert.Single((await deployment.FindVmAsync("vm-1")).Warnings).Key);
-        var said = (await deployment.EventsAsync("action=reported&order=desc&limit=1"))[0].Detail;
-        Assert.Equal("/ is 97 % full", said.GetProperty("before").GetProperty("warnings").GetProperty("disk").GetString());
+        var detail = (await deployment.EventsAsync("action=reported&order=desc&limit=1"))[0].Detail;
+        Assert.Equal("/ is 97 % full", detail.GetProperty("before").GetProperty("warnings").GetProperty("disk").GetString());
         await vm.ReportAsync(new VmReport(Warnings: new Dictionary<string, string?>()));
         Assert.Empty((await deployment.FindVmAsync("vm-1")).Warnings);
     }
@@ -155,7 +155,7 @@ public sealed class VmEndpointsTests(PostgresServer server)
         Assert.Equal(["vm-5"], selected.Items.Select(vm => vm.Hostname));
         using var invalid = await deployment.Admin.GetAsync(new Uri("/vms?inUse=often", UriKind.Relative));
         Assert.Contains("""{"inUse":["Must be true or false."]}""", await invalid.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        // All reasons are listed together, in words and as codes.
+        // All reasons are listed together, each as text and as a code.
         await deployment.DoAsync("/vms/lab-3/hold");
         Assert.Equal(["held", "error", "gpu_unhealthy"], (await deployment.FindVmAsync("lab-3")).NotFreeBecause.Select(reason => reason.Code));
         Assert.All((await deployment.FindVmAsync("vm-4")).NotFreeBecause, reason => Assert.NotEmpty(reason.Text));

@@ -5,8 +5,8 @@ using Allocator.Bench.Load;
 namespace Allocator.Bench;
 
 /// <summary>
-/// What a poll allocates, everything included: the server runs in this process, and the load generator beside it
-/// allocates nothing. A process of its own, since it cannot be stopped again.
+/// Measures everything that a poll allocates. The server runs in the measured process together with the load generator,
+/// which allocates nothing. The process is separate because the server cannot be stopped again.
 /// </summary>
 internal static class Allocations
 {

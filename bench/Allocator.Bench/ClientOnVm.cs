@@ -7,8 +7,8 @@ using System.Text;
 namespace Allocator.Bench;
 
 /// <summary>
-/// Measures what the client takes of a VM, and what a minimal Python program takes to do the same: enrol, report
-/// `running`, and poll. Several of each run at the same time, at equal servers.
+/// Measures the resources of a VM that the client uses, and those of a minimal Python program that does the same: enrol,
+/// report `running`, and poll. Several of each run at the same time, against identical servers.
 /// </summary>
 internal static class ClientOnVm
 {
@@ -23,7 +23,7 @@ internal static class ClientOnVm
     public static async Task<Table> RunAsync(Database database, bool full)
     {
         var starts = full ? 31 : 9;
-        // With --full for as many polls as a VM makes in an hour; one of few free VMs polls every 1–2 s.
+        // With --full the run has as many polls as a VM makes in an hour. VMs poll every 1–2 s while few are free.
         var window = full ? TimeSpan.FromSeconds(PollsPerHour * 1.5) : TimeSpan.FromSeconds(15);
         var architecture = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "x64";
         var program = Path.GetFullPath($"artifacts/client/linux-{architecture}/allocator");

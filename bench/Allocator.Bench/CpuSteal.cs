@@ -3,12 +3,12 @@ using System.Globalization;
 namespace Allocator.Bench;
 
 /// <summary>
-/// The share of processor time that the host gave to others since this object was created (<c>steal</c> in <c>/proc/stat</c>).
+/// Measures the share of processor time that the host gave to other machines since this object was created (<c>steal</c> in <c>/proc/stat</c>).
 /// Above a few percent, times and rates are not comparable.
 /// </summary>
 internal sealed class CpuSteal
 {
-    /// <summary>Above this share figures are not comparable.</summary>
+    /// <summary>The share above which figures are not comparable.</summary>
     public const double Tolerable = 0.03;
 
     private readonly (double Stolen, double All) _before = Read();

@@ -73,8 +73,8 @@ internal sealed class Database : IAsyncDisposable
     }
 
     /// <summary>
-    /// Adds the free VMs of these numbers to a pool that is there, for which PostgreSQL does not look a million times;
-    /// <see cref="FleetVms"/> knows their names and tokens.
+    /// Adds the free VMs of these numbers to an existing pool, without a check of the foreign key for each row.
+    /// <see cref="FleetVms"/> has their names and tokens.
     /// </summary>
     public static Task AddVmsAsync(NpgsqlDataSource database, int first, int last, string pool = "default") => database.Command(
         """

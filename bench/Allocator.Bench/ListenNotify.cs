@@ -7,8 +7,8 @@ using Npgsql;
 namespace Allocator.Bench;
 
 /// <summary>
-/// What the predecessor does, in a program of the same shape: each VM has a database connection of its own in LISTEN,
-/// and each assignment is an UPDATE and a NOTIFY that wakes them all. Beside it the same numbers of VMs polling here.
+/// Measures the design of the predecessor in an equivalent program: each VM has its own database connection in LISTEN, and
+/// each assignment is an UPDATE and a NOTIFY that wakes all of them. The same numbers of polling VMs are measured too.
 /// </summary>
 internal static class ListenNotify
 {
@@ -16,8 +16,8 @@ internal static class ListenNotify
     private const double AssignmentsPerSecond = 10;
 
     /// <summary>
-    /// A few hundred requests are too few for the code to have been compiled to the end: what that takes would be most
-    /// of what is measured. So it is compiled once, at first use; for both designs alike.
+    /// Disables tiered compilation for both designs. A few hundred requests are too few for it to finish, and the compiler
+    /// would use most of the measured time.
     /// </summary>
     private static readonly KeyValuePair<string, string> CompileOnce = new("DOTNET_TieredCompilation", "0");
 
@@ -37,10 +37,10 @@ internal static class ListenNotify
             the processes themselves, independent of the machine's other load. Both programs run without tiered compilation, since so
             few requests would mostly measure the compiler.
             Processor time per assignment is the time beyond idling; *idle* is the share of one processor that PostgreSQL and the
-            program take together without requests, the lesser of {extent.Idle.TotalSeconds:0.#} s before and after. *Program* is the
+            program take together without requests, the smaller figure of {extent.Idle.TotalSeconds:0.#} s before and after. *Program* is the
             process that holds the VMs' LISTEN connections, or the replica.
-            *Asked → told* ends when the right VM knows, *answered → told* starts with the commit or the `202`: it is negative if the VM
-            knew first. p50 / p99. *Other commits* are a hundred unrelated commits of one row per second.
+            *Requested → notified* ends when the right VM knows; *answered → notified* starts with the commit or the `202`, and is
+            negative if the VM knew first. p50 / p99. *Other commits* are a hundred unrelated commits of one row per second.
             An assignment by LISTEN/NOTIFY is only one transaction. An assignment by polls is the whole visit: request, claim,
             `connected` (which is also the receipt), release and `clean`, with authentication and events. The pool is in rush all the
             time, also when idle: its free VMs poll every 2–4 s.
@@ -48,7 +48,8 @@ internal static class ListenNotify
             [
                 "VMs", "delivered by", "VMs connected", "database connections", "memory of their backends", "with page tables",
                     "PostgreSQL per assignment",
-                "program per assignment", "told", "asked → told", "answered → told", "other commits, idle", "other commits, assigning", "idle",
+                "program per assignment", "notified", "requested → notified", "answered → notified",
+                    "other commits, idle", "other commits, assigning", "idle",
             ]);
         foreach (var vms in Fleets)
         {
@@ -104,7 +105,7 @@ internal static class ListenNotify
     {
         var connectionString = await database.CreateAsync($"listen_{vms}");
         await CreateMachinesAsync(connectionString, vms);
-        // The role is no superuser, for whom PostgreSQL reserves its last connections.
+        // The role is not a superuser, for whom PostgreSQL reserves its last connections.
         var asProgram = new NpgsqlConnectionStringBuilder(connectionString) { Username = "program", Timeout = 60 };
         var asked = new ConcurrentDictionary<string, TaskCompletionSource<long>>();
         await using var listening = await ListeningVms.StartAsync(
@@ -130,12 +131,12 @@ internal static class ListenNotify
         async Task<PickupTimes?> AssignAsync()
         {
             string hostname;
-            var told = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var notified = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
             do
             {
                 hostname = $"vm-{Random.Shared.Next(1, vms + 1)}";
             }
-            while (!asked.TryAdd(hostname, told));
+            while (!asked.TryAdd(hostname, notified));
             var started = Stopwatch.GetTimestamp();
             await using (var connection = await assigning.OpenConnectionAsync())
             {
@@ -155,7 +156,7 @@ internal static class ListenNotify
             var committed = Stopwatch.GetTimestamp();
             try
             {
-                var at = await told.Task.WaitAsync(Timeout, TimeProvider.System);
+                var at = await notified.Task.WaitAsync(Timeout, TimeProvider.System);
                 return new PickupTimes(Stopwatch.GetElapsedTime(started, at), Stopwatch.GetElapsedTime(committed, at));
             }
             catch (TimeoutException)
@@ -226,7 +227,7 @@ internal static class ListenNotify
             : throw new InvalidOperationException($"{polling.Errors} requests of VMs or people failed; the first: {polling.FirstError}");
     }
 
-    /// <param name="assign">Makes one assignment; returns its latencies, or null if the VM was never told.</param>
+    /// <param name="assign">Makes one assignment; returns its latencies, or null if the VM never received it.</param>
     private static async Task<Figures> MeasureAsync(string connectionString, int program, Func<Task<PickupTimes?>> assign, Extent extent)
     {
         var own = new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false, ApplicationName = "bench" }.ConnectionString;
@@ -242,7 +243,7 @@ internal static class ListenNotify
         await Task.Delay(extent.Idle, TimeProvider.System);
         var begin = Now();
         var commitsIdle = writes.Take();
-        var told = await AssignAsync(assign, extent.Assignments);
+        var latencies = await AssignAsync(assign, extent.Assignments);
         var end = Now();
         var commitsAssigning = writes.Take();
         await Task.Delay(extent.Idle, TimeProvider.System);
@@ -253,7 +254,7 @@ internal static class ListenNotify
         var programIdle = Idle(moment => moment.ProgramCpu);
         var elapsed = Stopwatch.GetElapsedTime(begin.At, end.At);
         return new Figures(
-            extent.Assignments, told.SinceAsked, told.SinceAnswered, commitsIdle, commitsAssigning,
+            extent.Assignments, latencies.SinceAsked, latencies.SinceAnswered, commitsIdle, commitsAssigning,
             (end.DatabaseCpu - begin.DatabaseCpu - (databaseIdle * elapsed)) / extent.Assignments,
             (end.ProgramCpu - begin.ProgramCpu - (programIdle * elapsed)) / extent.Assignments,
             databaseIdle + programIdle,
@@ -261,7 +262,7 @@ internal static class ListenNotify
 
         Moment Now() => new(Stopwatch.GetTimestamp(), databaseUsage.Cpu, programUsage.Cpu);
 
-        // Occasional work such as garbage collection adds to it: the lesser figure is nearer to idle.
+        // Occasional work such as garbage collection adds to it: the smaller figure is closer to idle.
         double Idle(Func<Moment, TimeSpan> cpu) => Math.Min(Share(cpu, first, begin), Share(cpu, end, last));
 
         static double Share(Func<Moment, TimeSpan> cpu, Moment from, Moment to) => (cpu(to) - cpu(from)) / Stopwatch.GetElapsedTime(from.At, to.At);
@@ -300,10 +301,10 @@ internal static class ListenNotify
 
         async Task OneAsync()
         {
-            if (await assign() is { } told)
+            if (await assign() is { } latency)
             {
-                sinceAsked.Add(told.SinceAsked);
-                sinceAnswered.Add(told.SinceAnswered);
+                sinceAsked.Add(latency.SinceAsked);
+                sinceAnswered.Add(latency.SinceAnswered);
             }
         }
     }

@@ -5,18 +5,18 @@ using Npgsql;
 namespace Allocator.Bench;
 
 /// <summary>
-/// VMs as the predecessor served them, in a process of their own: a dedicated connection for each, in LISTEN on one
-/// channel that all share. Everybody hears everything and looks whether it is meant.
+/// Runs VMs as the predecessor served them, in a separate process: each has a dedicated connection in LISTEN on one shared
+/// channel, receives every notification and checks whether it is the recipient.
 /// </summary>
 /// <remarks>
-/// Says on standard output how many connections the server granted, then for each VM that hears its own name the name
-/// and the time. Ends with its standard input.
+/// Prints the number of accepted connections, and then the name and the time for each VM that receives its own name. Ends
+/// at the end of its standard input.
 /// </remarks>
 internal sealed class ListeningVms : IAsyncDisposable
 {
     public const string Channel = "vm_updates";
 
-    /// <summary>PostgreSQL forks for each; more of them would only wait in the server's queue.</summary>
+    /// <summary>The number of concurrent connection attempts. PostgreSQL forks for each, and more would only queue at the server.</summary>
     private const int ConnectAtOnce = 8;
 
     private readonly Process _process;

@@ -8,8 +8,8 @@ using Npgsql;
 namespace Allocator.Bench;
 
 /// <summary>
-/// What an admin waits for in a large deployment: every list, its first page and a later one, and what is shown of one
-/// VM and one pool. Over HTTP, with nothing but the database's own cache.
+/// Measures the requests of an admin in a large deployment: the first and a later page of every list, one VM and one pool.
+/// The requests use HTTP, and only the database caches.
 /// </summary>
 internal static class Lists
 {

@@ -9,8 +9,8 @@ using Npgsql;
 namespace Allocator.Bench;
 
 /// <summary>
-/// Fleets that do nothing but poll, each VM every 15–30 s on its own clock: what the replica and the database pay, how
-/// the liveness is written, how soon a replica starts, and what 100,000 changes at once do to it.
+/// Measures fleets that only poll, each VM every 15–30 s on its own clock: the cost for the replica and the database, the
+/// writes of liveness, the start of a replica, and the effect of 100,000 simultaneous changes.
 /// </summary>
 internal static class PacedLoad
 {
@@ -19,7 +19,7 @@ internal static class PacedLoad
     private const int Changed = 100_000;
     private static readonly TimeSpan DefaultInterval = TimeSpan.FromSeconds(30);
 
-    /// <summary>The median delay from which the load does not keep its pace.</summary>
+    /// <summary>The median delay above which the load generator is too slow.</summary>
     private static readonly TimeSpan Behind = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan UntilAllPolled = MaxAge * 2.2;
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(3);
@@ -65,8 +65,8 @@ internal static class PacedLoad
             await using var replica = await Replica.StartAsync(database, 300_000, DefaultInterval);
             measured.Add(await MeasureAsync(replica, Task.Delay(2 * DefaultInterval, TimeProvider.System), duration));
         }
-        // Until the first VMs are due to be written for the second time: all of them within Resolution, more a second than
-        // later, when they have spread.
+        // Waits until liveness is due to be written for the second time. The first writes all fall within Resolution, at a
+        // higher rate than later.
         var largest = await million.GetAsync();
         measured.Add(await MeasureAsync(largest, Task.Delay(largest.Resolution, TimeProvider.System), duration));
         foreach (var result in measured)

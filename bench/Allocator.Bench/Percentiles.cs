@@ -4,7 +4,7 @@ internal static class Percentiles
 {
     public static double Median<T>(this IEnumerable<T> items, Func<T, double> value) => items.Select(value).Percentile(0.5);
 
-    /// <summary>What so large a share did not exceed. Of few, a high percentile is the largest; of none, not a number.</summary>
+    /// <summary>Returns the smallest value that this share of the values does not exceed, or NaN if there are none.</summary>
     public static double Percentile(this IEnumerable<double> values, double share)
     {
         var sorted = values.Order().ToArray();

@@ -7,10 +7,10 @@ namespace Allocator.Bench;
 /// <summary>Measures how long a person waits for a VM: three replicas behind HAProxy, and VMs with real timing.</summary>
 internal static class Pickup
 {
-    /// <summary>Too few people for a rush.</summary>
+    /// <summary>The interval of requests, which is too long for a rush.</summary>
     private static readonly TimeSpan BetweenPeople = TimeSpan.FromSeconds(7.5);
 
-    /// <summary>People who ask in the rush pool before the others, and do not stay.</summary>
+    /// <summary>The pool name for people who request a VM in the rush pool before the others and do not stay.</summary>
     private const string Early = "early";
 
     private static readonly TimeSpan UntilAllPolled = TimeSpan.FromSeconds(32);
@@ -51,7 +51,7 @@ internal static class Pickup
         using var plainRequests = PollRequests.OfFleet(1 + hintedVms, plain.Sum(pool => pool.Vms), 1);
         using var withHints = new VisitSimulation(proxy.Address, hintedRequests, 1, obeysHints: true);
         using var withoutHints = new VisitSimulation(proxy.Address, plainRequests, 1 + hintedVms, obeysHints: false);
-        // Every VM has polled and knows its max-age.
+        // Every VM has polled by now and knows its max-age.
         await Task.Delay(UntilAllPolled, TimeProvider.System);
 
         _ = (withHints.TakePolls(), withoutHints.TakePolls());
@@ -60,13 +60,13 @@ internal static class Pickup
             .. pools.Select(pool => PeopleComeAsync(withHints, pool.Name, duration)),
             .. plain.Select(pool => PeopleComeAsync(withoutHints, pool.Name, duration)),
         ]);
-        // The rush begins so early that every VM of the pool has polled since and knows the shorter max-age.
+        // The rush begins early enough that every VM of the pool has polled and knows the shorter max-age.
         await Task.Delay(duration - UntilAllPolled, TimeProvider.System);
         await Task.WhenAll([Task.Delay(UntilAllPolled, TimeProvider.System), .. Enumerable.Range(0, 12).Select(_ => AskAsync(withHints, Early))]);
         var polls = (Hinted: withHints.TakePolls().Latencies, Plain: withoutHints.TakePolls().Latencies);
-        Console.Error.WriteLine("people have asked one by one; the last may still wait");
+        Console.Error.WriteLine("single requests are complete; the last may still be queued");
 
-        // The other two mostly wait for polls and can do so together.
+        // The other two crowds mostly wait for polls, so they can run together.
         await CrowdAsync("b300-rush", 300, TimeSpan.FromSeconds(1));
         await Task.WhenAll(CrowdAsync("b1000", 1_000, TimeSpan.Zero), CrowdAsync("b300", 300, TimeSpan.FromSeconds(1)));
         await visits;
@@ -88,10 +88,10 @@ internal static class Pickup
         }
         var crowds = new Table(
             "Many people at once",
-            "As above, but people keep their VMs; the first and the third crowd ask at the same time. *In rush*: a dozen people asked in the "
-                + "minute before, as before a class, so the VMs already poll with the shorter max-age. *All VMs different* is checked from what the "
-                + "VMs were told.",
-            ["people and VMs", "rush before", "p50", "p95", "p99", "last", "told", "VMs different"]);
+            "As above, but people keep their VMs; the first and the third crowd arrive at the same time. *Rush before*: a dozen people requested "
+                + "a VM in the minute before, as before a class, so the VMs already poll with the shorter max-age. *VMs different* is counted from "
+                + "the answers that the VMs received.",
+            ["people and VMs", "rush before", "p50", "p95", "p99", "last", "notified", "VMs different"]);
         AddCrowd("b1000", "1,000 at one instant", "no");
         AddCrowd("b300-rush", "300 in one second", "yes");
         AddCrowd("b300", "300 in one second", "no");
@@ -119,7 +119,7 @@ internal static class Pickup
             var visit = await visits.AskAsync(pool == Early ? "b300-rush" : pool, stays: pool.StartsWith('b'));
             try
             {
-                var (hostname, at) = await visit.Told.Task.WaitAsync(Timeout, TimeProvider.System);
+                var (hostname, at) = await visit.Notified.Task.WaitAsync(Timeout, TimeProvider.System);
                 waits.Add((pool, Stopwatch.GetElapsedTime(visit.Asked, at).TotalSeconds, hostname));
             }
             catch (TimeoutException)
@@ -135,15 +135,15 @@ internal static class Pickup
                 await Task.Delay(within * i / people, TimeProvider.System);
                 await AskAsync(withHints, pool);
             }));
-            Console.Error.WriteLine($"{people:N0} people asked in {pool}");
+            Console.Error.WriteLine($"{people:N0} people requested a VM in {pool}");
         }
 
         void AddCrowd(string pool, string people, string rush)
         {
-            var told = waits.Where(wait => wait.Pool == pool && double.IsFinite(wait.Seconds)).ToArray();
+            var notified = waits.Where(wait => wait.Pool == pool && double.IsFinite(wait.Seconds)).ToArray();
             crowds.Add(
-                people, rush, Seconds(told, 0.5), Seconds(told, 0.95), Seconds(told, 0.99), Seconds(told, 1),
-                $"{told.Length:N0}", $"{told.Select(wait => wait.Hostname).Distinct().Count():N0}");
+                people, rush, Seconds(notified, 0.5), Seconds(notified, 0.95), Seconds(notified, 0.99), Seconds(notified, 1),
+                $"{notified.Length:N0}", $"{notified.Select(wait => wait.Hostname).Distinct().Count():N0}");
         }
 
         string[] Cells(string prefix)

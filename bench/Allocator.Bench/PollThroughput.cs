@@ -4,8 +4,8 @@ using Allocator.Bench.Load;
 namespace Allocator.Bench;
 
 /// <summary>
-/// Conditional polls as fast as they are answered, of VMs drawn at random; in turn with a bare Kestrel that answers an
-/// empty 304, and with nginx that answers 304 for a static file, so that what else the machine does befalls all three.
+/// Measures the maximum rate of conditional polls of random VMs, alternating with a bare Kestrel that answers an empty 304
+/// and with nginx that answers 304 for a static file, so that other load of the machine affects all three.
 /// </summary>
 internal static class PollThroughput
 {
@@ -16,8 +16,8 @@ internal static class PollThroughput
 
     public static async Task<Table> RunAsync(Database database, Replica largest, bool full)
     {
-        // Many short rounds rather than few long ones: what the machine's other users do lasts for seconds, and a round is
-        // worth something when it befalls all three servers of it alike.
+        // Many short rounds instead of few long ones: other load of the machine lasts for seconds and must affect all three
+        // servers of a round equally.
         var (rounds, duration) = full ? (35, TimeSpan.FromSeconds(0.6)) : (13, TimeSpan.FromSeconds(0.3));
         var table = new Table(
             "Poll throughput",
@@ -37,7 +37,7 @@ internal static class PollThroughput
         await using var nginx = await Server.StartNginxAsync(folder);
         using var file = PollRequests.OfFile(await ETagAsync(nginx));
         Throughput.Run(bare.Address, file, UntilCompiled);
-        // The largest fleet is first, since it may just have polled; in the table it is last.
+        // The largest fleet is measured first, because its VMs may have just polled; it is the last in the table.
         var rows = new Stack<string[]>([Measure(largest)]);
         foreach (var vms in SmallerFleets)
         {

@@ -7,9 +7,9 @@ using Allocator.Contracts;
 namespace Allocator.Bench;
 
 /// <summary>
-/// VMs that poll as the client does, at intervals that follow the server's max-age, and the people who ask for them. A
-/// visit is played to its end at once, so that few VMs serve any number of people: the VM says that it is connected,
-/// the person gives it back, the VM says that it is clean.
+/// Simulates VMs that poll as the client does, at intervals that follow the server's max-age, and the people who request
+/// them. A visit ends immediately, so that a few VMs serve any number of people: the VM reports `connected`, the person
+/// releases it, and the VM reports `clean`.
 /// </summary>
 internal sealed class PollingVms : IAsyncDisposable
 {
@@ -51,14 +51,14 @@ internal sealed class PollingVms : IAsyncDisposable
     {
         var email = $"person-{Interlocked.Increment(ref _people)}@example.org";
         // The VM may receive the person before the person gets the reply.
-        var told = _asking[email] = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var notified = _asking[email] = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
         var started = Stopwatch.GetTimestamp();
         using var response = await _http.PostAsJsonAsync("/assignments", new AssignmentRequest(email));
         var answered = Stopwatch.GetTimestamp();
         response.EnsureSuccessStatusCode();
         try
         {
-            var at = await told.Task.WaitAsync(timeout, TimeProvider.System);
+            var at = await notified.Task.WaitAsync(timeout, TimeProvider.System);
             return new PickupTimes(Stopwatch.GetElapsedTime(started, at), Stopwatch.GetElapsedTime(answered, at));
         }
         catch (TimeoutException)
@@ -104,9 +104,9 @@ internal sealed class PollingVms : IAsyncDisposable
     private async Task VisitAsync(Vm vm)
     {
         var person = vm.Answer!.Assignment!;
-        if (_asking.TryRemove(person.Email, out var told))
+        if (_asking.TryRemove(person.Email, out var notified))
         {
-            told.SetResult(vm.AnsweredAt);
+            notified.SetResult(vm.AnsweredAt);
         }
         await ReportAsync(vm, Outcome.Connected);
         await PollAsync(vm);
@@ -114,7 +114,7 @@ internal sealed class PollingVms : IAsyncDisposable
         Check(released);
         while (vm.Answer is { State: VmState.Assigned })
         {
-            // The replica learns of it through its feed.
+            // The replica learns of the release through its feed.
             await Task.Delay(FeedInterval, TimeProvider.System, _over.Token);
             await PollAsync(vm);
         }

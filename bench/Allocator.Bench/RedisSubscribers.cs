@@ -6,8 +6,8 @@ using System.Net.Sockets;
 namespace Allocator.Bench;
 
 /// <summary>
-/// What the alternative costs in which each VM has a connection to Redis, subscribed to a channel of its own, and an
-/// assignment is a message to it.
+/// Measures the cost of an alternative design: each VM has a connection to Redis, subscribed to its own channel, and an
+/// assignment is a message to that channel.
 /// </summary>
 internal sealed class RedisSubscribers : IAsyncDisposable
 {
@@ -35,7 +35,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
             `maxclients` raised above the number of VMs (the default is 10,000, publishers included).
             {assignments:N0} assignments for each row, {AssignmentsPerSecond:0} per second. Redis' processor time per assignment is the
             time beyond {idle.TotalSeconds:0} s without requests; *VMs and publisher* are one process, the bench itself. *PUBLISH* ends
-            with Redis' reply, *told after* runs from the same start until the VM knows, p50 / p99.
+            with Redis' reply, *notified after* runs from the same start until the VM knows, p50 / p99.
             *Memory* is what Redis reports for its subscribers: right after they connected, and after the assignments, when it has freed
             most buffers of idle subscribers.
             *Lost, disconnected*: a tenth of the VMs disconnect, each is sent an assignment, they subscribe again {Away.TotalSeconds:0}
@@ -47,7 +47,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
             [
                 "VMs", "Redis memory at first", "per VM", "later", "per VM", "Redis resident", "Redis descriptors", "VMs' descriptors",
                     "Redis per assignment", "VMs and publisher per assignment",
-                "PUBLISH", "told after", "told", "lost, disconnected", "lost, vanished", "Redis idle",
+                "PUBLISH", "notified after", "notified", "lost, disconnected", "lost, vanished", "Redis idle",
             ]);
         await using (var redis = await StartAsync(200))
         {
@@ -116,7 +116,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
             var before = (At: Stopwatch.GetTimestamp(), Redis: redis.Cpu);
             await Task.Delay(idle, TimeProvider.System);
             var between = (At: Stopwatch.GetTimestamp(), Redis: redis.Cpu, Own: own.Cpu);
-            var (published, told) = await AssignAsync(publisher, vms, assignments, heard);
+            var (published, notified) = await AssignAsync(publisher, vms, assignments, heard);
             var after = (At: Stopwatch.GetTimestamp(), Redis: redis.Cpu, Own: own.Cpu);
             var idleTime = Stopwatch.GetElapsedTime(before.At, between.At);
             var idlePart = Stopwatch.GetElapsedTime(between.At, after.At) / idleTime;
@@ -133,7 +133,7 @@ internal sealed class RedisSubscribers : IAsyncDisposable
                     $"{memory / 1e3 / vms:N1} kB", $"{resident / 1e6:N1} MB",
                 $"{redisDescriptors:N0}", $"{ownDescriptors:N0}",
                 $"{redisCpu.TotalMilliseconds:N3} ms", $"{ownCpu.TotalMilliseconds:N3} ms",
-                published.ToString(), told.ToString(), $"{told.Count} of {assignments}", disconnected, vanished,
+                published.ToString(), notified.ToString(), $"{notified.Count} of {assignments}", disconnected, vanished,
                 $"{(between.Redis - before.Redis) / idleTime * 100:0.0} %",
             ];
         }
@@ -143,8 +143,8 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         }
     }
 
-    /// <summary>Sends assignments at fixed times; one waits for the reply to the one before, as Redis requires.</summary>
-    private static async Task<(Latencies Published, Latencies Told)> AssignAsync(
+    /// <summary>Sends assignments at fixed times; each waits for the reply to the previous one, as Redis requires.</summary>
+    private static async Task<(Latencies Published, Latencies Notified)> AssignAsync(
         RedisConnection publisher, int vms, int assignments, ConcurrentDictionary<string, long> heard)
     {
         var published = new Latencies();
@@ -162,18 +162,18 @@ internal sealed class RedisSubscribers : IAsyncDisposable
         {
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
         }
-        var told = new Latencies();
+        var notified = new Latencies();
         foreach (var (message, at) in sent)
         {
             if (heard.TryGetValue(message, out var heardAt))
             {
-                told.Add(Stopwatch.GetElapsedTime(at, heardAt));
+                notified.Add(Stopwatch.GetElapsedTime(at, heardAt));
             }
         }
-        return (published, told);
+        return (published, notified);
     }
 
-    /// <summary>A tenth of the VMs disconnects, is sent an assignment each, and reconnects.</summary>
+    /// <summary>Disconnects a tenth of the VMs, sends each an assignment, and reconnects them.</summary>
     private static async Task<string> LoseAsync(
         RedisConnection publisher, Subscriber[] subscribers, ConcurrentDictionary<string, long> heard, string how, Func<Subscriber, Task> leave)
     {

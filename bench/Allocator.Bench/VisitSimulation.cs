@@ -9,16 +9,16 @@ using Allocator.Contracts;
 
 namespace Allocator.Bench;
 
-/// <summary>A person's visit: the time of the request, and which VM was told when.</summary>
+/// <summary>A person's visit: the time of the request, and the VM that received the assignment, with the time.</summary>
 /// <param name="Stays">Whether the person keeps the VM; otherwise the visit ends immediately.</param>
 internal sealed record Visit(string Pool, long Asked, bool Stays)
 {
-    public TaskCompletionSource<(string Hostname, long At)> Told { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    public TaskCompletionSource<(string Hostname, long At)> Notified { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 }
 
 /// <summary>
-/// People who ask for a VM, and the simulated VMs that are told of them. At the end of a visit the person gives the VM
-/// back, and it reports that it is clean, so that as many are free for the next.
+/// Simulates people who request a VM, and the VMs that receive them. At the end of a visit the person releases the VM and
+/// the VM reports that it is clean, so that the number of free VMs stays the same.
 /// </summary>
 internal sealed class VisitSimulation : IDisposable
 {
@@ -52,7 +52,7 @@ internal sealed class VisitSimulation : IDisposable
         if (response.StatusCode != HttpStatusCode.Accepted)
         {
             Interlocked.Increment(ref _errors);
-            visit.Told.TrySetException(new InvalidOperationException($"The request was answered with {response.StatusCode}."));
+            visit.Notified.TrySetException(new InvalidOperationException($"The request was answered with {response.StatusCode}."));
         }
         return visit;
     }
@@ -72,7 +72,7 @@ internal sealed class VisitSimulation : IDisposable
         var answer = JsonSerializer.Deserialize(ref reader, WireJson.Default.VmAssignment)!;
         if (answer.Assignment is { } assignment && _waiting.TryRemove(assignment.Email, out var visit))
         {
-            visit.Told.TrySetResult((answer.Hostname, at));
+            visit.Notified.TrySetResult((answer.Hostname, at));
             if (!visit.Stays)
             {
                 _ = EndAsync(vm, answer.Generation, assignment.Id);

@@ -11,7 +11,7 @@ internal sealed record RehearsalPlan(Uri Url, string Pool, int Vms, int People, 
     /// <summary>The number of requests for a VM that all people make together.</summary>
     public int Visits => Enumerable.Range(0, People).Sum(person => ReturnsLater(person) ? 2 : 1);
 
-    /// <summary>VMs start at random times within this duration, as real ones do not boot at the same moment.</summary>
+    /// <summary>VMs start at random times within this duration, because real VMs do not boot at the same moment.</summary>
     public TimeSpan BootsWithin => TimeSpan.FromSeconds(Math.Max(1, Vms / 100.0));
 
     public static bool ReturnsLater(int person) => person % 3 == 0;

@@ -8,7 +8,7 @@ namespace Allocator.Client.Admin.Rehearsal;
 
 /// <summary>
 /// Creates the pool of a rehearsal, keeps it open and deletes it with everything in it. The pool requires an access code
-/// that only this process knows, and closes by itself unless it is renewed: a closed one was left by a rehearsal that died.
+/// that only this process knows, and closes by itself unless it is renewed, so a closed pool was left by a rehearsal that was killed.
 /// </summary>
 internal sealed class RehearsalPool(IAdminApi api, string name, TimeProvider time)
 {
@@ -47,7 +47,7 @@ internal sealed class RehearsalPool(IAdminApi api, string name, TimeProvider tim
         return [.. Reply.Content(await api.MakeEnrolmentTokensAsync(request, cancel)).Items.Select(made => made.Token)];
     }
 
-    /// <summary>Keeps the pool open until canceled.</summary>
+    /// <summary>Keeps the pool open until cancelled.</summary>
     public async Task RenewAsync(CancellationToken cancel)
     {
         using var timer = new PeriodicTimer(RenewalInterval, time);

@@ -143,7 +143,7 @@ internal sealed record RehearsalReport
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
 
-/// <summary>Compile-time JSON for the report.</summary>
+/// <summary>Serializes the report, by code generated at compile time.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
 [JsonSerializable(typeof(RehearsalReport))]
 internal sealed partial class RehearsalJson : JsonSerializerContext;

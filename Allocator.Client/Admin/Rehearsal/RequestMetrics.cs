@@ -5,7 +5,7 @@ namespace Allocator.Client.Admin.Rehearsal;
 /// <summary>Counts and times every request of the simulated VMs and people.</summary>
 internal sealed class RequestMetrics(TimeProvider time, HttpMessageHandler inner) : DelegatingHandler(inner)
 {
-    /// <summary>A request that is canceled sooner has not timed out: the rehearsal was ending.</summary>
+    /// <summary>The shortest duration of a request that timed out. One that is cancelled sooner was cancelled by the end of the rehearsal.</summary>
     private static readonly TimeSpan MinTimeout = TimeSpan.FromSeconds(9);
 
     private readonly Lock _lock = new();

@@ -12,7 +12,7 @@ internal sealed class SimulatedPerson(
     private static readonly TimeSpan ConnectedInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan TimeBetweenVisits = TimeSpan.FromSeconds(2);
 
-    /// <param name="giveUp">Canceled when the rehearsal makes no progress: the person releases the VM and leaves.</param>
+    /// <param name="giveUp">Cancelled when the rehearsal makes no progress: the person releases the VM and leaves.</param>
     public async Task RunAsync(CancellationToken giveUp, CancellationToken cancel)
     {
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(giveUp, cancel);

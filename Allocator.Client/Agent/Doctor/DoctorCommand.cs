@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace Allocator.Client.Agent.Doctor;
 
-/// <summary><c>allocator doctor</c>: finds what prevents this VM from working with the allocator.</summary>
+/// <summary>Implements <c>allocator doctor</c>, which finds what prevents this VM from working with the allocator.</summary>
 internal static class DoctorCommand
 {
     private static readonly Option<FileInfo?> Config = new("--config")

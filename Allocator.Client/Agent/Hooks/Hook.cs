@@ -1,6 +1,6 @@
 namespace Allocator.Client.Agent.Hooks;
 
-/// <summary>A kind of hook: a program of the operator's that the client runs when something happens to its VM.</summary>
+/// <summary>A kind of hook: a program that the operator provides and the client runs when something happens to its VM.</summary>
 /// <param name="Setting">The setting below <c>Hooks</c> that holds its command.</param>
 /// <param name="Option">The option of <c>allocator install</c> that sets it.</param>
 /// <param name="Check">The name of its check in <c>allocator doctor</c>.</param>

@@ -19,7 +19,7 @@ internal sealed record HookInput(
 /// <summary>The JSON that an assigned hook may print to its standard output.</summary>
 internal sealed record HookOutput(string? ConnectUrl);
 
-/// <summary>The compile-time JSON of hooks.</summary>
+/// <summary>Serializes the input and output of hooks, by code generated at compile time.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, PropertyNameCaseInsensitive = true)]
 [JsonSerializable(typeof(HookInput))]
 [JsonSerializable(typeof(HookOutput))]

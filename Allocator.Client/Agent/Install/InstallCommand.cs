@@ -5,7 +5,7 @@ using Allocator.Client.Terminal;
 
 namespace Allocator.Client.Agent.Install;
 
-/// <summary><c>allocator install</c> and <c>uninstall</c>: make this program a service of this machine or of an image.</summary>
+/// <summary>Implements <c>allocator install</c> and <c>uninstall</c>, for a service of this machine or of an image.</summary>
 internal static class InstallCommand
 {
     private static readonly Option<string?> Url = Options.Text("--url", "The allocator's address", "address");

@@ -9,13 +9,13 @@ using Spectre.Console.Rendering;
 
 namespace Allocator.Client.Agent.Status;
 
-/// <summary>What <c>allocator status --json</c> prints.</summary>
+/// <summary>The JSON of <c>allocator status --json</c>.</summary>
 /// <param name="Problem">What is wrong; null if nothing is.</param>
 /// <param name="Service">The state of the service; null if systemd does not run here.</param>
 /// <param name="Client">The status that the client wrote; null if it has never run.</param>
 internal sealed record StatusReport(bool Ok, int ExitCode, string? Problem, string Version, bool Running, ServiceUnit? Service, ClientStatus? Client);
 
-/// <summary><c>allocator status</c>: shows the state of the client on this VM.</summary>
+/// <summary>Implements <c>allocator status</c>, which shows the state of the client on this VM.</summary>
 internal static class StatusCommand
 {
     private static readonly TimeProvider Time = TimeProvider.System;

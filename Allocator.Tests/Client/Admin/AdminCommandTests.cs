@@ -180,9 +180,9 @@ public sealed class AdminCommandTests(PostgresServer server)
         await using var deployment = await Deployment.StartAsync(server);
         using var admin = new AdminTerminal(deployment);
         await using var watch = admin.Start("watch --every 00:00:01 --json");
-        await Wait.UntilAsync(() => watch.Printed.Contains("\"waiting\":0", StringComparison.Ordinal), "it shows the pool");
+        await Wait.UntilAsync(() => watch.Printed.Contains("\"waiting\":0", StringComparison.Ordinal), "the pool is shown");
         await deployment.AskAsync("ada@example.org");
-        await Wait.UntilAsync(() => watch.Printed.Contains("\"waiting\":1", StringComparison.Ordinal), "it shows the queue");
+        await Wait.UntilAsync(() => watch.Printed.Contains("\"waiting\":1", StringComparison.Ordinal), "the queue is shown");
         Assert.Equal(0, await watch.StopAsync());
     }
 
@@ -195,6 +195,8 @@ public sealed class AdminCommandTests(PostgresServer server)
     [InlineData("pools set default --duration 30", 2, "--duration must be a time span, such as 02:00:00")]
     [InlineData("pools show nowhere", 1, "There is no such pool. Pool 'nowhere' does not exist.")]
     [InlineData("assignments extend 01980000-0000-7000-8000-000000000000 --by 00:30:00", 1, "There is no such assignment.")]
+    [InlineData("assignments extend ada@example.org", 1, "Give --by or --until.")]
+    [InlineData("assignments extend ada@example.org --by 15m --until 17:30", 1, "Give either --by or --until, not both.")]
     public async Task Error_is_on_standard_error_and_in_the_exit_code(string command, int code, string message)
     {
         await using var deployment = await Deployment.StartAsync(server);

@@ -18,7 +18,7 @@ public sealed class EnrolmentTests
         var file = Path.Combine(Path.GetDirectoryName(harness.StateFolder)!, "enrolment-token");
         await harness.RestartAsync(options => options with { EnrolmentToken = cancel => EnrolmentTokenSource.FromFile(file, cancel) });
         await harness.PassUntilAsync(() =>
-            harness.Log.Any(line => line.Contains($"there is no file {file}", StringComparison.Ordinal)), "it says what is missing");
+            harness.Log.Any(line => line.Contains($"there is no file {file}", StringComparison.Ordinal)), "the missing file is logged");
         Assert.Empty(harness.EnrolmentTokens);
 
         await File.WriteAllTextAsync(file, "first\n");
@@ -31,7 +31,8 @@ public sealed class EnrolmentTests
         await File.WriteAllTextAsync(file, "second\n");
         harness.OnPoll = poll => poll.Authorization == "Bearer vm-1.fresh" ? Free(1) : Reply(HttpStatusCode.Unauthorized, "");
         harness.OnEnrol = () => Json(HttpStatusCode.Created, """{"hostname":"vm-1","pool":"default","token":"vm-1.fresh"}""");
-        await harness.PassUntilAsync(() => harness.Polls.Any(poll => poll.Authorization == "Bearer vm-1.fresh"), "it polls with the fresh token");
+        await harness.PassUntilAsync(() => harness.Polls.Any(poll => poll.Authorization == "Bearer vm-1.fresh"),
+            "the client polls with the new token");
         Assert.Equal(["Bearer first", "Bearer second"], harness.EnrolmentTokens);
     }
 
@@ -45,10 +46,10 @@ public sealed class EnrolmentTests
             EnrolmentToken = cancel => EnrolmentTokenSource.FromProgram([program, "of the store"], new ProgramRunner(harness.HookTime), cancel),
         });
         await harness.PassUntilAsync(() =>
-            harness.Log.Any(line => line.Contains("ended with exit code 3", StringComparison.Ordinal)), "it says what failed");
+            harness.Log.Any(line => line.Contains("ended with exit code 3", StringComparison.Ordinal)), "the failure is logged");
         await File.WriteAllTextAsync(program + ".ready", "");
         await harness.PassUntilAsync(() =>
-            harness.Log.Any(line => line.Contains("is not one token", StringComparison.Ordinal)), "it does not take anything for a token");
+            harness.Log.Any(line => line.Contains("is not one token", StringComparison.Ordinal)), "the invalid token is logged");
         harness.Script("token", "echo \"  good_token \"");
         await harness.PassPollsAsync(1);
 
@@ -70,7 +71,7 @@ public sealed class EnrolmentTests
 
         var late = await Assert.ThrowsAsync<EnrolmentTokenException>(() => token);
         Assert.Contains("did not end within 00:00:30", late.Message, StringComparison.Ordinal);
-        await Wait.UntilAsync(() => !IsRunning(child), "its child is gone");
+        await Wait.UntilAsync(() => !IsRunning(child), "the child process is gone");
     }
 
     [Theory]
@@ -78,13 +79,13 @@ public sealed class EnrolmentTests
     [InlineData("two words", "is not one token")]
     [InlineData("one\nper line", "is not one token")]
     [InlineData("tök", "is not one token")]
-    public async Task Malformed_token_is_reported_without_showing_it(string content, string said)
+    public async Task Malformed_token_is_reported_without_showing_it(string content, string expected)
     {
         var file = Path.GetTempFileName();
         await File.WriteAllTextAsync(file, content);
         var wrong = Assert.Throws<EnrolmentTokenException>(() => EnrolmentTokenSource.FromFile(file, default).AsTask().GetAwaiter().GetResult());
         File.Delete(file);
-        Assert.Contains(said, wrong.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, wrong.Message, StringComparison.Ordinal);
         Assert.True(content.Length == 0 || !wrong.Message.Contains(content, StringComparison.Ordinal));
     }
 
@@ -138,7 +139,7 @@ public sealed class EnrolmentTests
         disk.Fill();
         harness.OnPoll = Steady(2, () => Assigned(2, Guid.NewGuid()));
         await harness.StartAsync();
-        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "it acts on its assignment");
+        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the client acts on its assignment");
         await harness.PassPollsAsync(5);
         Assert.Single(harness.Log, line =>
             line.Contains("a restart would lose", StringComparison.Ordinal) && line.Contains("No space left", StringComparison.Ordinal));

@@ -5,10 +5,10 @@ using Allocator.Tests.Infrastructure;
 
 namespace Allocator.Tests.Client.Agent;
 
-/// <summary>A person on a VM who types <c>allocator …</c>, with a settings file and a state folder of the VM's own.</summary>
+/// <summary>Runs <c>allocator …</c> commands as an operator on a VM, with a separate settings file and state folder.</summary>
 internal sealed class VmTerminal : IDisposable
 {
-    /// <param name="url">Where the settings say that the allocator is.</param>
+    /// <param name="url">The allocator's address in the settings.</param>
     public VmTerminal(string url, object? settings = null)
     {
         Directory.CreateDirectory(StateFolder);
@@ -26,13 +26,13 @@ internal sealed class VmTerminal : IDisposable
 
     public string ConfigurationPath => Path.Combine(Folder, "client.json");
 
-    /// <summary>No proxy that this machine may have.</summary>
+    /// <summary>Gets the environment of the commands, without the proxy settings of this machine.</summary>
     public Dictionary<string, string?> Environment { get; } = new() { ["http_proxy"] = null, ["https_proxy"] = null,
         ["HTTPS_PROXY"] = null, ["ALL_PROXY"] = null };
 
     public void WriteToken(string token) => File.WriteAllText(Path.Combine(StateFolder, "token"), token);
 
-    /// <param name="words">The command line, but for <c>--config</c>.</param>
+    /// <param name="words">The command line without <c>--config</c>.</param>
     public async Task<Ran> RunAsync(string words)
     {
         await using var process = Executable.Start("allocator", [.. words.Split(' '), "--config", ConfigurationPath], Environment);
@@ -40,8 +40,8 @@ internal sealed class VmTerminal : IDisposable
         return new Ran(code, process.Printed, process.Output);
     }
 
-    /// <summary>The doctor's verdict.</summary>
-    public async Task<(int Code, string? Failed, IReadOnlyDictionary<string, Step> Steps)> ExamineAsync()
+    /// <summary>Runs <c>allocator doctor</c> and returns its report.</summary>
+    public async Task<(int Code, string? Failed, IReadOnlyDictionary<string, Step> Steps)> DiagnoseAsync()
     {
         var ran = await RunAsync("doctor --json");
         var diagnosis = JsonNode.Parse(ran.Printed)!;
@@ -51,5 +51,5 @@ internal sealed class VmTerminal : IDisposable
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 
-    internal sealed record Step(string Verdict, string Text, string? Cure);
+    internal sealed record Step(string Status, string Text, string? Remedy);
 }

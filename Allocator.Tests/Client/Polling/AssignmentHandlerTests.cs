@@ -48,11 +48,11 @@ public sealed class AssignmentHandlerTests
         var lastAnswer = harness.Polls.Last().At;
         harness.OnPoll = _ => Reply(HttpStatusCode.BadGateway, "");
 
-        await harness.PassUntilAsync(() => !_handler.Calls.IsEmpty, "the loss is told");
+        await harness.PassUntilAsync(() => !_handler.Calls.IsEmpty, "the loss is reported to the handler");
         Assert.InRange(harness.Time.GetUtcNow() - lastAnswer, TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(7.5));
         await harness.PassPollsAsync(4);
         harness.OnPoll = _ => Free(1);
-        await harness.PassUntilAsync(() => _handler.Calls.Count == 2, "the return is told");
+        await harness.PassUntilAsync(() => _handler.Calls.Count == 2, "the return is reported to the handler");
         await harness.PassPollsAsync(2);
 
         Assert.Equal([$"lost since {lastAnswer:T}", $"found after {lastAnswer:T}"], _handler.Calls);
@@ -86,13 +86,14 @@ public sealed class AssignmentHandlerTests
         };
         harness.OnPoll = _ => Reply(HttpStatusCode.BadGateway, "");
         await harness.StartAsync();
-        await harness.PassUntilAsync(() => !_handler.Calls.IsEmpty, "the loss is told");
+        await harness.PassUntilAsync(() => !_handler.Calls.IsEmpty, "the loss is reported to the handler");
         await harness.PassPollsAsync(2);
         Assert.False(stopped.Task.IsCompleted);
 
         harness.OnPoll = _ => Free(1);
         await harness.PassPollsAsync(1);
-        await Wait.UntilAsync(() => stopped.Task.IsCompleted && _handler.Calls.Count == 2, "it is stopped, and the return is told");
+        await Wait.UntilAsync(() => stopped.Task.IsCompleted && _handler.Calls.Count == 2,
+            "the handler is cancelled and the return is reported to it");
     }
 
     [Fact]
@@ -105,7 +106,7 @@ public sealed class AssignmentHandlerTests
             EnrolmentToken = _ => ++asked == 1 ? throw new IOException("no network yet") : new(token),
         });
         await harness.StartAsync();
-        await harness.PassUntilAsync(() => asked == 3, "it has asked three times");
+        await harness.PassUntilAsync(() => asked == 3, "the token has been requested three times");
         Assert.Empty(harness.Enrolments);
         Assert.Contains("no enrolment token yet", ClientStatus.Read(harness.StatusPath)!.LastFailure!.Why, StringComparison.Ordinal);
 

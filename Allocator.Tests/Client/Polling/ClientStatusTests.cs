@@ -26,7 +26,7 @@ public sealed class ClientStatusTests
 
         harness.OnPoll = Steady(2, () => Assigned(2, Ada, maxAge: 20), maxAge: 20);
         await harness.PassUntilAsync(() =>
-            Read(harness) is { LastRun.EndedAt: not null, OutcomePending: false }, "the hook has run and it was heard");
+            Read(harness) is { LastRun.EndedAt: not null, OutcomePending: false }, "the outcome of the hook is acknowledged");
         var assigned = Read(harness);
         Assert.Equal((0, TimeSpan.FromSeconds(20)), (assigned.FailedPolls, assigned.Interval));
         Assert.Equal(("ada@example.org", VmState.Assigned), (assigned.Answer!.Assignment!.Email, assigned.Answer.State));
@@ -83,8 +83,8 @@ public sealed class ClientStatusTests
         await using var harness = new ClientHarness(options => options with { RuntimeFolder = "/proc/nowhere" });
         harness.OnPoll = Steady(2, () => Assigned(2, Ada));
         await harness.StartAsync();
-        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "it acts on its assignment");
-        await Wait.UntilAsync(() => File.Exists(Path.Combine(harness.StateFolder, "state.json")), "it remembers");
+        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the client acts on its assignment");
+        await Wait.UntilAsync(() => File.Exists(Path.Combine(harness.StateFolder, "state.json")), "the state is saved");
         Assert.Null(ClientStatus.Read("/proc/nowhere/status.json"));
     }
 

@@ -14,7 +14,7 @@ public sealed class PollDelayTests
         var delays = Enumerable.Range(0, 10_000).Select(_ => PollDelay.Next(MaxAge, random).TotalSeconds).ToArray();
 
         Assert.All(delays, delay => Assert.InRange(delay, 15, 30));
-        // Ten equal parts: each holds a tenth of them, within five standard deviations (30).
+        // Each of ten equal parts contains a tenth of the delays, within five standard deviations (30).
         var parts = delays.GroupBy(delay => (int)((delay - 15) / 1.5)).ToDictionary(part => part.Key, part => part.Count());
         Assert.Equal(10, parts.Count);
         Assert.All(parts.Values, count => Assert.InRange(count, 850, 1150));
@@ -39,7 +39,7 @@ public sealed class PollDelayTests
             var most = Math.Min(30 * Math.Pow(2, attempt), 120);
             var delays = Enumerable.Range(0, 200).Select(_ => PollDelay.AfterFailure(MaxAge, attempt, null, random).TotalSeconds).ToArray();
             Assert.All(delays, delay => Assert.InRange(delay, most / 2, most));
-            Assert.True(delays.Max() - delays.Min() > most * 0.45, "spread at the cap too");
+            Assert.True(delays.Max() - delays.Min() > most * 0.45, "delays are also spread at the maximum");
         }
     }
 
@@ -69,7 +69,7 @@ public sealed class PollDelayTests
                 polls.Add(at);
             }
         }
-        // In every 1.5 s a fifteenth of them, within six standard deviations, from the first on.
+        // Each period of 1.5 s, including the first, contains a fifteenth of the delays, within six standard deviations.
         var parts = polls.GroupBy(at => (int)(at / 1.5)).ToDictionary(part => part.Key, part => part.Count());
         Assert.Equal(60, parts.Count);
         Assert.All(parts.Values, count => Assert.InRange(count, 667 - 155, 667 + 155));
@@ -86,6 +86,6 @@ public sealed class PollDelayTests
     [InlineData(1, 1)]
     [InlineData(20, 20)]
     [InlineData(1_000_000, 300)]
-    public void Max_age_of_a_server_is_limited_to_a_sensible_range(int? said, int seconds) =>
-        Assert.Equal(seconds, PollDelay.MaxAge(said is { } s ? TimeSpan.FromSeconds(s) : null).TotalSeconds);
+    public void Max_age_of_a_server_is_limited_to_a_sensible_range(int? received, int seconds) =>
+        Assert.Equal(seconds, PollDelay.MaxAge(received is { } s ? TimeSpan.FromSeconds(s) : null).TotalSeconds);
 }

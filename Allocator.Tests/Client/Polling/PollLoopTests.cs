@@ -34,7 +34,7 @@ public sealed class PollLoopTests
 
         var times = harness.Polls.Select(poll => poll.At).ToArray();
         var gaps = times.Zip(times.Skip(1), (earlier, later) => (later - earlier).TotalSeconds).ToArray();
-        // Time passes in steps of a second here.
+        // Fake time passes in steps of a second.
         Assert.All(gaps, gap => Assert.InRange(gap, 14, 32));
         Assert.True(gaps.Max() - gaps.Min() > 5, string.Join(' ', gaps));
     }
@@ -69,7 +69,7 @@ public sealed class PollLoopTests
         await harness.PassPollsAsync(3);
         await harness.RestartAsync();
         await harness.PassPollsAsync(3);
-        // The same again as a whole, as a replica that restarted would answer.
+        // A restarted replica would answer with 200 and the same body.
         harness.OnPoll = _ => Assigned(2, Ada);
         await harness.PassPollsAsync(2);
 
@@ -159,7 +159,7 @@ public sealed class PollLoopTests
             await harness.PassPollsAsync(1);
             harness.OnEnrol = () => Json(HttpStatusCode.Created, """{"hostname":"vm-1","pool":"default","token":"vm-1.fresh"}""");
             await harness.PassUntilAsync(() =>
-                harness.Polls.Count(poll => poll.Authorization == "Bearer vm-1.fresh") >= 2, "it polls with the fresh token");
+                harness.Polls.Count(poll => poll.Authorization == "Bearer vm-1.fresh") >= 2, "the client polls with the new token");
             Assert.Equal("vm-1.fresh", await File.ReadAllTextAsync(Path.Combine(harness.StateFolder, "token")));
         }
     }
@@ -218,7 +218,7 @@ public sealed class PollLoopTests
         Assert.Equal(known, await File.ReadAllTextAsync(Path.Combine(harness.StateFolder, "state.json")));
 
         harness.OnPoll = Steady(3, () => Cleaning(3));
-        await harness.PassUntilAsync(() => harness.Outcomes.Any(outcome => outcome.Outcome == Outcome.Clean), "it acts on the next answer");
+        await harness.PassUntilAsync(() => harness.Outcomes.Any(outcome => outcome.Outcome == Outcome.Clean), "the client acts on the next answer");
         Assert.Single(harness.Inputs("assigned"));
     }
 
@@ -281,11 +281,11 @@ public sealed class PollLoopTests
     public async Task Unwritable_state_folder_does_not_stop_polling()
     {
         await using var harness = new ClientHarness();
-        // A file where the folder should be cannot be written to by anybody, not even by root.
+        // A file in place of the folder: not even root can write to it.
         await File.WriteAllTextAsync(harness.StateFolder, "");
         harness.OnPoll = Steady(2, () => Assigned(2, Ada));
         await harness.StartAsync();
-        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "it acts on its assignment");
+        await harness.PassUntilAsync(() => !harness.Outcomes.IsEmpty, "the client acts on its assignment");
         await harness.PassPollsAsync(2);
         Assert.Single(harness.Inputs("assigned"));
     }

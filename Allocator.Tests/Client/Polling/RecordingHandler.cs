@@ -4,7 +4,7 @@ using Allocator.Polling;
 
 namespace Allocator.Tests.Client.Polling;
 
-/// <summary>A handler that notes what it is told and does what a test says.</summary>
+/// <summary>A handler that records its calls and does what the test specifies.</summary>
 internal sealed class RecordingHandler : IAssignmentHandler
 {
     public ConcurrentQueue<string> Calls { get; } = new();

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Allocator.Tests.Client.Polling;
 
-/// <summary>The program in <c>samples</c> that is built on the library, with the real service.</summary>
+/// <summary>Runs the program in <c>samples</c>, which uses the library, against the real API.</summary>
 public sealed class SampleTests(PostgresServer server)
 {
     [Fact]
@@ -23,11 +23,12 @@ public sealed class SampleTests(PostgresServer server)
         var ada = await AskAsync(api, "ada@example.org");
         var connected = await WaitUntilAsync(api, ada, AssignmentState.Connected);
         Assert.Equal(("greeter", "https://greeter.example.org/"), (connected.Hostname, connected.ConnectUrl));
-        await Wait.UntilAsync(() => greeter.Output.Contains("Hello ada@example.org, greeter is yours", StringComparison.Ordinal), "it greets");
+        await Wait.UntilAsync(() => greeter.Output.Contains("Hello ada@example.org, greeter is yours", StringComparison.Ordinal),
+            "the program has greeted the person");
 
         (await api.Http.DeleteAsync($"/assignments/{ada}")).Dispose();
         await WaitUntilAsync(api, await AskAsync(api, "bob@example.org"), AssignmentState.Connected);
-        await Wait.UntilAsync(() => greeter.Output.Contains("Goodbye", StringComparison.Ordinal), "it takes leave");
+        await Wait.UntilAsync(() => greeter.Output.Contains("Goodbye", StringComparison.Ordinal), "the program has cleaned up");
 
         Assert.Equal(0, await greeter.StopAsync());
         folder.Delete(recursive: true);

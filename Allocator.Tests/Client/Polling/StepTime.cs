@@ -4,7 +4,7 @@ namespace Allocator.Tests.Client.Polling;
 
 /// <summary>
 /// Time for many clients at once. It passes in steps: all timers that are due by the end of a step fire together, and the
-/// next step begins when every client waits for its next timer again. What comes of it does not depend on the machine.
+/// next step begins when every client waits for its next timer again. The result does not depend on the machine.
 /// </summary>
 internal sealed class StepTime(int clients, TimeSpan step) : TimeProvider
 {
@@ -16,7 +16,7 @@ internal sealed class StepTime(int clients, TimeSpan step) : TimeProvider
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
-    /// <summary>What has passed since the start.</summary>
+    /// <summary>Gets the time elapsed since the start.</summary>
     public TimeSpan Passed => TimeSpan.FromTicks(GetTimestamp());
 
     public override long GetTimestamp() => Interlocked.Read(ref _now);
@@ -30,7 +30,7 @@ internal sealed class StepTime(int clients, TimeSpan step) : TimeProvider
         return timer;
     }
 
-    /// <summary>Lets so much time pass.</summary>
+    /// <summary>Lets this much time pass.</summary>
     public void Pass(TimeSpan time)
     {
         for (var end = Passed + time; Passed < end;)
@@ -85,7 +85,7 @@ internal sealed class StepTime(int clients, TimeSpan step) : TimeProvider
 
         public void Fire() => fire();
 
-        /// <summary>Whether it is this very firing that was set last.</summary>
+        /// <summary>Returns whether this is the latest time to which the timer was set.</summary>
         public bool Take(long due)
         {
             if (_dueAt != due)

@@ -19,13 +19,13 @@ public sealed class VmReportsTests
         await harness.StartAsync();
         await harness.PassPollsAsync(2);
 
-        harness.Say(new VmReport(Gpu: GpuHealth.Healthy));
-        harness.Say(new VmReport(InUse: true));
-        harness.Say(new VmReport(Status: VmStatus.Running, InUse: false));
+        harness.Report(new VmReport(Gpu: GpuHealth.Healthy));
+        harness.Report(new VmReport(InUse: true));
+        harness.Report(new VmReport(Status: VmStatus.Running, InUse: false));
         await harness.PassPollsAsync(2);
-        harness.Say(new VmReport(Gpu: GpuHealth.Healthy, InUse: false));
+        harness.Report(new VmReport(Gpu: GpuHealth.Healthy, InUse: false));
         await harness.PassPollsAsync(2);
-        harness.Say(new VmReport(Gpu: GpuHealth.Unhealthy));
+        harness.Report(new VmReport(Gpu: GpuHealth.Unhealthy));
         await harness.PassPollsAsync(2);
 
         Assert.Equal(
@@ -41,9 +41,9 @@ public sealed class VmReportsTests
         await harness.StartAsync();
         await harness.PassPollsAsync(2);
 
-        harness.Say(new VmReport(Startup: new Dictionary<string, double> { ["kernel"] = 1.5, ["packages"] = 20 }));
+        harness.Report(new VmReport(Startup: new Dictionary<string, double> { ["kernel"] = 1.5, ["packages"] = 20 }));
         await harness.PassPollsAsync(2);
-        harness.Say(new VmReport(Startup: new Dictionary<string, double> { ["packages"] = 20, ["desktop"] = 3 }));
+        harness.Report(new VmReport(Startup: new Dictionary<string, double> { ["packages"] = 20, ["desktop"] = 3 }));
         await harness.PassPollsAsync(2);
 
         Assert.Equal(new Dictionary<string, double> { ["kernel"] = 1.5, ["packages"] = 20, ["desktop"] = 3 }, harness.Reports.Last().Startup);
@@ -63,13 +63,13 @@ public sealed class VmReportsTests
             return Reply(HttpStatusCode.ServiceUnavailable, "", ("Retry-After", "100"));
         };
 
-        harness.Say(new VmReport(Gpu: GpuHealth.Unhealthy));
-        await harness.PassUntilAsync(() => refusals.Count == 3, "it is refused three times");
+        harness.Report(new VmReport(Gpu: GpuHealth.Unhealthy));
+        await harness.PassUntilAsync(() => refusals.Count == 3, "the report has been refused three times");
         Assert.All(refusals.Zip(refusals.Skip(1)), pair => Assert.InRange((pair.Second - pair.First).TotalSeconds, 100, 132));
         Assert.True(harness.Polls.Count > 6, "polls go on");
 
         harness.OnReport = _ => Empty(HttpStatusCode.NoContent);
-        await harness.PassUntilAsync(() => harness.Reports.Count == 2, "it is heard");
+        await harness.PassUntilAsync(() => harness.Reports.Count == 2, "the report has been received");
         Assert.Equal(new VmReport(Gpu: GpuHealth.Unhealthy), harness.Reports.Last());
     }
 
@@ -88,12 +88,12 @@ public sealed class VmReportsTests
             return Reply(HttpStatusCode.BadRequest, "");
         };
         await harness.StartAsync();
-        harness.Say(new VmReport(Startup: new Dictionary<string, double> { ["never"] = -1 }));
+        harness.Report(new VmReport(Startup: new Dictionary<string, double> { ["never"] = -1 }));
         await harness.PassPollsAsync(4);
 
         Assert.Contains(new VmReport(VmStatus.Running), harness.Reports);
         Assert.Contains(new VmReport(BootId: "boot-1"), harness.Reports);
-        // Once along with the others, once alone.
+        // It is sent once with the others and once alone.
         Assert.Equal(2, refused);
     }
 
@@ -102,12 +102,12 @@ public sealed class VmReportsTests
     {
         await using var harness = new ClientHarness();
         await harness.StartAsync();
-        harness.Say(new VmReport(InUse: true));
+        harness.Report(new VmReport(InUse: true));
         await harness.PassPollsAsync(2);
         harness.OnPoll = poll => poll.Authorization == "Bearer vm-1.fresh" ? Free(1) : Reply(HttpStatusCode.Unauthorized, "");
         harness.OnEnrol = () => Json(HttpStatusCode.Created, """{"hostname":"vm-1","pool":"default","token":"vm-1.fresh"}""");
 
-        await harness.PassUntilAsync(() => harness.Reports.Count == 2, "it reports again");
+        await harness.PassUntilAsync(() => harness.Reports.Count == 2, "the client reports again");
 
         Assert.All(harness.Reports, report => Assert.Equal(new VmReport(VmStatus.Running, InUse: true, BootId: "boot-1"), report));
     }
@@ -123,15 +123,15 @@ public sealed class VmReportsTests
         await harness.PassPollsAsync(2);
         Assert.Single(harness.Reports);
 
-        harness.Say(new VmReport(VmStatus.Running));
-        await harness.PassUntilAsync(() => harness.Reports.Count == 2, "it says so");
+        harness.Report(new VmReport(VmStatus.Running));
+        await harness.PassUntilAsync(() => harness.Reports.Count == 2, "the client has reported the status");
         Assert.Equal(new VmReport(VmStatus.Running), harness.Reports.Last());
     }
 
     [Fact]
     public async Task Facts_reported_while_the_client_stops_are_sent()
     {
-        await using var harness = new ClientHarness { OnBuild = services => services.AddHostedService<LastWord>() };
+        await using var harness = new ClientHarness { OnBuild = services => services.AddHostedService<StopReport>() };
         await harness.StartAsync();
         await harness.PassPollsAsync(2);
 
@@ -143,10 +143,10 @@ public sealed class VmReportsTests
     [Fact]
     public async Task Unresponsive_server_delays_the_stop_by_seconds_only()
     {
-        // Nothing else bounds it.
+        // Nothing else limits the duration.
         await using var harness = new ClientHarness(options => options with { RequestTimeout = TimeSpan.FromHours(1) })
         {
-            OnBuild = services => services.AddHostedService<LastWord>().Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromHours(1)),
+            OnBuild = services => services.AddHostedService<StopReport>().Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromHours(1)),
         };
         await harness.StartAsync();
         await harness.PassPollsAsync(2);
@@ -162,7 +162,7 @@ public sealed class VmReportsTests
         };
 
         var stop = harness.StopAsync();
-        Assert.True(asked.Wait(TimeSpan.FromMinutes(1)), "it reports");
+        Assert.True(asked.Wait(TimeSpan.FromMinutes(1)), "a report is sent");
         harness.Time.Advance(TimeSpan.FromSeconds(3));
         await stop;
 
@@ -170,8 +170,8 @@ public sealed class VmReportsTests
         over.Set();
     }
 
-    /// <summary>Something that watches the VM, and knows that it is going down.</summary>
-    private sealed class LastWord(VmReports reports) : IHostedService
+    /// <summary>A reporter that reports that the VM is shutting down.</summary>
+    private sealed class StopReport(VmReports reports) : IHostedService
     {
         public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Allocator.Bench.Load;
 
-/// <summary>The bytes of each VM's poll, made once: a load of a million VMs cannot build strings.</summary>
+/// <summary>The bytes of each VM's poll, created once, because building strings for a million VMs would be too slow.</summary>
 internal sealed unsafe class PollRequests : IDisposable
 {
     /// <summary>The room for a generation's digits and the closing quote.</summary>
@@ -36,7 +36,7 @@ internal sealed unsafe class PollRequests : IDisposable
         }
     }
 
-    /// <summary>The polls of so many VMs of a fleet, each naming this generation; 0 for none. Index 0 is the VM <paramref name="first"/>.</summary>
+    /// <summary>Creates the polls of VMs with this generation, or 0 for none. Index 0 is the VM <paramref name="first"/>.</summary>
     public static PollRequests OfFleet(int first, int vms, long generation)
     {
         var requests = new PollRequests(vms, i => Text(FleetVms.Hostname(first + i), FleetVms.Token(first + i), $"g{new string(' ', ETagRoom)}"));

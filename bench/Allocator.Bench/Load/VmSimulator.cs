@@ -15,8 +15,9 @@ internal sealed class VmTotals
 }
 
 /// <summary>
-/// VMs that poll as the client does: next at random between once and twice the max-age after the last poll was due. A
-/// poll's latency begins when it is due, also when every connection is busy: a slow server is not asked less.
+/// Simulates VMs that poll as the client does: each poll is due at random between once and twice the max-age after the
+/// previous one was due. The latency starts at the due time even if every connection is busy, so that a slow server does
+/// not reduce the load.
 /// </summary>
 /// <param name="vms">The number of VMs, from the first of the fleet; all of them by default.</param>
 /// <param name="obeysHints">Whether the VMs follow the server's max-age or always take <paramref name="maxAge"/>.</param>

@@ -57,7 +57,7 @@ public sealed class RehearsalTests(PostgresServer server)
         await using var deployment = await Deployment.StartAsync(server, settings: FastPolls);
         using var admin = Operator(deployment);
         await using var rehearsal = admin.Start("rehearse --vms 3 --people 3 --at-once --stay 5m --yes");
-        await Wait.UntilAsync(() => deployment.QueryAsync<bool>(reached), "it is under way");
+        await Wait.UntilAsync(() => deployment.QueryAsync<bool>(reached), "the rehearsal is under way");
 
         Assert.Equal(130, await rehearsal.StopAsync());
 
@@ -76,7 +76,7 @@ public sealed class RehearsalTests(PostgresServer server)
             () => deployment.QueryAsync<bool>("select count(*) = 2 from assignments where state = 'connected'"), "people are connected");
         proxy.IsDown = true;
         var stopping = rehearsal.StopAsync();
-        await Wait.UntilAsync(() => rehearsal.Output.Contains("Interrupted", StringComparison.Ordinal), "it cleans up");
+        await Wait.UntilAsync(() => rehearsal.Output.Contains("Interrupted", StringComparison.Ordinal), "the rehearsal is cleaning up");
         proxy.IsDown = false;
         Assert.Equal(130, await stopping);
         await AssertNothingLeftAsync(deployment);
@@ -89,7 +89,7 @@ public sealed class RehearsalTests(PostgresServer server)
         using var admin = Operator(deployment);
         await using var killed = admin.Start("rehearse --vms 3 --people 3 --at-once --stay 5m --yes");
         await Wait.UntilAsync(
-            () => deployment.QueryAsync<bool>("select count(*) >= 2 from assignments where state = 'connected'"), "it is under way");
+            () => deployment.QueryAsync<bool>("select count(*) >= 2 from assignments where state = 'connected'"), "the rehearsal is under way");
         await killed.KillAsync();
 
         var early = await admin.RunAsync("rehearse --clean-up");

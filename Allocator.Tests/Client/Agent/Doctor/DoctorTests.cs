@@ -24,13 +24,13 @@ public sealed class DoctorTests(PostgresServer server)
 
         using var terminal = new VmTerminal(deployment.Replica.Address.ToString());
         terminal.WriteToken(vm.Token);
-        var (code, failed, steps) = await terminal.ExamineAsync();
+        var (code, failed, steps) = await terminal.DiagnoseAsync();
 
         Assert.Equal((0, null), (code, failed));
-        Assert.Equal(("passed", "passed", "passed"), (steps["allocator"].Verdict, steps["clock"].Verdict, steps["token"].Verdict));
+        Assert.Equal(("passed", "passed", "passed"), (steps["allocator"].Status, steps["clock"].Status, steps["token"].Status));
         Assert.Equal(before, await TracesAsync(deployment));
         Assert.Equal(1, (await deployment.FindPoolAsync("default")).Waiting);
-        // It was free, and would have been given the person: its next poll is.
+        // The VM was free all the time: its next poll takes the person.
         await vm.PollUntilAsync(VmState.Assigned);
 
         static async Task<string> TracesAsync(Deployment deployment)
@@ -48,15 +48,15 @@ public sealed class DoctorTests(PostgresServer server)
         var url = deployment.Replica.Address.ToString();
 
         using var right = new VmTerminal(url, new { EnrolmentToken = Replica.EnrolmentToken });
-        var (code, _, steps) = await right.ExamineAsync();
-        Assert.Equal((0, "passed"), (code, steps["token"].Verdict));
+        var (code, _, steps) = await right.DiagnoseAsync();
+        Assert.Equal((0, "passed"), (code, steps["token"].Status));
         using var wrong = new VmTerminal(url, new { EnrolmentToken = "another" });
-        (code, var failed, _) = await wrong.ExamineAsync();
+        (code, var failed, _) = await wrong.DiagnoseAsync();
         Assert.Equal((4, "token"), (code, failed));
         using var none = new VmTerminal(url);
-        (code, _, steps) = await none.ExamineAsync();
+        (code, _, steps) = await none.DiagnoseAsync();
         Assert.Equal(4, code);
-        Assert.Contains("--enrolment-token-file", steps["token"].Cure, StringComparison.Ordinal);
+        Assert.Contains("--enrolment-token-file", steps["token"].Remedy, StringComparison.Ordinal);
 
         Assert.Equal(HttpStatusCode.NotFound, (await deployment.Admin.GetAsync("/vms/vm-1")).StatusCode);
     }
@@ -69,14 +69,14 @@ public sealed class DoctorTests(PostgresServer server)
         var url = deployment.Replica.Address.ToString();
         using var terminal = new VmTerminal(url);
         terminal.WriteToken("vm-1.old");
-        Assert.Equal((4, "token"), await terminal.ExamineAsync() is var (code, failed, _) ? (code, failed) : default);
+        Assert.Equal((4, "token"), await terminal.DiagnoseAsync() is var (code, failed, _) ? (code, failed) : default);
         using var again = new VmTerminal(url, new { EnrolmentToken = Replica.EnrolmentToken });
         again.WriteToken("vm-1.old");
-        Assert.Equal((0, "warned"), await again.ExamineAsync() is var (fine, _, steps) ? (fine, steps["token"].Verdict) : default);
+        Assert.Equal((0, "warned"), await again.DiagnoseAsync() is var (fine, _, steps) ? (fine, steps["token"].Status) : default);
 
         (await deployment.Admin.DeleteAsync("/vms/vm-1")).Dispose();
         terminal.WriteToken(vm.Token);
-        var deleted = await terminal.ExamineAsync();
+        var deleted = await terminal.DiagnoseAsync();
         Assert.Equal((1, "token"), (deleted.Code, deleted.Failed));
         Assert.Contains("deleted", deleted.Steps["token"].Text, StringComparison.Ordinal);
     }
@@ -85,14 +85,14 @@ public sealed class DoctorTests(PostgresServer server)
     [InlineData("http://allocator.invalid", 3, "name", "has no address")]
     [InlineData("http://127.0.0.1:1", 3, "connection", "nothing listens")]
     [InlineData("ftp://allocator.example.org", 2, "configuration", "it must be the allocator's address")]
-    public async Task Failed_connection_is_reported_by_its_check(string url, int code, string step, string said)
+    public async Task Failed_connection_is_reported_by_its_check(string url, int code, string step, string expected)
     {
         using var terminal = new VmTerminal(url);
         terminal.WriteToken("vm-1.secret");
-        var diagnosis = await terminal.ExamineAsync();
+        var diagnosis = await terminal.DiagnoseAsync();
         Assert.Equal((code, step), (diagnosis.Code, diagnosis.Failed));
-        Assert.Contains(said, $"{diagnosis.Steps[step].Text} {diagnosis.Steps[step].Cure}", StringComparison.Ordinal);
-        Assert.All(diagnosis.Steps.Values, one => Assert.DoesNotContain("secret", $"{one.Text}{one.Cure}", StringComparison.Ordinal));
+        Assert.Contains(expected, $"{diagnosis.Steps[step].Text} {diagnosis.Steps[step].Remedy}", StringComparison.Ordinal);
+        Assert.All(diagnosis.Steps.Values, one => Assert.DoesNotContain("secret", $"{one.Text}{one.Remedy}", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -103,15 +103,15 @@ public sealed class DoctorTests(PostgresServer server)
     [InlineData("HTTP/1.1 404 Not Found\nContent-Length: 0\n\n", "allocator", "not an allocator")]
     [InlineData("HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "allocator", "not an allocator")]
     [InlineData("SSH-2.0-OpenSSH_9.2p1\n", "HTTP", "not respond with HTTP")]
-    public async Task Server_that_is_not_the_allocator_is_reported_and_gets_no_token(string answer, string step, string said)
+    public async Task Server_that_is_not_the_allocator_is_reported_and_gets_no_token(string answer, string step, string expected)
     {
         await using var other = new RawServer(answer);
         using var terminal = new VmTerminal($"http://127.0.0.1:{other.Port}");
         terminal.WriteToken("vm-1.secret");
-        var diagnosis = await terminal.ExamineAsync();
+        var diagnosis = await terminal.DiagnoseAsync();
         Assert.Equal((3, step), (diagnosis.Code, diagnosis.Failed));
-        Assert.Contains(said, $"{diagnosis.Steps[step].Text} {diagnosis.Steps[step].Cure}", StringComparison.Ordinal);
-        Assert.Equal("skipped", diagnosis.Steps["token"].Verdict);
+        Assert.Contains(expected, $"{diagnosis.Steps[step].Text} {diagnosis.Steps[step].Remedy}", StringComparison.Ordinal);
+        Assert.Equal("skipped", diagnosis.Steps["token"].Status);
         Assert.All(other.Asked, asked => Assert.DoesNotContain("secret", asked, StringComparison.Ordinal));
     }
 
@@ -121,16 +121,16 @@ public sealed class DoctorTests(PostgresServer server)
     [InlineData("localhost", 1, 30, true, "not valid before")]
     [InlineData("elsewhere.example.org", -30, 30, true, "it is for elsewhere.example.org, not for localhost")]
     public async Task Each_certificate_error_is_reported_and_no_token_is_sent(string name, int fromDays,
-        int untilDays, bool isKnown, string said)
+        int untilDays, bool isKnown, string expected)
     {
         using var certificate = RawServer.Certificate(name, Now.AddDays(fromDays), Now.AddDays(untilDays));
         await using var other = new RawServer(RawServer.Live(), certificate);
         using var terminal = new VmTerminal($"https://localhost:{other.Port}");
         terminal.WriteToken("vm-1.secret");
         Trust(terminal, isKnown ? certificate : null);
-        var diagnosis = await terminal.ExamineAsync();
+        var diagnosis = await terminal.DiagnoseAsync();
         Assert.Equal((3, "TLS"), (diagnosis.Code, diagnosis.Failed));
-        Assert.Contains(said, diagnosis.Steps["TLS"].Text, StringComparison.Ordinal);
+        Assert.Contains(expected, diagnosis.Steps["TLS"].Text, StringComparison.Ordinal);
         Assert.DoesNotContain(";", diagnosis.Steps["TLS"].Text, StringComparison.Ordinal);
         Assert.All(other.Asked, asked => Assert.DoesNotContain("secret", asked, StringComparison.Ordinal));
     }
@@ -142,8 +142,8 @@ public sealed class DoctorTests(PostgresServer server)
         await using var other = new RawServer(RawServer.Live(), certificate);
         using var terminal = new VmTerminal($"https://localhost:{other.Port}");
         Trust(terminal, certificate);
-        var diagnosis = await terminal.ExamineAsync();
-        Assert.Equal(("passed", "passed", "token"), (diagnosis.Steps["TLS"].Verdict, diagnosis.Steps["allocator"].Verdict, diagnosis.Failed));
+        var diagnosis = await terminal.DiagnoseAsync();
+        Assert.Equal(("passed", "passed", "token"), (diagnosis.Steps["TLS"].Status, diagnosis.Steps["allocator"].Status, diagnosis.Failed));
     }
 
     [Fact]
@@ -154,10 +154,10 @@ public sealed class DoctorTests(PostgresServer server)
         using var terminal = new VmTerminal($"https://localhost:{OwnAuthority.Port(server)}", new { authority.CaFile });
         terminal.WriteToken("vm-1.secret");
 
-        var (code, failed, steps) = await terminal.ExamineAsync();
+        var (code, failed, steps) = await terminal.DiagnoseAsync();
 
         Assert.Equal((0, null), (code, failed));
-        Assert.Equal(("passed", "passed", "passed"), (steps["TLS"].Verdict, steps["allocator"].Verdict, steps["token"].Verdict));
+        Assert.Equal(("passed", "passed", "passed"), (steps["TLS"].Status, steps["allocator"].Status, steps["token"].Status));
     }
 
     [Fact]
@@ -167,10 +167,10 @@ public sealed class DoctorTests(PostgresServer server)
         using var terminal = new VmTerminal("http://allocator.invalid", new { Proxy = $"http://ada:sesame@127.0.0.1:{proxy.Port}" });
         terminal.WriteToken("vm-1.secret");
 
-        var (_, failed, steps) = await terminal.ExamineAsync();
+        var (_, failed, steps) = await terminal.DiagnoseAsync();
 
-        Assert.Equal(("passed", $"http://127.0.0.1:{proxy.Port}"), (steps["proxy"].Verdict, steps["proxy"].Text));
-        Assert.Equal(("passed", "token"), (steps["allocator"].Verdict, failed));
+        Assert.Equal(("passed", $"http://127.0.0.1:{proxy.Port}"), (steps["proxy"].Status, steps["proxy"].Text));
+        Assert.Equal(("passed", "token"), (steps["allocator"].Status, failed));
         Assert.Equal(
             ["GET http://allocator.invalid/health/live", "PUT http://allocator.invalid/vms/vm-1/report"],
             proxy.Asked.Select(request => string.Join(' ', request.Split(' ')[..2])));
@@ -181,7 +181,7 @@ public sealed class DoctorTests(PostgresServer server)
     {
         await using var other = new RawServer(RawServer.Live());
         using var terminal = new VmTerminal($"https://localhost:{other.Port}");
-        var diagnosis = await terminal.ExamineAsync();
+        var diagnosis = await terminal.DiagnoseAsync();
         Assert.Equal((3, "TLS"), (diagnosis.Code, diagnosis.Failed));
         Assert.Contains("TLS handshake failed", diagnosis.Steps["TLS"].Text, StringComparison.Ordinal);
     }
@@ -189,14 +189,14 @@ public sealed class DoctorTests(PostgresServer server)
     [Theory]
     [InlineData(-10, "ahead of")]
     [InlineData(10, "behind")]
-    public async Task Clock_that_is_minutes_off_is_reported(int serverMinutes, string said)
+    public async Task Clock_that_is_minutes_off_is_reported(int serverMinutes, string expected)
     {
         await using var other = new RawServer(RawServer.Live(Now.AddMinutes(serverMinutes)));
         using var terminal = new VmTerminal($"http://127.0.0.1:{other.Port}");
-        var diagnosis = await terminal.ExamineAsync();
+        var diagnosis = await terminal.DiagnoseAsync();
         Assert.Equal((6, "clock"), (diagnosis.Code, diagnosis.Failed));
-        Assert.Contains(said, diagnosis.Steps["clock"].Text, StringComparison.Ordinal);
-        Assert.Equal("passed", diagnosis.Steps["allocator"].Verdict);
+        Assert.Contains(expected, diagnosis.Steps["clock"].Text, StringComparison.Ordinal);
+        Assert.Equal("passed", diagnosis.Steps["allocator"].Status);
     }
 
     [Fact]
@@ -217,7 +217,7 @@ public sealed class DoctorTests(PostgresServer server)
     {
         await using var other = new RawServer(RawServer.Live());
         using var terminal = new VmTerminal("http://127.0.0.1:1");
-        foreach (var (content, mode, said) in new[]
+        foreach (var (content, mode, expected) in new[]
         {
             ("#!/bin/sh\n", UnixFileMode.UserRead, "cannot run"),
             ("#!/no/such/interpreter\n", UnixFileMode.UserRead | UnixFileMode.UserExecute, "/no/such/interpreter, which does not exist"),
@@ -233,9 +233,9 @@ public sealed class DoctorTests(PostgresServer server)
                 Url = $"http://127.0.0.1:{other.Port}", Hostname = "vm-1", MachineId = "machine-1",
                     terminal.StateFolder, Hooks = new { Assigned = new[] { hook }, Released = new[] { "no-such-program" } },
             }));
-            var diagnosis = await terminal.ExamineAsync();
-            Assert.Equal("failed", diagnosis.Steps["assigned hook"].Verdict);
-            Assert.Contains(said, $"{diagnosis.Steps["assigned hook"].Text} {diagnosis.Steps["assigned hook"].Cure}", StringComparison.Ordinal);
+            var diagnosis = await terminal.DiagnoseAsync();
+            Assert.Equal("failed", diagnosis.Steps["assigned hook"].Status);
+            Assert.Contains(expected, $"{diagnosis.Steps["assigned hook"].Text} {diagnosis.Steps["assigned hook"].Remedy}", StringComparison.Ordinal);
             Assert.Contains("There is no program no-such-program", diagnosis.Steps["released hook"].Text, StringComparison.Ordinal);
         }
     }
@@ -244,13 +244,13 @@ public sealed class DoctorTests(PostgresServer server)
     [InlineData("{ \"Url\": ", 2, "configuration", "is not JSON")]
     [InlineData("""{ "Url": "http://127.0.0.1:1", "Hostname": "vm-1", "MachineId": "uninitialized", "StateFolder": "/" }""", 6, "machine id",
         "does not identify this machine uniquely")]
-    public async Task Problems_of_the_machine_are_reported_first(string settings, int code, string step, string said)
+    public async Task Problems_of_the_machine_are_reported_first(string settings, int code, string step, string expected)
     {
         using var terminal = new VmTerminal("http://127.0.0.1:1");
         File.WriteAllText(terminal.ConfigurationPath, settings);
-        var diagnosis = await terminal.ExamineAsync();
+        var diagnosis = await terminal.DiagnoseAsync();
         Assert.Equal((code, step), (diagnosis.Code, diagnosis.Failed));
-        Assert.Contains(said, diagnosis.Steps[step].Text, StringComparison.Ordinal);
+        Assert.Contains(expected, diagnosis.Steps[step].Text, StringComparison.Ordinal);
     }
 
     private static async Task RespondAsync(HttpContext context)

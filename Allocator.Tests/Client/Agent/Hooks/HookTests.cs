@@ -233,7 +233,7 @@ public sealed class HookTests
     [Fact]
     public async Task With_cgroups_even_a_detached_process_with_a_cleared_environment_is_killed()
     {
-        Assert.SkipUnless(MayMakeControlGroups(), "needs a control group (version 2) that may be divided");
+        Assert.SkipUnless(MayMakeControlGroups(), "requires a control group (version 2) in which the test may create others");
         await using var harness = new ClientHarness();
         harness.Script("assigned", """
             sh -c 'env -i setsid sh -c "echo \$\$ >> $0.child; exec sleep 1000" >/dev/null 2>&1 </dev/null &' $0
@@ -264,7 +264,7 @@ public sealed class HookTests
         await harness.PassUntilAsync(() => harness.ReadLines("assigned.child").Length == 2, "the hook runs");
 
         harness.HookTime.Advance(TimeSpan.FromMinutes(5));
-        await harness.PassUntilAsync(() => harness.ReadLines("assigned.asked").Length == 1, "the hook was asked");
+        await harness.PassUntilAsync(() => harness.ReadLines("assigned.asked").Length == 1, "the hook received SIGTERM");
         Assert.Single(harness.ReadLines("assigned.child"), IsAlive);
         Assert.Empty(harness.Outcomes);
 
@@ -309,18 +309,18 @@ public sealed class HookTests
         {
             await Wait.UntilAsync(() => !harness.Outcomes.IsEmpty, "the person is connected");
             harness.OnPoll = Steady(3, () => Cleaning(3));
-            await Wait.UntilAsync(() => Children().Length == 2, "the other hook runs");
+            await Wait.UntilAsync(() => Children().Length == 2, "the other hook is running");
             await client.KillAsync();
         }
         Assert.All(Children(), child => Assert.True(IsAlive(child)));
 
-        // The next has nothing to do that would stop it.
+        // The next client gets no answer that would stop the hook.
         harness.OnPoll = Steady(4, () => Free(4));
         await using (var next = Executable.Start("allocator", ["run"], new Dictionary<string,
             string?>(settings) { ["ALLOCATOR_Hooks__Released__0"] = null }))
         {
             await Wait.UntilAsync(() => next.Output.Contains("Terminated a hook left running by a client that was killed; no processes remain",
-                StringComparison.Ordinal), "the next client ends it");
+                StringComparison.Ordinal), "the next client has ended the hook");
             Assert.All(Children(), child => Assert.False(IsAlive(child)));
             var desktop = harness.ReadLines("assigned.desktop").Single();
             Assert.True(IsAlive(desktop));
@@ -397,10 +397,10 @@ public sealed class HookTests
         await harness.RestartAsync(options => options with { LostContactHook = [hook] });
         await harness.PassPollsAsync(2);
         harness.OnPoll = _ => Reply(HttpStatusCode.BadGateway, "");
-        await harness.PassUntilAsync(() => harness.ReadLines("contact.events").Length == 1, "the loss is told");
+        await harness.PassUntilAsync(() => harness.ReadLines("contact.events").Length == 1, "the loss is reported to the hook");
         await harness.PassPollsAsync(3);
         harness.OnPoll = _ => Free(1);
-        await harness.PassUntilAsync(() => harness.ReadLines("contact.events").Length == 2, "the end is told");
+        await harness.PassUntilAsync(() => harness.ReadLines("contact.events").Length == 2, "the return is reported to the hook");
 
         Assert.Equal(["lost-contact", "found-contact"], harness.ReadLines("contact.events"));
         Assert.StartsWith(

@@ -6,8 +6,8 @@ using Xunit;
 namespace Allocator.Tests.Client.Agent.Hooks;
 
 /// <summary>
-/// The hooks in <c>Allocator.Client/hooks</c>, run as they are; the programs that they call, and who runs them, are played
-/// by small programs that come first in the <c>PATH</c> and write down what they got.
+/// Runs the hooks in <c>Allocator.Client/hooks</c>. Fake programs, which come first in the <c>PATH</c> and record their
+/// arguments and input, replace the programs that the hooks call and make the hooks believe that root runs them.
 /// </summary>
 public sealed class ReadyMadeHookTests : IDisposable
 {
@@ -16,7 +16,7 @@ public sealed class ReadyMadeHookTests : IDisposable
 
     private static readonly string Hooks = Path.Combine(RepositoryRoot.Path, "Allocator.Client", "hooks");
 
-    /// <summary>The desktop's user is who runs the tests: only root can give files to another.</summary>
+    /// <summary>The user who runs the tests is also the desktop's user, because only root can change the owner of files.</summary>
     private static readonly int Uid = Environment.UserName == "root" ? 4242 : UidOf(Environment.ProcessId);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("allocator-hooks-").FullName;
@@ -215,7 +215,7 @@ public sealed class ReadyMadeHookTests : IDisposable
         File.WriteAllText(Path.Combine(_folder, "tmp/theirs/left"), "");
         await GiveToDesktopAsync(Home, Path.Combine(_folder, "tmp/theirs"));
         _environment["HOOK_DESKTOP_SERVICE"] = "kasmvnc@desktop.service";
-        // The first signal is not heeded.
+        // The process ignores the first signal.
         Fake("pgrep", "[ ! -e $FOLDER/killed ] && echo 4711");
         Fake("pkill", "[ \"$1\" = -TERM ] || touch $FOLDER/killed");
 
@@ -396,7 +396,7 @@ public sealed class ReadyMadeHookTests : IDisposable
         return (code, process.Printed, process.Output);
     }
 
-    /// <summary>A program of this name that writes down its name and arguments, a line for each call, then does what the body says.</summary>
+    /// <summary>Creates a program of this name that records its name and arguments, a line per call, and then runs the body.</summary>
     private void Fake(string name, string body, bool isWrittenDown = true)
     {
         var path = Path.Combine(_folder, "bin", name);

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Allocator.Tests.Client.Agent.Install;
 
-/// <summary>Into a folder that stands for the image of a machine.</summary>
+/// <summary>Runs <c>allocator install</c> on a folder that stands for the image of a machine.</summary>
 public sealed class InstallTests : IDisposable
 {
     private const string Unit = "etc/systemd/system/allocator.service";
@@ -53,7 +53,7 @@ public sealed class InstallTests : IDisposable
         const string edited =
             """
             {
-              // The lab in the cellar has slow disks.
+              // A comment in the settings file, which must be kept.
               "url": "https://allocator.example.org",
               "Hooks": { "Timeout": "00:10:00", "Released": ["/opt/hooks/close"] }
             }
@@ -120,11 +120,11 @@ public sealed class InstallTests : IDisposable
     [InlineData("install", 2, "Url (environment variable ALLOCATOR_Url) is ''; it must be the allocator's address")]
     [InlineData("install --url allocator.example.org", 2, "The client would not start with these settings: Url")]
     [InlineData("install --url https://allocator.example.org --enrolment-token-file /no/such/file", 4, "/no/such/file")]
-    public async Task Invalid_options_are_refused_before_anything_is_written(string words, int code, string said)
+    public async Task Invalid_options_are_refused_before_anything_is_written(string words, int code, string expected)
     {
         var ran = await RunAsync(words);
         Assert.Equal(code, ran.Code);
-        Assert.Contains(said, ran.Output, StringComparison.Ordinal);
+        Assert.Contains(expected, ran.Output, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(_root));
     }
 
@@ -153,7 +153,7 @@ public sealed class InstallTests : IDisposable
         return new Ran(code, process.Printed, process.Output);
     }
 
-    /// <summary>With the drop-ins, and without a word of complaint.</summary>
+    /// <summary>Verifies the unit with its drop-ins, and that systemd-analyze reports nothing.</summary>
     private async Task UnderstoodBySystemdAsync()
     {
         await using var verify = Executable.Start("/usr/bin/systemd-analyze", ["verify", "--recursive-errors=no", At(Unit)],

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Allocator.Tests.Client.Agent.Install;
 
-/// <summary>The Debian package, with a program in it that stands for the native one.</summary>
+/// <summary>Tests the Debian package, which here contains a small program in place of the native client.</summary>
 public sealed partial class PackageTests : IDisposable
 {
     private const string Program = "#!/bin/sh\n# asks for GLIBC_2.17 and GLIBC_2.34\nexit 0\n";
@@ -21,7 +21,7 @@ public sealed partial class PackageTests : IDisposable
         Assert.Equal("-rw-r--r--", files["usr/lib/allocator/systemd/hardened.conf"]);
         Assert.Equal("-rw-r--r--", files["usr/lib/sysusers.d/allocator.conf"]);
         Assert.Equal("-rw-r--r--", files["etc/default/allocator"]);
-        // The enrolment token lies there.
+        // The folder holds the enrolment token.
         Assert.Equal("drwxr-x---", files["etc/allocator/"]);
         var hooks = Directory.EnumerateFiles(Path.Combine(RepositoryRoot.Path, "Allocator.Client", "hooks")).ToArray();
         Assert.NotEmpty(hooks);
@@ -44,7 +44,7 @@ public sealed partial class PackageTests : IDisposable
         Assert.Equal(Path.GetFileName(package), $"allocator_{fields["Version"]}_amd64.deb");
         var depends = fields["Depends"].Split(", ");
         Assert.Contains("libc6 (>= 2.34)", depends);
-        // jq and pkill are what the ready-made hooks call.
+        // The ready-made hooks call jq and pkill.
         Assert.Subset(depends.ToHashSet(), new HashSet<string> { "ca-certificates", "jq", "procps" });
         Assert.Contains(depends, dependency => dependency.StartsWith("libssl3", StringComparison.Ordinal));
         Assert.InRange(int.Parse(fields["Installed-Size"], null), 1, 1000);
@@ -64,7 +64,7 @@ public sealed partial class PackageTests : IDisposable
         await RunAsync("/usr/bin/dpkg-deb", "--extract", await BuildAsync("amd64"), At("root"));
         var path = At("root/usr/lib/systemd/system/allocator.service");
         var unit = File.ReadAllText(path);
-        // systemd looks whether there is such a program, which is not installed here.
+        // systemd-analyze checks that the program exists, but it is not installed here.
         File.WriteAllText(path, unit.Replace("/usr/bin/allocator", At("root/usr/bin/allocator"), StringComparison.Ordinal));
         await using var verify = Executable.Start("/usr/bin/systemd-analyze", ["verify", "--man=no", "--recursive-errors=no", path],
             new Dictionary<string, string?>());
@@ -103,7 +103,7 @@ public sealed partial class PackageTests : IDisposable
         await RunAsync("/usr/bin/dpkg-deb", "--raw-extract", package, At("raw"));
         var files = Directory.EnumerateFiles(At("raw"), "*", SearchOption.AllDirectories).ToArray();
         Assert.All(files, file => Assert.DoesNotContain("hush-hush", File.ReadAllText(file), StringComparison.Ordinal));
-        // Nothing is configured yet, not even as an example that somebody might leave.
+        // The package contains no configuration, not even an example that an admin might leave unchanged.
         Assert.Empty(Directory.EnumerateFileSystemEntries(At("raw/etc/allocator")));
         Assert.DoesNotContain(files, file => file.EndsWith("token", StringComparison.Ordinal));
     }
@@ -128,7 +128,7 @@ public sealed partial class PackageTests : IDisposable
         return Assert.Single(Directory.GetFiles(At("packages")));
     }
 
-    /// <summary>Path and mode of each file and folder; all are root's.</summary>
+    /// <summary>Returns the path and mode of each file and folder, and checks that root owns them.</summary>
     private static async Task<Dictionary<string, string>> ContentsAsync(string package)
     {
         // -rw-r--r-- root/root       373 2026-01-02 03:04 ./etc/default/allocator

@@ -9,10 +9,10 @@ using Xunit;
 
 namespace Allocator.Tests.Client.Agent.Reporters;
 
-/// <summary>What the VM says of itself, with fake programs, as the allocator hears it.</summary>
+/// <summary>Tests the facts that a VM reports, with fake programs in place of the driver and systemctl.</summary>
 public sealed class ReportersTests
 {
-    private int _heard;
+    private int _lastReport;
 
     [Fact]
     public async Task Gpu_is_healthy_while_the_driver_lists_one()
@@ -20,12 +20,12 @@ public sealed class ReportersTests
         await using var harness = Watched();
         var driver = harness.Script("nvidia-smi", "echo \"$@\" > $0.args; echo 'Tesla T4'");
         await harness.RestartAsync(options => options with { GpuProgram = driver });
-        await HearAsync(harness, report => report.Gpu == GpuHealth.Healthy);
+        await ReceiveAsync(harness, report => report.Gpu == GpuHealth.Healthy);
         Assert.Equal(["--query-gpu=name --format=csv,noheader"], harness.ReadLines("nvidia-smi.args"));
 
         harness.Script("nvidia-smi", "echo 'Unable to determine the device handle for GPU0000:00:1E.0: GPU is lost.'; echo 'Reboot the system to "
             + "recover this GPU'; exit 15");
-        var lost = await HearAsync(harness, report => report.Gpu == GpuHealth.Unhealthy);
+        var lost = await ReceiveAsync(harness, report => report.Gpu == GpuHealth.Unhealthy);
         Assert.Equal(
             $"'{driver}' ended with exit code 15: Unable to determine the device handle for GPU0000:00:1E.0: GPU is lost. Reboot the system to "
                 + $"recover this GPU",
@@ -36,11 +36,11 @@ public sealed class ReportersTests
 
         harness.Script("nvidia-smi", "exit 0");
         Assert.Contains("lists no GPU",
-            (await HearAsync(harness, report =>
+            (await ReceiveAsync(harness, report =>
                 report.Warnings?["gpu"] is { } words && words.Contains("no GPU", StringComparison.Ordinal))).Warnings!["gpu"]!,
                     StringComparison.Ordinal);
         harness.Script("nvidia-smi", "echo 'Tesla T4'");
-        Assert.Null((await HearAsync(harness, report => report.Gpu == GpuHealth.Healthy)).Warnings!["gpu"]);
+        Assert.Null((await ReceiveAsync(harness, report => report.Gpu == GpuHealth.Healthy)).Warnings!["gpu"]);
     }
 
     [Fact]
@@ -48,18 +48,18 @@ public sealed class ReportersTests
     {
         await using var harness = Watched();
         await harness.RestartAsync(options => options with { GpuProgram = "/no/such/nvidia-smi" });
-        Assert.Null((await HearAsync(harness, report => report.Gpu == GpuHealth.Absent)).Warnings!["gpu"]);
+        Assert.Null((await ReceiveAsync(harness, report => report.Gpu == GpuHealth.Absent)).Warnings!["gpu"]);
 
         var driver = harness.Script("nvidia-smi", "echo $$ > $0.pid; exec sleep 600");
         await harness.RestartAsync(options => options with { GpuProgram = driver });
-        var process = await Wait.ForAsync(() => Task.FromResult(harness.ReadLines("nvidia-smi.pid").FirstOrDefault()), "the driver is asked");
+        var process = await Wait.ForAsync(() => Task.FromResult(harness.ReadLines("nvidia-smi.pid").FirstOrDefault()), "the driver is running");
         await harness.PassPollsAsync(2);
         harness.HookTime.Advance(TimeSpan.FromSeconds(21));
 
-        var hangs = await HearAsync(harness, report => report.Gpu == GpuHealth.Unhealthy);
+        var hangs = await ReceiveAsync(harness, report => report.Gpu == GpuHealth.Unhealthy);
         Assert.Contains("did not end within 00:00:20", hangs.Warnings!["gpu"], StringComparison.Ordinal);
         await Wait.UntilAsync(() => !Directory.Exists($"/proc/{process}")
-            || File.ReadAllText($"/proc/{process}/stat").Contains(") Z ", StringComparison.Ordinal), "it is stopped");
+            || File.ReadAllText($"/proc/{process}/stat").Contains(") Z ", StringComparison.Ordinal), "the driver is stopped");
     }
 
     [Fact]
@@ -69,14 +69,14 @@ public sealed class ReportersTests
         var program = harness.Script("ready", "[ -e $0.done ] || { echo 'the desktop starts'; exit 1; }");
         await harness.RestartAsync(options =>
             options with { ReadyFile = program + ".file", ReadyCommand = [program], Uptime = TimeSpan.FromSeconds(20) });
-        var first = await HearAsync(harness, report => report.BootId == "boot-1");
+        var first = await ReceiveAsync(harness, report => report.BootId == "boot-1");
         Assert.Equal(VmStatus.Initializing, first.Status);
-        await HearAsync(harness, report => report.Warnings?["ready"] == $"not ready: {program}.file does not exist yet");
+        await ReceiveAsync(harness, report => report.Warnings?["ready"] == $"not ready: {program}.file does not exist yet");
         await File.WriteAllTextAsync(program + ".file", "");
-        await HearAsync(harness, report => report.Warnings?["ready"] == $"not ready: '{program}' ended with exit code 1: the desktop starts");
+        await ReceiveAsync(harness, report => report.Warnings?["ready"] == $"not ready: '{program}' ended with exit code 1: the desktop starts");
         Assert.DoesNotContain(harness.Reports, report => report.Status == VmStatus.Running);
         await File.WriteAllTextAsync(program + ".done", "");
-        var ready = await HearAsync(harness, report => report.Status == VmStatus.Running);
+        var ready = await ReceiveAsync(harness, report => report.Status == VmStatus.Running);
         Assert.Null(ready.Warnings!["ready"]);
 
         var steps = harness.Reports.Last(report => report.Startup is not null).Startup!;
@@ -84,16 +84,16 @@ public sealed class ReportersTests
         Assert.Equal(20, steps["clientStarted"]);
         Assert.True(steps["enrolled"] >= 20 && steps["answered"] >= steps["enrolled"] && steps["ready"] > steps["answered"], string.Join(' ', steps));
 
-        // The client alone starts again, then the machine.
+        // First only the client restarts, then the machine.
         harness.Reports.Clear();
-        _heard = 0;
+        _lastReport = 0;
         await harness.RestartAsync(options => options with { Uptime = TimeSpan.FromDays(3) });
-        await HearAsync(harness, report => report.Status == VmStatus.Running);
+        await ReceiveAsync(harness, report => report.Status == VmStatus.Running);
         Assert.DoesNotContain(harness.Reports, report => report.Startup is not null);
         harness.Reports.Clear();
-        _heard = 0;
+        _lastReport = 0;
         await harness.RestartAsync(options => options with { Uptime = TimeSpan.FromSeconds(30), BootId = "boot-2" });
-        await HearAsync(harness, report => report.Startup?.ContainsKey("answered") == true);
+        await ReceiveAsync(harness, report => report.Startup?.ContainsKey("answered") == true);
         Assert.Equal(30, harness.Reports.Last(report => report.Startup is not null).Startup!["clientStarted"]);
     }
 
@@ -107,7 +107,7 @@ public sealed class ReportersTests
         await using var harness = Watched();
         var systemctl = harness.Script("systemctl", $"[ \"$1\" = list-jobs ] && printf '{jobs.Replace("\n", "\\n", StringComparison.Ordinal)}'");
         await harness.RestartAsync(options => options with { SystemctlProgram = systemctl });
-        await HearAsync(harness, report => report.Status == VmStatus.Running);
+        await ReceiveAsync(harness, report => report.Status == VmStatus.Running);
         await harness.StopAsync();
         Assert.Equal(reboots ? VmStatus.Rebooting : VmStatus.Running, harness.Reports.Last(report => report.Status is not null).Status);
     }
@@ -120,7 +120,7 @@ public sealed class ReportersTests
         await harness.RestartAsync(options => options with { SystemctlProgram = systemctl });
         await harness.PassPollsAsync(2);
         var stopping = harness.StopAsync();
-        await Wait.UntilAsync(() => File.Exists(systemctl + ".asked"), "it is asked");
+        await Wait.UntilAsync(() => File.Exists(systemctl + ".asked"), "systemctl is running");
         harness.HookTime.Advance(TimeSpan.FromSeconds(3));
         await stopping;
         await harness.RestartAsync(options => options with { SystemctlProgram = "/no/such/systemctl" });
@@ -137,19 +137,19 @@ public sealed class ReportersTests
         Start("1", "/sbin/init");
         Start("700", "/usr/bin/grep\0sleap-labels");
         await harness.RestartAsync(options => options with { InUseProcess = "sleap-label", ProcFolder = proc });
-        await HearAsync(harness, report => report.InUse == false);
+        await ReceiveAsync(harness, report => report.InUse == false);
         Start("800", "/usr/bin/python3\0/opt/sleap/bin/sleap-label\0--video\0a.mp4");
-        await HearAsync(harness, report => report.InUse == true);
+        await ReceiveAsync(harness, report => report.InUse == true);
         Directory.Delete(Path.Combine(proc, "800"), recursive: true);
-        await HearAsync(harness, report => report.InUse == false);
+        await ReceiveAsync(harness, report => report.InUse == false);
         Start("801", "sleap-label");
-        await HearAsync(harness, report => report.InUse == true);
+        await ReceiveAsync(harness, report => report.InUse == true);
 
-        // And as the kernel really shows it.
+        // The same with a real process.
         using var process = Process.Start(harness.Script("a-workshop-program-with-a-long-name", "sleep 600; true"));
         try
         {
-            await Wait.UntilAsync(() => InUseReporter.IsRunning("/proc", "a-workshop-program-with-a-long-name"), "it runs");
+            await Wait.UntilAsync(() => InUseReporter.IsRunning("/proc", "a-workshop-program-with-a-long-name"), "the program is running");
         }
         finally
         {
@@ -172,12 +172,12 @@ public sealed class ReportersTests
         await using var disk = await TinyDisk.MountAsync(Path.Combine(harness.StateFolder, "disk"));
         disk.Fill();
         await harness.RestartAsync(options => options with { DiskPath = disk.Folder, DiskWarnAbove = 90 });
-        await HearAsync(harness, report => report.Warnings?["disk"] == $"{disk.Folder} is more than 90 % full");
+        await ReceiveAsync(harness, report => report.Warnings?["disk"] == $"{disk.Folder} is more than 90 % full");
         disk.Empty();
-        await HearAsync(harness, report => report.Warnings?.ContainsKey("disk") == true && report.Warnings["disk"] is null);
+        await ReceiveAsync(harness, report => report.Warnings?.ContainsKey("disk") == true && report.Warnings["disk"] is null);
     }
 
-    /// <summary>A client that is not started yet, with reporters that have nothing to look at but what a test gives them.</summary>
+    /// <summary>Creates a client that is not started yet; its reporters observe only what the test provides.</summary>
     private static ClientHarness Watched()
     {
         var harness = new ClientHarness(options => options with { GpuProgram = "", SystemctlProgram = "/no/such/systemctl", DiskWarnAbove = 100 });
@@ -185,13 +185,13 @@ public sealed class ReportersTests
         return harness;
     }
 
-    /// <summary>Waits until the allocator hears this, not earlier than what it was heard to say last.</summary>
-    private async Task<VmReport> HearAsync(ClientHarness harness, Func<VmReport, bool> condition)
+    /// <summary>Waits until the allocator receives this report, at or after the position of the previous one.</summary>
+    private async Task<VmReport> ReceiveAsync(ClientHarness harness, Func<VmReport, bool> condition)
     {
-        (int Index, VmReport Item) Found() => harness.Reports.Index().Skip(_heard).FirstOrDefault(report => condition(report.Item));
-        await harness.PassUntilAsync(() => Found().Item is not null, "the allocator hears it");
+        (int Index, VmReport Item) Found() => harness.Reports.Index().Skip(_lastReport).FirstOrDefault(report => condition(report.Item));
+        await harness.PassUntilAsync(() => Found().Item is not null, "the allocator has received the report");
         var (index, report) = Found();
-        _heard = index;
+        _lastReport = index;
         return report;
     }
 }

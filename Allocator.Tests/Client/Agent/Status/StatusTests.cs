@@ -26,12 +26,12 @@ public sealed class StatusTests(PostgresServer server)
         Assert.Contains(", answered", screen, StringComparison.Ordinal);
 
         await deployment.DoAsync("/vms/vm-1/assign", new VmAssignmentRequest("ada@example.org"));
-        var failed = await Wait.ForAsync(async () => await terminal.RunAsync("status") is { Code: 7 } ran ? ran : null, "its hook has failed");
+        var failed = await Wait.ForAsync(async () => await terminal.RunAsync("status") is { Code: 7 } ran ? ran : null, "the hook has failed");
         Assert.Contains("no desktop today", failed.Printed, StringComparison.Ordinal);
         Assert.Contains("exit code 3", failed.Printed, StringComparison.Ordinal);
-        // It has been cleaned since; what failed is told all the same.
+        // The VM has been cleaned since, but the failed hook is still shown.
         await Wait.UntilAsync(async () =>
-            (await terminal.RunAsync("status")).Printed.Contains("failed hook", StringComparison.Ordinal), "it is cleaned");
+            (await terminal.RunAsync("status")).Printed.Contains("failed hook", StringComparison.Ordinal), "the failed hook is shown");
         var json = JsonNode.Parse((await terminal.RunAsync("status --json")).Printed)!;
         Assert.Equal((7, true, "vm-1"), ((int)json["exitCode"]!, (bool)json["running"]!, (string?)json["client"]!["hostname"]));
 
@@ -52,7 +52,7 @@ public sealed class StatusTests(PostgresServer server)
 
         var screen = await Wait.ForAsync(
             async () => await terminal.RunAsync("status") is { Code: 0 } ran
-                && ran.Printed.Contains("assigned (generation", StringComparison.Ordinal) ? ran.Printed : null, "it is assigned");
+                && ran.Printed.Contains("assigned (generation", StringComparison.Ordinal) ? ran.Printed : null, "the VM is assigned");
         Assert.Contains("ada@example.org", screen, StringComparison.Ordinal);
         Assert.DoesNotContain("4/0Asecret", screen + (await terminal.RunAsync("status --json")).Printed, StringComparison.Ordinal);
     }

@@ -25,16 +25,16 @@ public sealed class SystemdTests(PostgresServer server)
         using var systemd = new NotifySocket(terminal.Folder, isAbstract);
         await using var client = Start(terminal, systemd);
 
-        await Wait.UntilAsync(() => systemd.Said("READY=1"), "it is ready");
-        await Wait.UntilAsync(() => systemd.Said("STATUS=free, last poll "), "it says how it is");
+        await Wait.UntilAsync(() => systemd.HasReceived("READY=1"), "the client is ready");
+        await Wait.UntilAsync(() => systemd.HasReceived("STATUS=free, last poll "), "the status says free");
         await deployment.AskAsync("ada@example.org");
-        await Wait.UntilAsync(() => systemd.Said("STATUS=assigned, last poll "), "it says that it is assigned");
+        await Wait.UntilAsync(() => systemd.HasReceived("STATUS=assigned, last poll "), "the status says assigned");
         systemd.Forget();
-        await Wait.UntilAsync(() => systemd.Said("WATCHDOG=1"), "it lives");
+        await Wait.UntilAsync(() => systemd.HasReceived("WATCHDOG=1"), "the watchdog is notified");
         Assert.DoesNotContain(systemd.Notices, notice => notice.Contains("ada", StringComparison.Ordinal));
 
         Assert.Equal(0, await client.StopAsync());
-        Assert.True(systemd.Said("STOPPING=1"));
+        Assert.True(systemd.HasReceived("STOPPING=1"));
         var log = client.Output.Split('\n');
         Assert.All(log, line => Assert.Matches(@"^<[0-7]>\S", line));
         Assert.Contains(log, line => line.StartsWith("<6>", StringComparison.Ordinal) && line.Contains("Enrolled as vm-1", StringComparison.Ordinal));
@@ -46,10 +46,10 @@ public sealed class SystemdTests(PostgresServer server)
         using var terminal = new VmTerminal("http://127.0.0.1:1", new { EnrolmentToken = "token", FirstPollWithin = "00:00:00" });
         using var systemd = new NotifySocket(terminal.Folder, isAbstract: false);
         await using var client = Start(terminal, systemd);
-        await Wait.UntilAsync(() => systemd.Said("STATUS=not enrolled, no answer yet: "), "it says that nobody answers");
+        await Wait.UntilAsync(() => systemd.HasReceived("STATUS=not enrolled, no answer yet: "), "the status says that there is no answer");
         systemd.Forget();
-        await Wait.UntilAsync(() => systemd.Said("WATCHDOG=1"), "it lives");
-        await Wait.UntilAsync(() => client.Output.Contains("<4>", StringComparison.Ordinal), "its log warns");
+        await Wait.UntilAsync(() => systemd.HasReceived("WATCHDOG=1"), "the watchdog is notified");
+        await Wait.UntilAsync(() => client.Output.Contains("<4>", StringComparison.Ordinal), "a warning is logged");
     }
 
     [Fact]
@@ -65,21 +65,21 @@ public sealed class SystemdTests(PostgresServer server)
         using var notices = new SystemdNotifications(systemd, status, options, clock, NullLogger<SystemdNotifications>.Instance);
         await notices.StartAsync(TestContext.Current.CancellationToken);
 
-        // The server has sent the VM away for ten minutes.
+        // The server has postponed the next poll by ten minutes.
         DueIn(TimeSpan.FromMinutes(10));
         await PassAsync(TimeSpan.FromMinutes(10));
         await LivesAsync();
-        // Somebody puts the clock right, by a year.
+        // The clock is corrected by a year.
         DueIn(TimeSpan.FromSeconds(30));
         clock.Off = TimeSpan.FromDays(365);
         await LivesAsync();
         // From here on the loop hangs.
         await PassAsync(TimeSpan.FromMinutes(3));
-        await Wait.UntilAsync(() => systemd.Sent.Any(notice => notice.Contains("hangs", StringComparison.Ordinal)), "it is noticed");
+        await Wait.UntilAsync(() => systemd.Sent.Any(notice => notice.Contains("hangs", StringComparison.Ordinal)), "the hang is reported");
         systemd.Sent.Clear();
         await PassAsync(TimeSpan.FromMinutes(1));
         Assert.DoesNotContain("WATCHDOG=1", systemd.Sent);
-        // It was only very slow.
+        // The loop was only very slow.
         DueIn(TimeSpan.FromSeconds(30));
         await LivesAsync();
 
@@ -95,17 +95,17 @@ public sealed class SystemdTests(PostgresServer server)
             {
                 time.Advance(TimeSpan.FromSeconds(1));
                 return systemd.Sent.Contains("WATCHDOG=1");
-            }, "it lives");
+            }, "the watchdog is notified");
         }
 
-        // Each tick is waited for, so that what is asserted has been decided after the time that passed.
+        // Waiting for each notification ensures that the assertions see a decision made after the time passed.
         async Task PassAsync(TimeSpan span)
         {
             for (var passed = TimeSpan.Zero; passed < span; passed += TimeSpan.FromSeconds(5))
             {
                 var before = systemd.Count;
                 time.Advance(TimeSpan.FromSeconds(5));
-                await Wait.UntilAsync(() => systemd.Count > before, "the notices go on");
+                await Wait.UntilAsync(() => systemd.Count > before, "notifications continue");
             }
         }
     }
@@ -114,7 +114,7 @@ public sealed class SystemdTests(PostgresServer server)
         Executable.Start("allocator", ["run", "--config", terminal.ConfigurationPath],
         new Dictionary<string, string?>(terminal.Environment) { ["NOTIFY_SOCKET"] = systemd.Name, ["WATCHDOG_USEC"] = "600000" });
 
-    /// <summary>A clock that somebody sets, beside the time that passes.</summary>
+    /// <summary>A fake time whose clock can be set independently of the elapsed time.</summary>
     private sealed class SettableClock(FakeTimeProvider time) : TimeProvider
     {
         public TimeSpan Off { get; set; }
@@ -146,7 +146,7 @@ public sealed class SystemdTests(PostgresServer server)
         }
     }
 
-    /// <summary>Where systemd listens.</summary>
+    /// <summary>The socket on which systemd receives notifications.</summary>
     private sealed class NotifySocket : IDisposable
     {
         private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
@@ -164,7 +164,7 @@ public sealed class SystemdTests(PostgresServer server)
 
         public IEnumerable<string> Notices => _notices;
 
-        public bool Said(string start) => _notices.Any(notice => notice.StartsWith(start, StringComparison.Ordinal));
+        public bool HasReceived(string start) => _notices.Any(notice => notice.StartsWith(start, StringComparison.Ordinal));
 
         public void Forget() => _notices.Clear();
 
