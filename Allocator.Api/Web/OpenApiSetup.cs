@@ -78,6 +78,14 @@ internal static class OpenApiSetup
                     Content = operation.Responses["401"].Content,
                 });
             }
+            if (context.Description.HttpMethod != HttpMethods.Get)
+            {
+                operation.Responses!.TryAdd("403", new OpenApiResponse
+                {
+                    Description = "A browser sent the request from a page of another site",
+                    Content = operation.Responses["503"].Content,
+                });
+            }
             var text = new OpenApiSchema { Type = JsonSchemaType.String };
             var marks = context.Description.ActionDescriptor.EndpointMetadata;
             if (marks.OfType<CsvMetadata>().Any())

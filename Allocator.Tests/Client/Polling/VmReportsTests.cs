@@ -146,7 +146,8 @@ public sealed class VmReportsTests
         // Nothing else limits the duration.
         await using var harness = new ClientHarness(options => options with { RequestTimeout = TimeSpan.FromHours(1) })
         {
-            OnBuild = services => services.AddHostedService<StopReport>().Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromHours(1)),
+            OnBuild = services => services.AddHostedService<StopReport>()
+                .Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromHours(1)),
         };
         await harness.StartAsync();
         await harness.PassPollsAsync(2);
