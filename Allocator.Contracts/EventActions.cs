@@ -59,7 +59,10 @@ public static class EventActions
     private static readonly string[] OnePool = ["pool"];
     private static readonly string[] Token = ["pool?", "hostname?"];
 
-    /// <summary>All actions: first those of an assignment in the order of its life, then those of VMs, then those of pools and tokens, then sign-ins.</summary>
+    /// <summary>
+    /// All actions: first those of an assignment in the order of its life, then those of VMs, then those of pools and tokens,
+    /// then sign-ins.
+    /// </summary>
     public static IReadOnlyList<EventAction> All { get; } =
     [
         new(Requested, "A person asked for a VM and joined the queue.", [Person], Assignment),

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Measures Allocator on this machine. Prints tables and writes them to bench/results/.
 #
-#   bench/run.sh [--full] [allocations|paced|polls|pickup|listen|redis|lists|client …]
+#   bench/run.sh [--full] [allocations|paced|polls|pickup|listen|redis|lists|sign-in|client …]
 #
-#   Without names all of them but the last two: 7 to 10 minutes after the build, the longer the busier the
+#   Without names all of them but the last three: 7 to 10 minutes after the build, the longer the busier the
 #   machine's other users are. With --full all of them, for longer: about 30.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -125,7 +125,7 @@ public sealed class SignInTests(PostgresServer server)
     public async Task Failures_are_one_event_a_minute_which_names_only_admins()
     {
         await using var deployment = await Deployment.StartAsync(
-            server, settings: new(BehindBalancer) { ["Liveness:SweepInterval"] = "01:00:00" });
+            server, settings: new(BehindBalancer) { ["Liveness:SweepInterval"] = "00:10:00" });
         await StatusAsync(deployment, Office, "admin", "wrong");
         await StatusAsync(deployment, Elsewhere, "my password", "wrong");
         var failures = deployment.Replica.Services.GetRequiredService<SignInFailures>();
@@ -150,7 +150,7 @@ public sealed class SignInTests(PostgresServer server)
     [Fact]
     public async Task Failures_that_could_not_be_recorded_are_recorded_later()
     {
-        await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Liveness:SweepInterval"] = "01:00:00" });
+        await using var deployment = await Deployment.StartAsync(server, settings: new() { ["Liveness:SweepInterval"] = "00:10:00" });
         var failures = deployment.Replica.Services.GetRequiredService<SignInFailures>();
         var job = new RecordFailedSignInsJob(deployment.Database, failures, new FakeTimeProvider());
         failures.Add("admin", IPAddress.Parse(Office), isRefused: false);
