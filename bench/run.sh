@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Measures Allocator on this machine. Prints tables and writes them to bench/results/.
 #
-#   bench/run.sh [--full] [allocations|paced|polls|pickup|listen|redis|lists|client …]
+#   bench/run.sh [--full] [allocations|paced|polls|pickup|listen|redis|lists|sign-in|client …]
 #
-#   Without names, runs all but the last two, which takes 7 to 10 minutes after the build, depending on other load of the
+#   Without names, runs all but the last three, which takes 7 to 10 minutes after the build, depending on other load of the
 #   machine. With --full, runs all of them for longer: about 30 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."

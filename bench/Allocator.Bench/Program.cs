@@ -18,8 +18,8 @@ switch (args)
         return 0;
 }
 
-string[] scenarios = ["allocations", "paced", "polls", "pickup", "listen", "redis", "lists", "client"];
-string[] onlyInFull = ["lists", "client"];
+string[] scenarios = ["allocations", "paced", "polls", "pickup", "listen", "redis", "lists", "sign-in", "client"];
+string[] onlyInFull = ["lists", "sign-in", "client"];
 var full = args.Contains("--full");
 var chosen = args.Where(argument => argument != "--full").ToArray();
 if (chosen is not [var results, ..] || chosen[1..].Except(scenarios).Any())
@@ -44,6 +44,7 @@ await using (var database = await Database.StartAsync())
         await RunAsync("polls", async () => [await PollThroughput.RunAsync(database, await million.GetAsync(), full)]);
     }
     await RunAsync("lists", async () => [await Lists.RunAsync(database, full)]);
+    await RunAsync("sign-in", async () => [await SignIns.RunAsync(database, full)]);
     await RunAsync("client", async () => [await ClientOnVm.RunAsync(database, full)]);
 }
 // Three replicas and a proxy share both cores with everything else.
