@@ -77,12 +77,16 @@ internal static class WatchCommand
         // Long names wrap, so only the rendered lines show how many rows fit.
         var rows = MaxRows;
         var screen = Render(view, rows);
-        while (rows > 0 && Segment.SplitLines(screen.GetSegments(terminal)).Count >= terminal.Profile.Height)
+        while (rows > 0 && CountLines(screen, terminal) >= terminal.Profile.Height)
         {
             screen = Render(view, --rows);
         }
         return screen;
     }
+
+    /// <summary>Counts the lines without the hooks of the terminal, which would add those of the live display.</summary>
+    private static int CountLines(IRenderable screen, IAnsiConsole terminal) =>
+        Segment.SplitLines(screen.Render(RenderOptions.Create(terminal, terminal.Profile.Capabilities), terminal.Profile.Width)).Count;
 
     private static Rows Render(View view, int maxRows)
     {
