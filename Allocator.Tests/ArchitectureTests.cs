@@ -44,8 +44,7 @@ public sealed partial class ArchitectureTests
 
     /// <summary>Returns which folders of a project use which others.</summary>
     /// <param name="project">The project, whose name is the root of its namespaces.</param>
-    /// <param name="depth">How many levels of folders are distinguished.</param>
-    internal static HashSet<(string From, string To)> Dependencies(string project, int depth = 1)
+    private static HashSet<(string From, string To)> Dependencies(string project)
     {
         var root = Path.Combine(RepositoryRoot.Path, project);
         var dependencies = new HashSet<(string From, string To)>();
@@ -56,12 +55,12 @@ public sealed partial class ArchitectureTests
             {
                 continue;
             }
-            var from = string.Join('.', folders.Take(depth));
+            var from = folders.FirstOrDefault("");
             foreach (var used in Usings(file))
             {
                 if (used.StartsWith(project + ".", StringComparison.Ordinal))
                 {
-                    var to = string.Join('.', used[(project.Length + 1)..].Split('.').Take(depth));
+                    var to = used[(project.Length + 1)..].Split('.')[0];
                     if (from.Length > 0 && from != to)
                     {
                         dependencies.Add((from, to));
@@ -73,7 +72,7 @@ public sealed partial class ArchitectureTests
     }
 
     /// <summary>Returns the folders of a circle, beginning and ending with the same one; empty if there is none.</summary>
-    internal static IReadOnlyList<string> FindCircle(IReadOnlySet<(string From, string To)> dependencies)
+    private static IReadOnlyList<string> FindCircle(IReadOnlySet<(string From, string To)> dependencies)
     {
         var done = new HashSet<string>();
         return dependencies.Select(pair => pair.From).Distinct().Order()

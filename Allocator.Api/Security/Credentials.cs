@@ -78,24 +78,25 @@ internal sealed class EnrolmentOptions
 internal sealed class Credentials(
     IOptions<AdminOptions> admin, IOptions<EnrolmentOptions> enrolment, IPasswordHasher<string> hasher, SignInLimits limits) : IDisposable
 {
-    /// <summary>For this long a password that was right is accepted without another hash, from the same address.</summary>
-    private static readonly TimeSpan RememberFor = TimeSpan.FromHours(12);
+    /// <summary>The time for which a password that was right is accepted without another hash, from the same address.</summary>
+    private static readonly TimeSpan CacheDuration = TimeSpan.FromHours(12);
 
     private readonly (string Name, byte[] Hash)[] _apiKeys = [.. admin.Value.ApiKeys.Select(key => (key.Key, Convert.FromHexString(key.Value)))];
     private readonly byte[][] _enrolmentTokens = [.. enrolment.Value.TokenHashes.Select(Convert.FromHexString)];
 
-    // A password hash is slow on purpose. One at a time, so that guessing cannot take the processor from the polls.
-    private readonly SemaphoreSlim _oneAtATime = new(1);
+    // A password hash is slow on purpose. Only one is computed at a time, so that polls keep the processor while somebody
+    // guesses passwords.
+    private readonly SemaphoreSlim _singleHash = new(1);
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Task<bool>> _underway = [];
 
-    // The keys of both are worthless outside this process. They contain the address, so that a password that was right for
-    // its admin cannot be guessed from elsewhere at the speed of a look-up.
+    // The keys of both collections are useless outside this process. They include the address, so that a password that was
+    // right for its admin cannot be guessed from another address at the speed of a lookup.
     private readonly MemoryCache _verified = new(new MemoryCacheOptions { SizeLimit = 1_000 });
     private readonly byte[] _secret = RandomNumberGenerator.GetBytes(32);
 
-    // Checked for names that do not exist, so that a wrong name takes as long as a wrong password.
-    private readonly string _unknownHash = hasher.HashPassword("", VmToken.RandomSecret());
+    // This hash is compared for unknown names, so that a wrong name takes as long as a wrong password.
+    private readonly string _hashForUnknownNames = hasher.HashPassword("", VmToken.RandomSecret());
 
     public static string HashPassword(string password) => new PasswordHasher<string>().HashPassword("", password);
 
@@ -119,7 +120,7 @@ internal sealed class Credentials(
         Task<bool>? check;
         lock (_lock)
         {
-            // It may have been verified since.
+            // Another request may have verified it in the meantime.
             if (_verified.TryGetValue(key, out _))
             {
                 return SignIn.Right;
@@ -130,7 +131,7 @@ internal sealed class Credentials(
                 {
                     return new SignIn(false, wait);
                 }
-                // It goes on when this request is aborted, since others may share it.
+                // The check continues when this request is aborted, because other requests may share it.
                 check = Task.Run(() => CheckAsync(key, name, password, caller), CancellationToken.None);
                 _underway.Add(key, check);
             }
@@ -138,7 +139,7 @@ internal sealed class Credentials(
         return await check.WaitAsync(cancel) ? SignIn.Right : SignIn.Wrong;
     }
 
-    /// <summary>The name under which this API key is configured, or null, which counts as a failure of the address.</summary>
+    /// <summary>Returns the name under which this API key is configured, or null, which counts as a failure of the address.</summary>
     public string? OwnerOfApiKey(string key, IPAddress? address)
     {
         var hash = SHA256.HashData(Encoding.UTF8.GetBytes(key));
@@ -167,7 +168,7 @@ internal sealed class Credentials(
 
     public void Dispose()
     {
-        _oneAtATime.Dispose();
+        _singleHash.Dispose();
         _verified.Dispose();
     }
 
@@ -177,7 +178,7 @@ internal sealed class Credentials(
     private bool IsRight(string name, string password)
     {
         var isAdmin = admin.Value.Users.TryGetValue(name, out var hash);
-        return hasher.VerifyHashedPassword("", hash ?? _unknownHash, password) != PasswordVerificationResult.Failed && isAdmin;
+        return hasher.VerifyHashedPassword("", hash ?? _hashForUnknownNames, password) != PasswordVerificationResult.Failed && isAdmin;
     }
 
     private async Task<bool> CheckAsync(string key, string name, string password, SignInLimits.Caller caller)
@@ -185,7 +186,7 @@ internal sealed class Credentials(
         bool? isRight = null;
         try
         {
-            await _oneAtATime.WaitAsync();
+            await _singleHash.WaitAsync();
             try
             {
                 // On a thread of its own: on a small machine the pool has only one, which answers the polls.
@@ -194,7 +195,7 @@ internal sealed class Credentials(
             }
             finally
             {
-                _oneAtATime.Release();
+                _singleHash.Release();
             }
             return isRight.Value;
         }
@@ -204,7 +205,7 @@ internal sealed class Credentials(
             {
                 if (isRight == true)
                 {
-                    _verified.Set(key, true, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = RememberFor });
+                    _verified.Set(key, true, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = CacheDuration });
                 }
                 limits.End(caller, name, isRight);
                 _underway.Remove(key);
@@ -214,7 +215,7 @@ internal sealed class Credentials(
 }
 
 /// <summary>The result of a sign-in.</summary>
-/// <param name="RetryAfter">How long to wait before the next try, where this one was not checked; null where it was.</param>
+/// <param name="RetryAfter">The time to wait before the next try if the password was not checked; null if it was.</param>
 internal readonly record struct SignIn(bool IsRight, TimeSpan? RetryAfter)
 {
     public static readonly SignIn Right = new(true, null);

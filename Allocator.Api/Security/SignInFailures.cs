@@ -42,7 +42,7 @@ internal sealed class SignInFailures
         }
     }
 
-    /// <summary>Returns what was counted since the last call, and starts anew.</summary>
+    /// <summary>Returns what was counted since the last call, and resets the counts.</summary>
     public Tally Take()
     {
         lock (_lock)

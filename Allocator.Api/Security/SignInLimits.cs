@@ -27,8 +27,8 @@ internal sealed class SignInLimits(TimeProvider time) : IDisposable
     private readonly MemoryCache _failures = new(new MemoryCacheOptions { SizeLimit = 100_000 });
     private readonly MemoryCache _successes = new(new MemoryCacheOptions { SizeLimit = 10_000 });
 
-    /// <param name="caller">To be given to <see cref="End"/>, where the result is null.</param>
-    /// <returns>How long to wait before the next try; null where this one may go on.</returns>
+    /// <param name="caller">The caller to pass to <see cref="End"/>, if the result is null.</param>
+    /// <returns>The time to wait before the next try; null if the password may be checked now.</returns>
     public TimeSpan? TryBegin(string name, IPAddress? address, out Caller caller)
     {
         var prefix = AddressPrefix.Of(address);
@@ -50,7 +50,7 @@ internal sealed class SignInLimits(TimeProvider time) : IDisposable
     }
 
     /// <param name="name">The name that was tried.</param>
-    /// <param name="isRight">Null where the password was not checked after all.</param>
+    /// <param name="isRight">Null if the password was not checked after all.</param>
     public void End(Caller caller, string name, bool? isRight)
     {
         lock (_lock)
